@@ -1,0 +1,1 @@
+"""Describe, OCR and visual questions over Ollama and Qwen3-VL."""
