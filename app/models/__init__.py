@@ -1,0 +1,1 @@
+"""What is known of models before any is asked: names, sizes, arithmetic."""
