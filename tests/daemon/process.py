@@ -1,0 +1,237 @@
+"""The real daemon as a process of the test run."""
+
+import atexit
+import contextlib
+import ctypes
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from tests.daemon.install import install
+from tests.daemon.models import create_missing, store
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)  # loaded before any fork
+
+# [GIN] 2026/11/23 - 18:16:40 | 200 |  349.067643ms |       127.0.0.1 | POST     "/api/chat"
+_GIN = re.compile(
+    r'\[GIN\] (\S+ - \S+) \| +(\d+) \| +(\S+) \| +\S+ \| (\S+) +"([^"]*)"',
+)
+# ... level=TRACE ... msg="completion request" prompt="<|im_start|>user\n..."
+_PROMPT = re.compile(r'msg="completion request" prompt=("(?:[^"\\]|\\.)*")')
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
+
+
+@dataclass(frozen=True)
+class Access:
+    """One request as the daemon logged it when it was over."""
+
+    time: str
+    status: int
+    seconds: float
+    method: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Since:
+    """What the daemon logged after a mark."""
+
+    lines: list[str]
+    requests: list[Access]
+    prompts: list[str]  # as rendered for the model; an image is "[img-0]"
+
+    def of(self, path: str) -> list[Access]:
+        """The requests to `path`, such as "/api/chat"."""
+        return [request for request in self.requests if request.path == path]
+
+
+class Daemon:
+    """A daemon on a free loopback port with the tiny models, and a way to break it.
+
+    Call `start` from a thread that outlives the daemon (the main thread): the kernel ends the
+    daemon when the thread that started it ends.
+    """
+
+    def __init__(self, **environment: str) -> None:
+        """`environment` is added to the daemon's, e.g. OLLAMA_MAX_QUEUE="2"."""
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._folder = Path(tempfile.mkdtemp(prefix="test-daemon-"))
+        self.log_path = self._folder / "ollama.log"
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+        atexit.register(self.close)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process id; RuntimeError when it was not started."""
+        if self._process is None:
+            raise RuntimeError("The daemon is not running.")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start (again, on the same port), wait until it answers, create missing models."""
+        home = install()
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self._folder),
+            "LD_LIBRARY_PATH": str(home),
+            "OLLAMA_HOST": f"127.0.0.1:{self.port}",
+            "OLLAMA_MODELS": str(store() / "models"),
+            "OLLAMA_NOPRUNE": "1",  # other daemons write into the same store
+            "OLLAMA_NUM_PARALLEL": "1",
+            "OLLAMA_DEBUG": "2",  # trace: logs the rendered prompts
+        }
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [home / "ollama-lib", "serve"],
+                env=environment | self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509  only a system call: no lock to wait for
+            )
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=30) as client:
+            self._await_answer(client)
+            create_missing(client)
+
+    def stop(self) -> None:
+        """End the daemon and its runners; `start` brings it back. Does nothing when stopped."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL the daemon, as in a crash, and the runners it leaves behind."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        while runners := self.runners():
+            for pid in runners:
+                _kill(pid)
+            time.sleep(0.01)
+        self._process = None
+
+    def close(self) -> None:
+        """Stop for good and remove the log."""
+        atexit.unregister(self.close)
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def runners(self) -> list[int]:
+        """Process ids of the daemon's runners, one for each loaded model."""
+        group = self.pid  # its own session and group, which its children inherit
+        return [pid for pid in _group_members(group) if pid != group]
+
+    def kill_runner(self) -> None:
+        """SIGKILL every runner; RuntimeError when there is none."""
+        runners = self.runners()
+        if not runners:
+            raise RuntimeError("No model is loaded, so there is no runner to kill.")
+        for pid in runners:
+            _kill(pid)
+
+    def log(self) -> str:
+        """All the daemon has logged, over restarts."""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def mark(self) -> int:
+        """A place in the log, for `since`."""
+        return self.log_path.stat().st_size if self.log_path.exists() else 0
+
+    def since(self, mark: int) -> Since:
+        """What was logged after `mark`. A request's line comes when the request is over."""
+        text = self.log_path.read_bytes()[mark:].decode(errors="replace")
+        requests = [
+            Access(moment, int(status), _seconds(duration), method, path)
+            for moment, status, duration, method, path in _GIN.findall(text)
+        ]
+        # Go quotes what is not printable as JSON does, but for control characters we never send.
+        prompts = [json.loads(quoted) for quoted in _PROMPT.findall(text)]
+        return Since(text.splitlines(), requests, prompts)
+
+    def wait_for_requests(
+        self, mark: int, path: str, count: int = 1, timeout_s: float = 5.0
+    ) -> list[Access]:
+        """The first `count` or more requests to `path` after `mark`; TimeoutError if they stay
+        away for `timeout_s` seconds."""
+        deadline = time.monotonic() + timeout_s
+        while len(requests := self.since(mark).of(path)) < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{len(requests)} of {count} requests to {path} ended")
+            time.sleep(0.01)
+        return requests
+
+    def _await_answer(self, client: httpx.Client) -> None:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self._process and self._process.poll() is None:
+            with contextlib.suppress(httpx.TransportError):
+                client.get("/api/version").raise_for_status()
+                return
+            time.sleep(0.02)
+        tail = "\n".join(self.log().splitlines()[-5:])
+        self.stop()
+        raise RuntimeError(f"The test daemon did not start. Its log ends with:\n{tail}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _end_with_parent() -> None:
+    """In the child: ask the kernel for SIGTERM when the test run dies, however it dies."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _group_members(group: int) -> list[int]:
+    members = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # ended while we looked
+            # pid (name) state ppid pgrp ...; the name may hold spaces and parentheses
+            state, _, pgrp = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(pgrp) == group and state != "Z":
+                members.append(int(stat.parent.name))
+    return members
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _seconds(duration: str) -> float:
+    """Go's notation ("1m2.5s", "349.06ms", "75.3µs") in seconds."""
+    parts = re.findall(r"([\d.]+)(h|ms|m|µs|ns|s)", duration)
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
