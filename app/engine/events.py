@@ -1,0 +1,62 @@
+"""The one stream of events that every answer is made of, whatever form it leaves in."""
+
+from dataclasses import dataclass, field
+
+from app.schemas import Answer, ImageInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The images are ready and the request is on its way."""
+
+    id: str
+    task: str
+    model: str
+    images: tuple[ImageInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of the answer. `image` and `question` are indices from 0, where there are several;
+    `page` counts from 1, where the image is a page."""
+
+    text: str
+    page: int | None = None
+    question: int | None = None
+    image: int | None = None
+
+    @property
+    def part(self) -> tuple[int | None, int | None, int | None]:
+        """Pieces of one part belong together; parts are set apart by an empty line."""
+        return (self.question, self.image, self.page)
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A piece of the model's thoughts; leaves the server only where they were asked for."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """The end of one generation. Counts are the engine's own tokens, times in milliseconds."""
+
+    finish_reason: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    load_ms: float = 0.0
+    prompt_ms: float = 0.0
+    generate_ms: float = 0.0
+    warnings: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The whole answer; nothing comes after it."""
+
+    answer: Answer
+
+
+Event = Start | Delta | Reasoning | Done

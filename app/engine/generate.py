@@ -1,0 +1,175 @@
+"""One answer of the model, with its thinking kept in hand.
+
+The plain qwen3-vl tags think, and `think: false` does not stop them: the daemon then files the
+whole answer under `thinking`. What does: end the messages with an open assistant turn whose
+thoughts are closed (ollama v0.33, model/renderers/qwen3vl.go). With no thoughts in it the model
+answers at once; with the thoughts so far it must answer now, which gives reasoning a budget. The
+renderer does so only where `content` is not empty and `think` is not false; it trims the newline.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.engine.events import Delta, Generated, Reasoning
+from app.engine.ollama import Chat, Chunk, Ollama
+from app.engine.registry import Model
+from app.errors import ContextOverflow, DeadlineExceeded, EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the model is asked. `messages` end with the user's turn; `options` are Ollama's."""
+
+    model: Model
+    messages: tuple[Mapping[str, Any], ...]
+    options: Mapping[str, Any]
+    max_tokens: int
+    keep_alive: int | str = -1
+    think: bool = False
+    max_reasoning_tokens: int = 1024
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts over the one or two requests that an answer takes."""
+
+    prompt: int = 0
+    completion: int = 0
+    reasoning: int = 0
+    answered: int = 0  # pieces of the answer: a token each, as far as the stream shows
+    load_ns: int = 0
+    prompt_ns: int = 0
+    generate_ns: int = 0
+    finish_reason: str = ""
+    thoughts: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def close(self, last: Chunk) -> None:
+        """Take over the engine's own counts."""
+        self.prompt += last.prompt_eval_count
+        self.completion += last.eval_count
+        self.load_ns += last.load_duration
+        self.prompt_ns += last.prompt_eval_duration
+        self.generate_ns += last.eval_duration
+        self.finish_reason = "length" if last.done_reason == "length" else "stop"
+
+    def generated(self) -> Generated:
+        return Generated(
+            finish_reason=self.finish_reason,
+            prompt_tokens=self.prompt,
+            completion_tokens=self.completion,
+            reasoning_tokens=self.reasoning,
+            load_ms=self.load_ns / 1e6,
+            prompt_ms=self.prompt_ns / 1e6,
+            generate_ms=self.generate_ns / 1e6,
+            warnings=tuple(self.warnings),
+        )
+
+
+async def generate(
+    ollama: Ollama, prompt: Prompt, deadline: float
+) -> AsyncGenerator[Delta | Reasoning | Generated, None]:
+    """Ask, and yield the answer as it comes; the last thing yielded is `Generated`.
+
+    Args:
+        deadline: on the event loop's clock, in seconds.
+
+    Raises:
+        DeadlineExceeded: it was not done in time.
+        ContextOverflow: the daemon cut the prompt to fit, so that the answer means nothing.
+        EngineError: the model only reasoned, twice.
+        Problem: what the client raises.
+    """
+    tally = _Tally()
+    if prompt.think and not prompt.model.thinks:
+        tally.warnings.append(f"{prompt.model.name} does not reason; it answered at once.")
+    first = _ask(ollama, _chat(prompt), prompt, tally, deadline)
+    async with aclosing(first) as events:
+        async for event in events:
+            yield event
+    if tally.thoughts and not tally.answered:
+        # Everything went into reasoning: over its budget, or up to the last token.
+        second = _ask(ollama, _chat(prompt, "".join(tally.thoughts)), prompt, tally, deadline)
+        async with aclosing(second) as events:
+            async for event in events:
+                yield event
+        if not tally.answered:
+            raise EngineError(
+                f"{prompt.model.name} reasoned but did not answer. Raise max_tokens, or ask again."
+            )
+    if tally.thoughts and not prompt.think:
+        tally.warnings.append(
+            f"{prompt.model.name} reasoned although it was asked not to; its thoughts are left out."
+        )
+    yield tally.generated()
+
+
+def _chat(prompt: Prompt, thoughts: str | None = None) -> Chat:
+    """The request: open-ended with `think`, else (or once `thoughts` are there) answering now."""
+    messages = prompt.messages
+    options = {**prompt.options, "num_ctx": prompt.model.num_ctx, "num_predict": prompt.max_tokens}
+    think = None
+    if thoughts is None and prompt.think and prompt.model.thinks:
+        think = True
+        options["num_predict"] += prompt.max_reasoning_tokens
+    elif thoughts is not None or prompt.model.thinks:
+        closed = {"role": "assistant", "thinking": thoughts or "", "content": "\n"}
+        messages = (*messages, closed)
+    return Chat(prompt.model.name, messages, options, prompt.keep_alive, think)
+
+
+async def _ask(
+    ollama: Ollama, chat: Chat, prompt: Prompt, tally: _Tally, deadline: float
+) -> AsyncGenerator[Delta | Reasoning, None]:
+    """One request; ends early where the reasoning or the answer passes its budget."""
+    retrying = bool(tally.thoughts)
+    pieces = 0
+    async with aclosing(ollama.chat(chat)) as chunks:
+        while (chunk := await _next(chunks, deadline)) is not None:
+            if (thought := chunk.message.thinking) and not retrying:
+                if tally.reasoning == prompt.max_reasoning_tokens:
+                    break
+                tally.reasoning += 1
+                tally.thoughts.append(thought)
+                if prompt.think:
+                    yield Reasoning(thought)
+            # Models open with spaces, or with the newline that the template trimmed.
+            text = chunk.message.content
+            if text := text if tally.answered else text.lstrip():
+                if pieces == prompt.max_tokens:
+                    break
+                pieces += 1
+                tally.answered += 1
+                yield Delta(text)
+            if chunk.done:
+                _refuse_cut(chunk, prompt)
+                tally.close(chunk)
+                return
+    # Left before the engine could count: each piece was a token, as far as the stream shows.
+    tally.completion += pieces + (0 if retrying else tally.reasoning)
+    tally.finish_reason = "length"
+
+
+async def _next(chunks: AsyncIterator[Chunk], deadline: float) -> Chunk | None:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await anext(chunks, None)
+    except TimeoutError:
+        raise DeadlineExceeded(
+            "The answer was not done in REQUEST_TIMEOUT_S. Ask for less (max_tokens, detail), "
+            "or raise the limit.",
+            partial="",
+        ) from None
+
+
+def _refuse_cut(last: Chunk, prompt: Prompt) -> None:
+    """Daemons that do not know `truncate: false` cut a long prompt in silence; a prompt that
+    counts as exactly the whole context is the only trace (findings)."""
+    if last.prompt_eval_count >= prompt.model.num_ctx:
+        raise ContextOverflow(
+            f"The prompt did not fit the context of {prompt.model.num_ctx} tokens and the engine "
+            "cut it. Send fewer or smaller images, or less text."
+        )

@@ -1,0 +1,218 @@
+"""The httpx client: Ollama's HTTP API, with every way it fails turned into a problem.
+
+Facts marked (findings) were seen on a real daemon: an accepted chat is 200 whatever happens next,
+an error is then one line of the stream, and a stream may end with neither an error nor `done`.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import msgspec
+import orjson
+
+from app.errors import (
+    ContextOverflow,
+    EngineError,
+    EngineInterrupted,
+    EngineUnavailable,
+    ModelLoadingFailed,
+    ModelNotFound,
+    Problem,
+)
+
+# The status lines of a load or a long prompt come late: only connecting has a limit of its own
+# here. The deadline of the whole request is kept by the caller.
+TIMEOUT = httpx.Timeout(None, connect=5.0)
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=32)
+
+# What the daemon says when the model did not come up, as opposed to when a request broke it.
+LOAD_FAILURES = (
+    "llama runner process has terminated",
+    "requires more system memory",
+    "unable to load model",
+    "error loading model",
+    "timed out waiting for llama runner",
+)
+# What it says when a running generation was cut off (a killed runner, say).
+INTERRUPTIONS = (
+    "an error was encountered while running the model",
+    "model runner has unexpectedly stopped",
+)
+# What newer daemons (0.13 on) answer to `truncate: false` when the prompt does not fit.
+OVERFLOWS = (
+    "exceeds the available context size",
+    "input length exceeds",
+    "exceeds maximum context",
+)
+
+
+class _Message(msgspec.Struct):
+    content: str = ""
+    thinking: str = ""
+
+
+class Chunk(msgspec.Struct):
+    """One line of a chat stream; durations in nanoseconds, absent where 0."""
+
+    message: _Message = msgspec.field(default_factory=_Message)
+    done: bool = False
+    done_reason: str = ""
+    error: str = ""
+    load_duration: int = 0
+    prompt_eval_count: int = 0
+    prompt_eval_duration: int = 0
+    eval_count: int = 0
+    eval_duration: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """One request to `/api/chat`. Images inside `messages` are bare base64."""
+
+    model: str
+    messages: tuple[Mapping[str, Any], ...]
+    options: Mapping[str, Any]
+    keep_alive: int | str
+    think: bool | None = None
+
+    def body(self) -> bytes:
+        """Always streamed, so that closing the connection cancels in every mode.
+
+        `truncate` and `shift` make newer daemons refuse what older ones cut in silence.
+        """
+        body = {
+            "model": self.model,
+            "messages": self.messages,
+            "options": self.options,
+            "keep_alive": self.keep_alive,
+            "stream": True,
+            "truncate": False,
+            "shift": False,
+        }
+        if self.think is not None:
+            body["think"] = self.think
+        return orjson.dumps(body)
+
+
+def problem_of(error: str, status: int, model: str) -> Problem:
+    """What a daemon's error means for the client."""
+    if status == 404:
+        return ModelNotFound(f"{error} (on the engine: `ollama pull {model}`)")
+    if any(sign in error for sign in OVERFLOWS):
+        return ContextOverflow(
+            f"The engine refused the prompt: {error}. Send fewer or smaller images, or less text."
+        )
+    if any(sign in error for sign in LOAD_FAILURES):
+        return ModelLoadingFailed(
+            f"The engine could not load {model}: {error}. Look at its log, or choose a "
+            "smaller model."
+        )
+    if any(sign in error for sign in INTERRUPTIONS):
+        return EngineInterrupted(
+            f"The engine broke off: {error}. Send the request again.", partial=""
+        )
+    if status == 503:
+        return EngineUnavailable(f"The engine is busy: {error}")
+    return EngineError(f"The engine answered with an error: {error}")
+
+
+class Ollama:
+    """An Ollama daemon at one address. Close it with `aclose`."""
+
+    def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.url = url
+        self._http = httpx.AsyncClient(
+            base_url=url, timeout=TIMEOUT, limits=LIMITS, transport=transport, trust_env=False
+        )
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def version(self) -> str:
+        return str((await self._get("/api/version")).get("version", ""))
+
+    async def tags(self) -> list[dict[str, Any]]:
+        """The installed models; `name` carries its tag (`qwen3-vl:32b`, `mine:latest`)."""
+        return list((await self._get("/api/tags")).get("models") or [])
+
+    async def ps(self) -> list[dict[str, Any]]:
+        """The loaded models, those still loading included (findings: no readiness check)."""
+        return list((await self._get("/api/ps")).get("models") or [])
+
+    async def show(self, model: str) -> dict[str, Any]:
+        """Details of one model.
+
+        Raises:
+            ModelNotFound: it is not installed.
+        """
+        async with self._reaching():
+            response = await self._http.post("/api/show", json={"model": model}, timeout=10)
+        return self._object(response, model)
+
+    async def chat(self, chat: Chat) -> AsyncGenerator[Chunk, None]:
+        """The lines of one generation, the last of them with `done`.
+
+        Closing the iterator closes the connection, which cancels the generation.
+
+        Raises:
+            EngineInterrupted: the stream ended without `done`.
+            Problem: as `problem_of` reads the daemon's error.
+        """
+        headers = {"Content-Type": "application/json"}
+        async with (
+            self._reaching(),
+            self._http.stream(
+                "POST", "/api/chat", content=chat.body(), headers=headers
+            ) as response,
+        ):
+            if response.status_code != 200:
+                await response.aread()
+                self._object(response, chat.model)
+            decoder = msgspec.json.Decoder(Chunk)
+            async for line in response.aiter_lines():
+                try:
+                    chunk = decoder.decode(line)
+                except msgspec.MsgspecError:
+                    raise EngineError("The engine sent a line that is not Ollama's.") from None
+                if chunk.error:
+                    raise problem_of(chunk.error.strip(), 500, chat.model)
+                yield chunk
+                if chunk.done:
+                    return
+        raise EngineInterrupted("The engine's answer ended before it was done.", partial="")
+
+    async def _get(self, path: str) -> dict[str, Any]:
+        async with self._reaching():
+            response = await self._http.get(path, timeout=10)
+        return self._object(response, "")
+
+    def _object(self, response: httpx.Response, model: str) -> dict[str, Any]:
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if response.status_code != 200:
+            error = body.get("error") if isinstance(body, dict) else None
+            status = response.status_code
+            raise problem_of(str(error or f"HTTP {status} without a reason"), status, model)
+        if not isinstance(body, dict):
+            raise EngineError(f"What answers at {self.url} does not speak Ollama's API.")
+        return body
+
+    @asynccontextmanager
+    async def _reaching(self) -> AsyncIterator[None]:
+        """Turns what the network does into problems."""
+        try:
+            yield
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise EngineUnavailable(
+                f"No engine answers at {self.url}. Start it (`ollama serve` or "
+                "`python -m app.embedded`) or set OLLAMA_HOST."
+            ) from error
+        except httpx.TimeoutException as error:
+            raise EngineUnavailable(f"The engine at {self.url} did not answer in time.") from error
+        except httpx.TransportError as error:
+            raise EngineInterrupted("The connection to the engine broke.", partial="") from error

@@ -1,0 +1,133 @@
+"""One family of problems; each knows its HTTP status and its code (RFC 9457).
+
+    Problem
+    ├── InvalidRequest        400 invalid_request
+    ├── ForbiddenUrl          403 forbidden_url
+    ├── ModelNotFound         404 model_not_found
+    ├── NotFound              404 not_found
+    ├── MethodNotAllowed      405 method_not_allowed
+    ├── BodyTooLarge          413 body_too_large
+    ├── ImageTooLarge         413 image_too_large
+    ├── UnsupportedImage      415 unsupported_image
+    ├── UnreadableImage       422 unreadable_image
+    ├── InvalidParameter      422 invalid_parameter
+    ├── ContextOverflow       422 context_overflow
+    ├── QueueFull             429 queue_full
+    ├── InternalError         500 internal_error
+    ├── EngineError           502 engine_error
+    ├── EngineInterrupted     502 engine_interrupted
+    ├── EngineUnavailable     503 engine_unavailable
+    ├── ModelLoadingFailed    503 model_loading_failed
+    └── DeadlineExceeded      504 deadline_exceeded
+
+`detail` is for the person who reads it: what is wrong and what to do.
+"""
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+
+class Problem(Exception):
+    """Something that ends a request. `extra` goes into the problem object as it is."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, detail: str, *, retry_after_s: float | None = None, **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+        self.extra = extra
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """The problem object of the contract."""
+        return {
+            "type": f"urn:problem:{self.code}",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": request_id,
+            **self.extra,
+        }
+
+    def headers(self) -> dict[str, str]:
+        """`Retry-After` in whole seconds, where waiting helps."""
+        if self.retry_after_s is None:
+            return {}
+        return {"Retry-After": str(max(1, round(self.retry_after_s)))}
+
+
+class InvalidRequest(Problem):
+    status, code = 400, "invalid_request"
+
+
+class ForbiddenUrl(Problem):
+    status, code = 403, "forbidden_url"
+
+
+class ModelNotFound(Problem):
+    status, code = 404, "model_not_found"
+
+
+class NotFound(Problem):
+    status, code = 404, "not_found"
+
+
+class MethodNotAllowed(Problem):
+    status, code = 405, "method_not_allowed"
+
+
+class BodyTooLarge(Problem):
+    status, code = 413, "body_too_large"
+
+
+class ImageTooLarge(Problem):
+    status, code = 413, "image_too_large"
+
+
+class UnsupportedImage(Problem):
+    status, code = 415, "unsupported_image"
+
+
+class UnreadableImage(Problem):
+    status, code = 422, "unreadable_image"
+
+
+class InvalidParameter(Problem):
+    status, code = 422, "invalid_parameter"
+
+
+class ContextOverflow(Problem):
+    status, code = 422, "context_overflow"
+
+
+class QueueFull(Problem):
+    status, code = 429, "queue_full"
+
+
+class InternalError(Problem):
+    status, code = 500, "internal_error"
+
+
+class EngineError(Problem):
+    status, code = 502, "engine_error"
+
+
+class EngineInterrupted(Problem):
+    status, code = 502, "engine_interrupted"
+
+
+class EngineUnavailable(Problem):
+    status, code = 503, "engine_unavailable"
+
+    def __init__(self, detail: str, *, retry_after_s: float = 5, **extra: Any) -> None:
+        super().__init__(detail, retry_after_s=retry_after_s, **extra)
+
+
+class ModelLoadingFailed(EngineUnavailable):
+    status, code = 503, "model_loading_failed"
+
+
+class DeadlineExceeded(Problem):
+    status, code = 504, "deadline_exceeded"

@@ -1,0 +1,1 @@
+"""From what a client sent to upright pixels inside the token budget."""

@@ -1,0 +1,71 @@
+"""The application: parts tied together, once."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app import logs
+from app.engine.gate import Gate
+from app.engine.ollama import Ollama
+from app.engine.registry import Registry
+from app.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, Problem
+from app.middleware import Envelope
+from app.routes import ops, tasks
+from app.routes.problems import problem_response
+from app.settings import Settings
+from app.tasks.run import Line
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The server; settings come from the environment where none are given."""
+    settings = settings or Settings()
+    logs.configure(settings.log_format)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        ollama = Ollama(settings.ollama_host)
+        registry = Registry(ollama, settings.model_name, settings.allowed, settings.num_ctx)
+        gate = Gate(settings.num_parallel, settings.max_queue)
+        line = Line(settings, ollama, registry, gate)
+        app.state.line = line
+        yield
+        line.threads.shutdown(wait=False, cancel_futures=True)
+        await ollama.aclose()
+
+    app = FastAPI(
+        title="Qwen3-VL server",
+        summary="Describe images, read them, ask about them",
+        lifespan=lifespan,
+    )
+    app.include_router(tasks.router())
+    app.include_router(ops.router)
+    app.add_middleware(Envelope)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _http_problem)
+    return app
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 - what it is registered for
+    return problem_response(error, request.state.request_id)
+
+
+async def _http_problem(request: Request, error: Exception) -> Response:
+    """The framework's own refusals, in the same words as ours."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    path = request.url.path
+    problem: Problem
+    match error.status_code:
+        case 404:
+            problem = NotFound(f"There is nothing at {path}. GET /docs lists what there is.")
+        case 405:
+            allowed = (error.headers or {}).get("Allow", "")
+            problem = MethodNotAllowed(f"{path} does not take {request.method}, but {allowed}.")
+        case status if status < 500:
+            problem = InvalidRequest(str(error.detail))
+        case _:
+            problem = InternalError(str(error.detail))
+    return problem_response(problem, request.state.request_id)

@@ -1,0 +1,70 @@
+"""Around every request: its id, its time, one log line, and no error without a body.
+
+Pure ASGI: BaseHTTPMiddleware hides disconnects and costs a task a request.
+"""
+
+import re
+import time
+import uuid
+from collections.abc import Mapping
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import InternalError
+from app.logs import log
+from app.routes.problems import problem_response
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+QUIET = frozenset({"/health", "/ready"})  # asked every few seconds by whoever watches
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """The client's own `X-Request-ID` where it is one word, else a new one."""
+    given = headers.get("x-request-id", "")
+    return given if _SANE_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+
+
+class Envelope:
+    """Sets `scope["state"]["request_id"]`; adds `X-Request-ID` and `Server-Timing`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        ident = request_id(Headers(scope=scope))
+        scope.setdefault("state", {})["request_id"] = ident
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = ident
+                elapsed_ms = (time.perf_counter() - started) * 1e3
+                headers.setdefault("server-timing", f"total;dur={elapsed_ms:.1f}")
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_headers)
+        except Exception:
+            log.exception("a bug ended the request", request_id=ident)
+            if status:
+                raise
+            problem = InternalError("A fault in this server ended the request.")
+            await problem_response(problem, ident)(scope, receive, send_with_headers)
+        finally:
+            if scope["path"] not in QUIET:
+                log.info(
+                    "request",
+                    request_id=ident,
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status or "client left",
+                    ms=round((time.perf_counter() - started) * 1e3, 1),
+                )

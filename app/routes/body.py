@@ -1,0 +1,146 @@
+"""From an HTTP request, multipart or JSON, to the fields and files of a task."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import UploadFile
+from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from app.errors import BodyTooLarge, InvalidParameter, InvalidRequest
+from app.images.intake import from_bytes, from_text
+from app.schemas import TaskRequest, takes_many
+
+FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
+MAX_FORM_ITEMS = 256
+
+Fields = TypeVar("Fields", bound=TaskRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What was sent, before any of it is understood."""
+
+    fields: dict[str, Any]
+    images: list[bytes | str]
+
+
+class _InMemory(MultiPartParser):
+    """Parts stay in memory: the body is bounded and already here."""
+
+    spool_max_size = 1 << 62
+
+
+async def read_task(
+    request: Request, model: type[Fields], max_body_mb: float
+) -> tuple[Fields, list[bytes]]:
+    """The fields, checked, and the bytes of each image.
+
+    Raises:
+        BodyTooLarge: more than `max_body_mb` (10^6 bytes each).
+        InvalidRequest: the body is not what its type says, or a required field is missing.
+        InvalidParameter: a field's value is not allowed.
+        Problem: an image is none (see `images.intake`).
+    """
+    body = await _read(request, int(max_body_mb * 1e6))
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type in FORM_TYPES:
+        form = await _from_form(request, body, content_type, model)
+    elif content_type == "application/json":
+        form = _from_json(body)
+    else:
+        raise InvalidRequest(
+            f"Content-Type is {content_type or 'missing'}; send multipart/form-data "
+            "(curl -F image=@file) or application/json."
+        )
+    fields = _checked(model, form.fields)
+    images = [
+        from_text(image, index) if isinstance(image, str) else from_bytes(image, index)
+        for index, image in enumerate(form.images)
+    ]
+    return fields, images
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    """The whole body; stops as soon as it is known to be too large."""
+    announced = request.headers.get("content-length", "0")
+    chunks: list[bytes] = []
+    size = int(announced) if announced.isdigit() and int(announced) > limit else 0
+    if not size:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                break
+            chunks.append(chunk)
+    if size > limit:
+        raise BodyTooLarge(
+            f"The body is larger than {limit / 1e6:g} MB. Send smaller or fewer images."
+        )
+    return b"".join(chunks)
+
+
+async def _from_form(
+    request: Request, body: bytes, content_type: str, model: type[BaseModel]
+) -> _Form:
+    async def whole() -> AsyncGenerator[bytes, None]:
+        yield body
+        yield b""
+
+    parser: FormParser | MultiPartParser
+    sizes = {"max_fields": MAX_FORM_ITEMS, "max_part_size": max(1, len(body))}
+    if content_type == "multipart/form-data":
+        parser = _InMemory(request.headers, whole(), max_files=MAX_FORM_ITEMS, **sizes)
+    else:
+        parser = FormParser(request.headers, whole(), **sizes)
+    try:
+        data = await parser.parse()
+    except (MultiPartException, ValueError, KeyError, UnicodeError) as error:
+        raise InvalidRequest(f"The form cannot be read: {error}") from None
+    fields: dict[str, Any] = {}
+    images: list[bytes | str] = []
+    for name, value in data.multi_items():
+        if name == "image":
+            images.append(await value.read() if isinstance(value, UploadFile) else value)
+        elif isinstance(value, UploadFile):
+            raise InvalidParameter(f"{name} is a file; only `image` takes files.", parameter=name)
+        elif value == "":
+            continue  # what a browser sends for a field left empty
+        elif takes_many(model, name):
+            fields.setdefault(name, []).append(value)
+        else:
+            fields[name] = value
+    return _Form(fields, images)
+
+
+def _from_json(body: bytes) -> _Form:
+    try:
+        fields = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(f"The body is not JSON: {error}.") from None
+    if not isinstance(fields, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    images = fields.pop("image", [])
+    images = images if isinstance(images, list) else [images]
+    if not all(isinstance(image, str) for image in images):
+        raise InvalidParameter(
+            "image must be a string or a list of strings, each base64 or a data URI.",
+            parameter="image",
+        )
+    return _Form(fields, images)
+
+
+def _checked(model: type[Fields], fields: dict[str, Any]) -> Fields:
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "missing":
+        raise InvalidRequest(f"The field `{name}` is missing.", parameter=name)
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(["image", *model.model_fields])
+        raise InvalidParameter(f"`{name}` is no field here. Fields: {known}.", parameter=name)
+    raise InvalidParameter(f"{name}: {first['msg']}.", parameter=name)

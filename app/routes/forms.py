@@ -1,0 +1,128 @@
+"""The forms an answer leaves in: what each event looks like on the wire."""
+
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from app.engine.events import Delta, Done, Event, Reasoning, Start
+from app.schemas import Timings
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """What the contract says goes with an event."""
+    match event:
+        case Start():
+            images = [image.model_dump() for image in event.images]
+            return {"id": event.id, "task": event.task, "model": event.model, "images": images}
+        case Delta():
+            return {key: value for key, value in asdict(event).items() if value is not None}
+        case Reasoning():
+            return {"text": event.text}
+        case Done():
+            return event.answer.model_dump(exclude_unset=True)
+
+
+def _name(event: Event) -> str:
+    return type(event).__name__.lower()
+
+
+def server_timing(timings: Timings) -> str:
+    """A `Server-Timing` header: one entry a stage, in milliseconds."""
+    stages = timings.model_dump(exclude={"tokens_per_second"})
+    return ", ".join(f"{name.removesuffix('_ms')};dur={ms}" for name, ms in stages.items())
+
+
+class Form:
+    """How events are written. Where `encode` gives nothing, nothing is sent."""
+
+    media_type = "application/json"
+    silence = b""  # what breaks a long wait
+    breaks_off = False  # whether an error is told by cutting the connection, too
+
+    def encode(self, event: Event) -> bytes:
+        """One event."""
+        raise NotImplementedError
+
+    def encode_error(self, problem: dict[str, Any]) -> bytes:
+        """The end of an answer that had begun."""
+        raise NotImplementedError
+
+    def headers(self, event: Event) -> dict[str, str]:
+        """Header fields of an answer that begins with this event."""
+        return {"cache-control": "no-store", "x-accel-buffering": "no"}
+
+
+class Json(Form):
+    """The whole answer at once: of the stream, `done` alone."""
+
+    def encode(self, event: Event) -> bytes:
+        return orjson.dumps(event_data(event)) if isinstance(event, Done) else b""
+
+    def headers(self, event: Event) -> dict[str, str]:
+        if not isinstance(event, Done):
+            return {}
+        return {"server-timing": server_timing(event.answer.timings)}
+
+
+class EventStream(Form):
+    """Server-sent events (WHATWG HTML, 9.2)."""
+
+    media_type = "text/event-stream"
+    silence = b": waiting\n\n"
+
+    def encode(self, event: Event) -> bytes:
+        return self._event(_name(event), event_data(event))
+
+    def encode_error(self, problem: dict[str, Any]) -> bytes:
+        return self._event("error", problem)
+
+    @staticmethod
+    def _event(name: str, data: dict[str, Any]) -> bytes:
+        return b"event: %b\ndata: %b\n\n" % (name.encode(), orjson.dumps(data))
+
+
+class NdJson(Form):
+    """The same objects, one a line, each with its `event`."""
+
+    media_type = "application/x-ndjson"
+
+    def encode(self, event: Event) -> bytes:
+        return orjson.dumps({"event": _name(event), **event_data(event)}) + b"\n"
+
+    def encode_error(self, problem: dict[str, Any]) -> bytes:
+        return orjson.dumps({"event": "error", **problem}) + b"\n"
+
+
+class Text(Form):
+    """The bare text, for a terminal. An error is a last line and a cut connection, which curl
+    reports: a text that stops has no other way to say that it is not whole."""
+
+    media_type = "text/plain; charset=utf-8"
+    breaks_off = True
+
+    def __init__(self) -> None:
+        self._part: tuple[int | None, ...] | None = None
+
+    def encode(self, event: Event) -> bytes:
+        match event:
+            case Delta():
+                gap = "\n\n" if self._part not in (None, event.part) else ""
+                self._part = event.part
+                return (gap + event.text).encode()
+            case Done():
+                return b"\n"
+        return b""
+
+    def encode_error(self, problem: dict[str, Any]) -> bytes:
+        return f"\n[{problem['code']}] {problem['detail']}\n".encode()
+
+
+def choose(stream: bool, accept: str) -> Form:
+    """The form that a request asks for by its `stream` field and its `Accept` header."""
+    kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    if "text/plain" in kinds:
+        return Text()
+    if not stream:
+        return Json()
+    return NdJson() if "application/x-ndjson" in kinds else EventStream()

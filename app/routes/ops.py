@@ -1,0 +1,72 @@
+"""For whoever runs the server: does it live, can it work, what is it doing."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from app.engine.ollama import Ollama
+from app.errors import EngineUnavailable, ModelNotFound, Problem
+from app.models.catalog import MIN_OLLAMA
+from app.schemas import ProblemBody
+from app.tasks.run import Line
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/health", summary="200 while the process lives")
+async def health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@router.get(
+    "/ready",
+    summary="200 only where a request would be answered",
+    responses={503: {"model": ProblemBody, "description": "Why not"}},
+)
+async def ready(request: Request) -> dict[str, str]:
+    """The engine answers, and the model is installed and can see."""
+    line: Line = request.app.state.line
+    try:
+        model = await line.registry.seeing(fresh=True)
+    except Problem as problem:
+        raise EngineUnavailable(problem.detail, reason=problem.code) from problem
+    return {"status": "ready", "model": model.name}
+
+
+@router.get("/v1/status", summary="What runs")
+async def status(request: Request) -> dict[str, Any]:
+    """The engine, the model and the queue. What cannot be known now is null, with the reason."""
+    line: Line = request.app.state.line
+    told: dict[str, Any] = {
+        "engine": {"url": line.ollama.url, "version": None, "minimum_for_qwen3_vl": MIN_OLLAMA},
+        "model": None,
+        "slots": {"total": line.gate.slots, "running": line.gate.running},
+        "queue": {"waiting": line.gate.waiting, "limit": line.gate.max_queue},
+        "problem": None,
+    }
+    try:
+        told["engine"]["version"] = await line.ollama.version()
+        model = await line.registry.find(fresh=True)
+        told["model"] = {
+            "name": model.name,
+            "family": model.family,
+            "capabilities": sorted(model.capabilities),
+            "num_ctx": model.num_ctx,
+            "image_token_rule": f"one token a {model.cell}x{model.cell} px square",
+            **await _installed(line.ollama, model.name),
+        }
+    except Problem as problem:
+        told["problem"] = {"code": problem.code, "detail": problem.detail}
+    return told
+
+
+async def _installed(ollama: Ollama, name: str) -> dict[str, Any]:
+    """Digest, and where the model is loaded: the share of it in the GPU's memory, 0 to 1."""
+    names = {name, f"{name}:latest"}
+    tag = next((tag for tag in await ollama.tags() if tag.get("name") in names), None)
+    if tag is None:
+        raise ModelNotFound(f"{name} is not installed.")
+    loaded = next((one for one in await ollama.ps() if one.get("name") in names), None)
+    size = (loaded or {}).get("size") or 0
+    ratio = round((loaded or {}).get("size_vram", 0) / size, 3) if size else None
+    return {"digest": tag.get("digest"), "loaded": loaded is not None, "vram_ratio": ratio}

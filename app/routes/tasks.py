@@ -1,0 +1,73 @@
+"""The task endpoints: one route a task, all alike."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.routes.answer import AnswerResponse
+from app.routes.body import read_task
+from app.routes.forms import choose
+from app.schemas import Answer, ProblemBody, TaskRequest
+from app.tasks import describe, ocr, vqa
+from app.tasks.run import Line
+from app.tasks.task import Task
+
+TASKS = (describe.TASK, ocr.TASK, vqa.TASK)
+IMAGE = "An image, or several: JPEG, PNG or WebP"
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ProblemBody, "content": {"application/problem+json": {}}}
+    for status in (400, 404, 413, 415, 422, 429, 502, 503, 504)
+}
+
+
+def _request_body(model: type[TaskRequest]) -> dict[str, Any]:
+    """The OpenAPI text of a body that is a form or JSON, with the same fields in both."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    required = ["image", *schema.get("required", [])]
+
+    def with_image(image: dict[str, Any]) -> dict[str, Any]:
+        image = {"description": IMAGE, "type": "array", "minItems": 1, "items": image}
+        properties = {"image": image, **schema["properties"]}
+        return {"schema": {**schema, "properties": properties, "required": required}}
+
+    return {
+        "required": True,
+        "content": {
+            "multipart/form-data": with_image({"type": "string", "format": "binary"}),
+            "application/json": with_image(
+                {"type": "string", "description": "A data URI or bare base64"}
+            ),
+        },
+    }
+
+
+def _add(router: APIRouter, task: Task) -> None:
+    async def endpoint(request: Request) -> Response:
+        line: Line = request.app.state.line
+        fields, images = await read_task(request, task.request, line.settings.max_body_mb)
+        ident: str = request.state.request_id
+        form = choose(fields.stream, request.headers.get("accept", ""))
+        return AnswerResponse(line.run(task, fields, images, ident), form, ident)
+
+    router.add_api_route(
+        f"/v1/{task.name}",
+        endpoint,
+        methods=["POST"],
+        name=task.name,
+        summary=task.summary,
+        description=task.request.__doc__,
+        response_model=Answer,
+        responses=PROBLEMS,
+        openapi_extra={"requestBody": _request_body(task.request)},
+        tags=["tasks"],
+    )
+
+
+def router() -> APIRouter:
+    """The routes of all tasks."""
+    made = APIRouter()
+    for task in TASKS:
+        _add(made, task)
+    return made

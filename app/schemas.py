@@ -1,0 +1,166 @@
+"""The public request and answer models. Their names are the contract's."""
+
+import types
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Detail(StrEnum):
+    """The share of the image-token budget that the images of a request get."""
+
+    LOW = "low"
+    AUTO = "auto"
+    HIGH = "high"
+
+
+class Style(StrEnum):
+    """How `/v1/describe` speaks."""
+
+    CAPTION = "caption"
+    PARAGRAPH = "paragraph"
+    DETAILED = "detailed"
+    ALT_TEXT = "alt_text"
+
+
+class TextFormat(StrEnum):
+    """What `/v1/ocr` writes."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    HTML = "html"
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+NonEmpty = Annotated[str, Field(min_length=1, max_length=32_768)]
+OneOrMore = Annotated[list[NonEmpty], BeforeValidator(_listed), Field(min_length=1, max_length=64)]
+
+
+class TaskRequest(BaseModel):
+    """The fields that every task takes, beside its images."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: str | None = Field(
+        None, max_length=32_768, description="Extra instruction, added to the task's own"
+    )
+    language: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
+        description="Language of the answer, BCP 47 (`ko`, `en`); default: that of the prompt "
+        "or question, else `DEFAULT_LANGUAGE`",
+    )
+    detail: Detail = Field(Detail.AUTO, description="Share of the image-token budget")
+    max_tokens: int | None = Field(None, ge=1, le=1_000_000, description="Longest answer, tokens")
+    temperature: float | None = Field(None, ge=0, le=2)
+    seed: int | None = Field(None, ge=0, le=2**31 - 1)
+    think: bool = Field(
+        False, description="Reason first; false answers at once, also on a thinking model"
+    )
+    max_reasoning_tokens: int = Field(
+        1024, ge=1, le=1_000_000, description="Where `think` is true: the longest reasoning, tokens"
+    )
+    model: NonEmpty | None = Field(None, description="Another installed model")
+    stream: bool = Field(False, description="Answer in events")
+
+
+class DescribeRequest(TaskRequest):
+    """Says what is in the image(s)."""
+
+    style: Style = Style.PARAGRAPH
+
+
+class OcrRequest(TaskRequest):
+    """Reads all text, in reading order."""
+
+    format: TextFormat = TextFormat.TEXT
+
+
+class VqaRequest(TaskRequest):
+    """Answers questions about the image(s)."""
+
+    question: OneOrMore = Field(description="One question or more")
+
+
+class ImageInfo(BaseModel):
+    """What became of one image: its own size, and the size and tokens that the model saw."""
+
+    index: int
+    page: int | None = None
+    width: int
+    height: int
+    sent_width: int
+    sent_height: int
+    tokens: int
+
+
+class QuestionAnswer(BaseModel):
+    """One question of `/v1/vqa` and its answer."""
+
+    question: str
+    text: str
+
+
+class Usage(BaseModel):
+    """Tokens as the engine counted them, summed over the requests that one answer took."""
+
+    prompt_tokens: int
+    completion_tokens: int = Field(description="All that was generated, reasoning included")
+    reasoning_tokens: int
+
+
+class Timings(BaseModel):
+    """Where the time went, in milliseconds."""
+
+    queue_ms: float
+    prepare_ms: float
+    load_ms: float
+    prompt_ms: float
+    generate_ms: float
+    total_ms: float
+    tokens_per_second: float
+
+
+class Answer(BaseModel):
+    """The whole answer; `answers` is there for its task only."""
+
+    id: str
+    task: str
+    model: str
+    text: str
+    finish_reason: Literal["stop", "length"]
+    answers: list[QuestionAnswer] | None = None
+    images: list[ImageInfo]
+    usage: Usage
+    timings: Timings
+    cached: bool = False
+    warnings: list[str] = []
+
+
+class ProblemBody(BaseModel):
+    """An error, `application/problem+json` (RFC 9457); `detail` says what to do."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    partial: str | None = None
+
+
+def takes_many(model: type[BaseModel], field: str) -> bool:
+    """Whether a field holds a list, so that a form may name it several times."""
+    info = model.model_fields.get(field)
+    if info is None:
+        return False
+    kinds = [info.annotation]
+    if get_origin(info.annotation) in (Union, types.UnionType):
+        kinds = list(get_args(info.annotation))
+    return any(get_origin(kind) is list for kind in kinds)

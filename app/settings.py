@@ -1,0 +1,72 @@
+"""Every environment variable, once, with its meaning. A `.env` file counts too."""
+
+from functools import cached_property
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.models.catalog import DEFAULT_MODEL
+
+
+def _ollama_url(value: str) -> str:
+    """`OLLAMA_HOST` as Ollama itself reads it (envconfig.Host): scheme and port may be missing.
+
+    Without a scheme the port is 11434; with one it is the scheme's own. A wildcard address, which
+    a daemon listens on, is reached on loopback.
+    """
+    value = value.strip().strip("\"'")
+    scheme, found, rest = value.partition("://")
+    if not found:
+        scheme, rest = "http", value
+    parts = urlsplit(f"//{rest}")
+    host = parts.hostname or "127.0.0.1"
+    port = parts.port or (11434 if not found else {"http": 80, "https": 443}.get(scheme, 11434))
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - read, never bound
+        host = "127.0.0.1"
+    if ":" in host:
+        host = f"[{host}]"
+    return f"{scheme}://{host}:{port}{parts.path.rstrip('/')}"
+
+
+class Settings(BaseSettings):
+    """What the server can be told from outside."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    model_name: str = Field(DEFAULT_MODEL, description="The model that answers by default")
+    ollama_host: Annotated[str, BeforeValidator(_ollama_url)] = Field(
+        "http://127.0.0.1:11434", description="Where something speaks Ollama's API"
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(8000, ge=0, le=65535)
+    num_ctx: int = Field(0, ge=0, description="Context of the model in tokens; 0: planned")
+    num_parallel: int = Field(
+        1,
+        ge=1,
+        validation_alias=AliasChoices("num_parallel", "ollama_num_parallel"),
+        description="Slots of the daemon, which does not tell them",
+    )
+    max_queue: int = Field(64, ge=0, description="Requests that may wait for a slot")
+    request_timeout_s: float = Field(300, gt=0)
+    keep_alive: str = Field("-1", description="How long the daemon keeps the model loaded")
+    max_body_mb: float = Field(20, gt=0)
+    max_image_megapixels: float = Field(50, gt=0)
+    max_images: int = Field(16, ge=1)
+    allowed_models: str = Field("", description="Comma-separated; empty: any installed model")
+    default_language: str = Field("en", description="BCP 47")
+    log_format: Literal["console", "json"] = "console"
+
+    @cached_property
+    def allowed(self) -> frozenset[str]:
+        """The models a request may name; empty for any."""
+        return frozenset(filter(None, map(str.strip, self.allowed_models.split(","))))
+
+    @cached_property
+    def keep_alive_value(self) -> int | str:
+        """As Ollama's API takes it: whole seconds as a number, else a duration such as `10m`."""
+        try:
+            return int(self.keep_alive)
+        except ValueError:
+            return self.keep_alive

@@ -1,0 +1,46 @@
+"""Describe: says what is in the image(s)."""
+
+from app.schemas import DescribeRequest, Style
+from app.tasks.language import instruction
+from app.tasks.task import INSTRUCT, Ask, Task
+
+PROMPTS = {
+    Style.CAPTION: "Describe this image in one short caption of at most 15 words.",
+    Style.PARAGRAPH: (
+        "Describe this image in one paragraph: what it shows, where things are, and any text "
+        "that matters."
+    ),
+    Style.DETAILED: (
+        "Describe this image in detail: first what it is as a whole, then every part from "
+        "foreground to background, with positions, colours, numbers of things, readable text, "
+        "and how it was taken or made."
+    ),
+    Style.ALT_TEXT: (
+        "Describe this image as alt text for someone who cannot see it: one or two sentences, at "
+        "most 250 characters, what matters first, without 'image of' or 'picture of'."
+    ),
+}
+MAX_TOKENS = {Style.CAPTION: 96, Style.PARAGRAPH: 512, Style.DETAILED: 1536, Style.ALT_TEXT: 160}
+
+
+def asks(request: DescribeRequest, images: int, default_language: str) -> tuple[Ask, ...]:
+    """One turn about all images."""
+    lines = [PROMPTS[request.style]]
+    if images > 1:
+        lines.append(
+            f"There are {images} images: describe each in its order, then what joins them."
+        )
+    if request.prompt:
+        lines.append(request.prompt)
+    lines.append(instruction(request.language, request.prompt, default_language))
+    return (Ask("\n".join(lines)),)
+
+
+TASK = Task(
+    name="describe",
+    summary="Say what is in the image(s)",
+    request=DescribeRequest,
+    asks=asks,
+    sampling=INSTRUCT,
+    max_tokens=lambda request: MAX_TOKENS[request.style],
+)

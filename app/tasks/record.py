@@ -1,0 +1,75 @@
+"""What came of a request: the text of its parts, the engine's counts, and where the time went."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.engine.events import Generated
+from app.images.decode import Prepared
+from app.schemas import Answer, Timings, Usage
+from app.tasks.job import Job
+
+
+@dataclass(slots=True)
+class Record:
+    """Filled while the answer comes; times in milliseconds."""
+
+    parts: list[str] = field(default_factory=list)
+    ends: list[Generated] = field(default_factory=list)
+    prepare_ms: float = 0.0
+    queue_ms: float = 0.0
+    started: float = field(default_factory=time.perf_counter)
+
+    def elapsed_ms(self) -> float:
+        return (time.perf_counter() - self.started) * 1e3
+
+    def text(self) -> str:
+        """All parts that have text, an empty line between them."""
+        return "\n\n".join(filter(None, self.parts))
+
+    def answer(self, request_id: str, job: Job, images: Sequence[Prepared]) -> Answer:
+        """The whole answer; fields of the task's own are there only for it."""
+        return Answer(
+            id=request_id,
+            task=job.task.name,
+            model=job.model.name,
+            text=self.text(),
+            finish_reason="length" if "length" in self._finishes() else "stop",
+            images=[image.info for image in images],
+            usage=self._usage(),
+            timings=self._timings(),
+            cached=False,
+            warnings=self._warnings(job, images),
+            **job.task.read(job.request, self.parts),
+        )
+
+    def _finishes(self) -> set[str]:
+        return {end.finish_reason for end in self.ends}
+
+    def _usage(self) -> Usage:
+        return Usage(
+            prompt_tokens=sum(end.prompt_tokens for end in self.ends),
+            completion_tokens=sum(end.completion_tokens for end in self.ends),
+            reasoning_tokens=sum(end.reasoning_tokens for end in self.ends),
+        )
+
+    def _timings(self) -> Timings:
+        generate_ms = sum(end.generate_ms for end in self.ends)
+        tokens = sum(end.completion_tokens for end in self.ends)
+        return Timings(
+            queue_ms=round(self.queue_ms, 1),
+            prepare_ms=round(self.prepare_ms, 1),
+            load_ms=round(sum(end.load_ms for end in self.ends), 1),
+            prompt_ms=round(sum(end.prompt_ms for end in self.ends), 1),
+            generate_ms=round(generate_ms, 1),
+            total_ms=round(self.elapsed_ms(), 1),
+            tokens_per_second=round(tokens / generate_ms * 1e3, 1) if generate_ms else 0.0,
+        )
+
+    def _warnings(self, job: Job, images: Sequence[Prepared]) -> list[str]:
+        notes = [job.model.note]
+        notes += [note for image in images for note in image.warnings]
+        notes += [note for end in self.ends for note in end.warnings]
+        if not self.text():
+            notes.append("The model answered with nothing.")
+        return list(dict.fromkeys(filter(None, notes)))

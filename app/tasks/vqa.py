@@ -1,0 +1,39 @@
+"""VQA: answers questions about the image(s), one after another on the same prefix."""
+
+from app.schemas import QuestionAnswer, VqaRequest
+from app.tasks.language import instruction
+from app.tasks.task import EXACT, Ask, Task
+
+ANSWER = (
+    "Answer the question from what can be seen in the image. Be short and exact. If the image "
+    "does not show it, say so."
+)
+MAX_TOKENS = 512
+
+
+def asks(request: VqaRequest, images: int, default_language: str) -> tuple[Ask, ...]:
+    """One turn a question. What differs comes last: the daemon keeps all before it."""
+    several = f"There are {images} images, in order." if images > 1 else ""
+    turns = []
+    for index, question in enumerate(request.question):
+        language = instruction(request.language, question, default_language)
+        lines = [ANSWER, several, request.prompt or "", f"Question: {question}", language]
+        turns.append(Ask("\n".join(filter(None, lines)), question=index))
+    return tuple(turns)
+
+
+def answers(request: VqaRequest, parts: list[str]) -> dict[str, list[QuestionAnswer]]:
+    """Each question with its answer, in the order asked."""
+    pairs = zip(request.question, parts, strict=True)
+    return {"answers": [QuestionAnswer(question=q, text=text) for q, text in pairs]}
+
+
+TASK = Task(
+    name="vqa",
+    summary="Answer questions about the image(s)",
+    request=VqaRequest,
+    asks=asks,
+    sampling=EXACT,
+    max_tokens=lambda _request: MAX_TOKENS,
+    read=answers,
+)
