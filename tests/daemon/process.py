@@ -94,6 +94,10 @@ class Daemon:
             raise RuntimeError("The daemon is not running.")
         return self._process.pid
 
+    def running(self) -> bool:
+        """Whether the daemon's process lives."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Start (again, on the same port), wait until it answers, create missing models."""
         home = install()

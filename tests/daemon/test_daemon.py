@@ -25,8 +25,8 @@ PREFILL = {"role": "assistant", "thinking": "", "content": "\n"}
 
 
 @pytest.fixture
-def client(real_daemon: Daemon) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=real_daemon.url, trust_env=False, timeout=60) as client:
+def client(daemon: Daemon) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=daemon.url, trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -79,17 +79,17 @@ def test_capabilities(client: httpx.Client, model: str, capabilities: list[str])
     assert shown["capabilities"] == capabilities
 
 
-def test_tiny_vlm_takes_the_image_in_and_ends(real_daemon: Daemon, client: httpx.Client) -> None:
-    mark = real_daemon.mark()
+def test_tiny_vlm_takes_the_image_in_and_ends(daemon: Daemon, client: httpx.Client) -> None:
+    mark = daemon.mark()
     with_image = chat(client, "tiny-vlm", image=True)
     without = chat(client, "tiny-vlm")
     assert text(with_image).endswith(" over tall grass")
     assert with_image[-1]["done_reason"] == "stop"
     # 64 tokens for 224x224 pixels, 2 markers, 12 for " Picture N: "
     assert with_image[-1]["prompt_eval_count"] == without[-1]["prompt_eval_count"] + 78
-    seen = real_daemon.since(mark)
+    seen = daemon.since(mark)
     assert "[img-0]what is this?" in seen.prompts[0]
-    requests = real_daemon.wait_for_requests(mark, "/api/chat", 2)
+    requests = daemon.wait_for_requests(mark, "/api/chat", 2)
     assert [request.status for request in requests] == [200, 200]
 
 
@@ -114,7 +114,7 @@ def test_tiny_text_ends(client: httpx.Client) -> None:
 
 
 def test_slow_vlm_runs_for_long_and_stops_when_the_client_leaves(
-    real_daemon: Daemon, client: httpx.Client
+    daemon: Daemon, client: httpx.Client
 ) -> None:
     started = time.monotonic()
     lines = chat(client, "slow-vlm", image=True)
@@ -123,11 +123,11 @@ def test_slow_vlm_runs_for_long_and_stops_when_the_client_leaves(
     numbers = [int(word) for word in text(lines).split()]
     assert numbers == [(numbers[0] + i) % 400 for i in range(400)]
 
-    mark = real_daemon.mark()
+    mark = daemon.mark()
     body = {"model": "slow-vlm", "messages": [{"role": "user", "content": "count"}]}
     with client.stream("POST", "/api/chat", json=body) as response:
         next(response.iter_lines())
-    (left,) = real_daemon.wait_for_requests(mark, "/api/chat")
+    (left,) = daemon.wait_for_requests(mark, "/api/chat")
     assert left.seconds < 2
 
 
@@ -141,15 +141,15 @@ def test_tiny_think_thinks_first(client: httpx.Client) -> None:
 
 
 def test_tiny_think_answers_at_once_after_closed_thoughts(
-    real_daemon: Daemon, client: httpx.Client
+    daemon: Daemon, client: httpx.Client
 ) -> None:
-    mark = real_daemon.mark()
+    mark = daemon.mark()
     at_once = chat(client, "tiny-think", PREFILL, image=True)
     cut = chat(client, "tiny-think", PREFILL | {"thinking": "first I look"}, image=True)
     for lines in (at_once, cut):
         assert "think" not in text(lines) and not text(lines, "thinking")
         assert text(lines).endswith(" over tall grass")
-    empty, started = real_daemon.since(mark).prompts
+    empty, started = daemon.since(mark).prompts
     assert empty.endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
     assert started.endswith("<|im_start|>assistant\n<think>\nfirst I look\n</think>\n\n")
 
@@ -160,21 +160,21 @@ def test_tiny_loop_repeats_itself(client: httpx.Client) -> None:
     assert text(lines).count("white clouds above it") > 40
 
 
-def test_a_killed_runner_and_a_restart(real_daemon: Daemon, client: httpx.Client) -> None:
+def test_a_killed_runner_and_a_restart(daemon: Daemon, client: httpx.Client) -> None:
     chat(client, "tiny-vlm")
-    assert real_daemon.runners()
-    threading.Timer(1, real_daemon.kill_runner).start()
+    assert daemon.runners()
+    threading.Timer(1, daemon.kill_runner).start()
     assert "unexpected EOF" in chat(client, "slow-vlm")[-1]["error"]
     chat(client, "tiny-vlm")
-    port = real_daemon.port
-    for end in (real_daemon.stop, real_daemon.kill):
-        group = real_daemon.pid
+    port = daemon.port
+    for end in (daemon.stop, daemon.kill):
+        group = daemon.pid
         end()
         assert not _group_members(group)
         with pytest.raises(httpx.ConnectError):
             client.get("/api/version")
-        real_daemon.start()
-        assert real_daemon.port == port
+        daemon.start()
+        assert daemon.port == port
         chat(client, "tiny-vlm")
 
 

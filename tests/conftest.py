@@ -1,0 +1,47 @@
+"""The real daemon for every test that asks for it, and how many did."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.daemon.install import InstallError, install, unsupported
+from tests.daemon.process import Daemon
+
+
+@pytest.fixture(scope="session")
+def _daemon_process() -> Iterator[Daemon]:
+    if reason := unsupported():
+        pytest.skip(reason)
+    try:
+        install()
+    except InstallError as error:
+        pytest.skip(str(error))
+    with Daemon() as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def daemon(_daemon_process: Daemon) -> Daemon:
+    """A running daemon; one that a test has stopped is started again for the next."""
+    if not _daemon_process.running():
+        _daemon_process.start()
+    return _daemon_process
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "_daemon_process" in getattr(item, "fixturenames", ()):
+            item.add_marker("daemon")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line: how many tests ran against the real daemon, or why none did."""
+    ran = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, ())
+        if "daemon" in report.keywords
+    ]
+    reason = unsupported()
+    line = f"real-daemon tests: {len(ran)} ran" + (f" ({reason})" if reason else "")
+    terminalreporter.write_line(line)
