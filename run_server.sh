@@ -1,0 +1,290 @@
+#!/usr/bin/env bash
+# Start the engine, where it is ours to start, and the server. Ctrl-C stops both.
+#
+#   ./run_server.sh                  serve until Ctrl-C
+#   ./run_server.sh -- COMMAND ...   serve, run COMMAND when ready (with SERVER_URL set), stop
+#   ./run_server.sh --engine-url     where the engine is expected, from OLLAMA_HOST
+#   ./run_server.sh --probe          the version of what answers there; fails if nothing does
+#   ./run_server.sh --setting NAME DEFAULT
+#
+# Settings come from the environment, else from .env: HOST, PORT, OLLAMA_HOST, MODEL_NAME (see
+# README.md) and
+#   ENGINE            ollama or embedded; default: what quick_start.sh chose, else what is there
+#   READY_TIMEOUT_S   how long COMMAND waits for the server (300)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+logs=.cache/logs
+engine_pid='' server_pid='' tail_pid='' command_pid=''
+stopped_by='' # the signal, if one ended us
+
+say() { printf '%s\n' "$*"; }
+die() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+alive() { kill -0 "$1" 2>/dev/null; }
+nap() { # interruptible, unlike a sleep in the foreground
+    sleep "$1" &
+    wait $! || true
+}
+
+setting() { # NAME DEFAULT: from the environment, else from .env, else DEFAULT
+    local value=${!1:-}
+    if [ -z "$value" ] && [ -f .env ]; then
+        value=$(sed -n "s/^[[:space:]]*\(export \)\{0,1\}$1[[:space:]]*=[[:space:]]*//p" .env | tail -n 1)
+        value=${value%$'\r'}
+        value=${value%%[[:space:]]#*}
+        value=${value#[\"\']}
+        value=${value%[\"\']}
+    fi
+    printf '%s\n' "${value:-$2}"
+}
+
+engine_url() { # as Ollama reads OLLAMA_HOST: scheme and port may be missing
+    local scheme=http port=11434 host
+    host=$(setting OLLAMA_HOST 127.0.0.1)
+    case $host in
+        https://*) scheme=https port=443 ;;
+        http://*) port=80 ;;
+    esac
+    host=${host#*://}
+    host=${host%%/*}
+    case $host in
+        *]) ;; # an IPv6 address without a port
+        *:*) port=${host##*:} host=${host%:*} ;;
+    esac
+    case $host in
+        '' | 0.0.0.0 | '[::]') host=127.0.0.1 ;; # a daemon listens there; it is reached on loopback
+    esac
+    printf '%s://%s:%s\n' "$scheme" "$host" "$port"
+}
+
+# The two questions to HTTP and the one to the kernel. Python, because curl may be missing; no
+# proxy, because what we ask is here or next door.
+ask() { # URL KEY: the value of KEY in the JSON that URL answers; fails unless the status is 200
+    "$python" - "$1" "$2" <<'PY' 2>/dev/null
+import json, sys, urllib.error, urllib.request
+url, key = sys.argv[1:]
+try:
+    answer = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=5)
+except urllib.error.HTTPError as error:
+    answer = error
+print(json.load(answer).get(key, ""))
+sys.exit(answer.status != 200)
+PY
+}
+port_is_free() { # HOST PORT
+    "$python" - "$1" "$2" <<'PY' 2>/dev/null
+import socket, sys
+host, port = sys.argv[1:]
+family = socket.AF_INET6 if ":" in host else socket.AF_INET
+with socket.socket(family) as probe:
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind((host, int(port)))
+PY
+}
+free_port() { "$python" -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+choose_engine() { # sets $engine
+    engine=${ENGINE:-}
+    # A remembered choice holds until somebody names another engine or another model.
+    if [ -z "$engine" ] && [ -f .cache/engine ] && [ -z "$(setting OLLAMA_HOST '')" ]; then
+        read -r engine <.cache/engine || true
+        case $engine:$(setting MODEL_NAME embedded) in
+            embedded:embedded | ollama:*) ;;
+            *) engine='' ;;
+        esac
+    fi
+    if [ -z "$engine" ]; then
+        engine=ollama
+        case $(ask "$(engine_url)/api/version" version || true) in
+            *embedded*) engine=embedded ;;
+            '') command -v ollama >/dev/null || engine=embedded ;;
+        esac
+    fi
+    case $engine in
+        ollama | embedded) ;;
+        *) die "ENGINE is '$engine'; it must be ollama or embedded." ;;
+    esac
+}
+
+start_engine() {
+    local url version
+    url=$(engine_url)
+    if [ "$engine" = embedded ]; then
+        MODEL_NAME=$(setting MODEL_NAME embedded)
+        export MODEL_NAME
+        # Nobody asked for the default port: leave it to an Ollama that has it.
+        if [ -z "$(setting OLLAMA_HOST '')" ] && ! port_is_free 127.0.0.1 11434; then
+            url=http://127.0.0.1:$(free_port)
+        fi
+    fi
+    export OLLAMA_HOST=$url
+    if version=$(ask "$url/api/version" version); then
+        say "Engine: version $version answers at $url."
+        return
+    fi
+    case $url in
+        http://127.* | http://localhost:* | http://\[::1\]:*) ;;
+        *) die "Nothing answers at $url. Start Ollama there, or correct OLLAMA_HOST." ;;
+    esac
+    set -m # a process group of its own: Ctrl-C reaches us alone, and we stop the server first
+    if [ "$engine" = embedded ]; then
+        OLLAMA_HOST=${url#http://} "$python" -m app.embedded >"$engine_log" 2>&1 &
+    else
+        command -v ollama >/dev/null || die "No Ollama answers at $url and there is no 'ollama'" \
+            "command. Install it from https://ollama.com/download, or run ./quick_start.sh."
+        # A cache of 8 bits holds twice the context in the same memory.
+        OLLAMA_FLASH_ATTENTION=${OLLAMA_FLASH_ATTENTION:-1} \
+            OLLAMA_KV_CACHE_TYPE=${OLLAMA_KV_CACHE_TYPE:-q8_0} \
+            OLLAMA_HOST=${url#http://} ollama serve >"$engine_log" 2>&1 &
+    fi
+    engine_pid=$!
+    set +m
+    await_engine "$url"
+}
+
+await_engine() { # URL
+    local deadline=$((SECONDS + 60))
+    say "Starting the $engine engine at $1 ..."
+    until ask "$1/api/version" version >/dev/null; do
+        alive "$engine_pid" || died engine "$engine_pid" "$engine_log"
+        [ $SECONDS -lt $deadline ] || die "The $engine engine does not answer after 60 s; see $engine_log."
+        nap 0.2
+    done
+}
+
+start_server() {
+    port_is_free "$host" "$port" ||
+        die "Port $port on $host cannot be used. Choose another: PORT=$((port + 1)) ./run_server.sh"
+    say "Starting the server at $SERVER_URL ..."
+    set -m
+    HOST=$host PORT=$port "$python" server.py >"$server_log" 2>&1 &
+    server_pid=$!
+    set +m
+}
+
+await_ready() { # the seconds after which to give up, or nothing to wait for ever
+    local deadline=$((SECONDS + ${1:-0})) reason last=''
+    until reason=$(ask "$SERVER_URL/ready" detail); do
+        check_both
+        if [ -n "$reason" ] && [ "$reason" != "$last" ]; then
+            say "Not ready: $reason"
+            last=$reason
+        fi
+        if [ -n "${1:-}" ]; then
+            # A missing model does not come by waiting.
+            [ -z "$reason" ] || [ "$(ask "$SERVER_URL/ready" reason)" != model_not_found ] || exit 1
+            [ $SECONDS -lt $deadline ] || die "The server was not ready after $1 s; see $server_log."
+        fi
+        nap 0.3
+    done
+    say "Ready: $SERVER_URL (logs in $logs)"
+}
+
+check_both() { # ends us when one of the two has ended
+    alive "$server_pid" || died server "$server_pid" "$server_log"
+    [ -z "$engine_pid" ] || alive "$engine_pid" || died engine "$engine_pid" "$engine_log"
+}
+
+died() { # WHICH PID LOG
+    local status=0
+    wait "$2" || status=$?
+    {
+        say "The $1 ended by itself with status $status. The end of its log, $3:"
+        tail -n 15 "$3" | sed 's/^/    /'
+    } >&2
+    [ "$1" = engine ] && status=1 # an engine must not end, whatever it says
+    exit "$status"
+}
+
+end() { # PID SECONDS: ask it to end, make it end after SECONDS or a second Ctrl-C
+    local tenths=$(($2 * 10))
+    [ -n "$1" ] || return 0
+    kill -TERM "$1" 2>/dev/null || true
+    while alive "$1" && [ $tenths -gt 0 ] && [ -z "$hurry" ]; do
+        sleep 0.1
+        tenths=$((tenths - 1))
+    done
+    kill -KILL "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null
+}
+
+stop_all() { # the trap of EXIT
+    local status=$? server_status=0
+    hurry=''
+    trap 'hurry=1' INT TERM HUP
+    [ -z "$stopped_by" ] || say "Stopping ($stopped_by) ..."
+    end "$command_pid" 2 || true
+    end "$server_pid" 30 || server_status=$?
+    end "$engine_pid" 10 || true
+    end "$tail_pid" 1 || true
+    [ -z "$stopped_by" ] || [ -z "$server_pid" ] || status=$server_status
+    exit "$status"
+}
+
+run_command() { # COMMAND ...: its exit status becomes ours
+    local status=0
+    await_ready "${READY_TIMEOUT_S:-300}"
+    "$@" &
+    command_pid=$!
+    wait "$command_pid" || status=$?
+    command_pid=''
+    [ $status = 0 ] || check_both
+    exit "$status"
+}
+
+serve() {
+    tail -n +1 -f "$server_log" &
+    tail_pid=$!
+    await_ready
+    while :; do
+        check_both
+        nap 0.5
+    done
+}
+
+python=.venv/bin/python
+[ -x "$python" ] || python=python3
+case ${1:-} in
+    --engine-url)
+        engine_url
+        exit
+        ;;
+    --setting)
+        setting "$2" "${3:-}"
+        exit
+        ;;
+    --probe)
+        ask "$(engine_url)/api/version" version
+        exit
+        ;;
+    --)
+        shift
+        [ $# -gt 0 ] || die "Name a command after --, or nothing at all."
+        ;;
+    '') ;;
+    *) die "Unknown argument $1. Usage: ./run_server.sh [-- COMMAND ...]" ;;
+esac
+
+"$python" -c 'import fastapi, httpx' 2>/dev/null ||
+    die "The server's packages are not installed. Run ./quick_start.sh once."
+host=$(setting HOST 127.0.0.1) port=$(setting PORT 8000)
+case $host in
+    0.0.0.0 | ::) SERVER_URL=http://127.0.0.1:$port ;;
+    *:*) SERVER_URL=http://[$host]:$port ;;
+    *) SERVER_URL=http://$host:$port ;;
+esac
+export SERVER_URL PYTHONUNBUFFERED=1
+mkdir -p "$logs"
+engine_log=$logs/engine-$port.log server_log=$logs/server-$port.log
+
+trap stop_all EXIT
+trap 'stopped_by=SIGINT; exit 130' INT
+trap 'stopped_by=SIGTERM; exit 143' TERM
+trap 'stopped_by=SIGHUP; exit 129' HUP
+choose_engine
+start_engine
+start_server
+if [ $# -gt 0 ]; then run_command "$@"; else serve; fi

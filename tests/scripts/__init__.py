@@ -1,0 +1,1 @@
+"""The shell scripts, run as a user runs them, in a copy of the checkout."""

@@ -1,0 +1,119 @@
+"""A checkout of its own for every test: scripts copied, code linked, PATH made by hand."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.scripts.fake_ollama import FakeOllama
+
+ROOT = Path(__file__).parents[2]
+# What the scripts may count on. PATH holds nothing else, so that neither an Ollama nor a GPU of
+# this machine plays a part.
+TOOLS = "awk bash cat df dirname du find grep id mkdir rm sed sh sleep tail"
+
+
+@dataclass
+class Checkout:
+    """A folder that looks like the repository, and the environment its scripts run in."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def command(self, name: str, script: str) -> None:
+        """Put a command on PATH; it replaces a tool of the same name."""
+        path = self.folder / "bin" / name
+        path.unlink(missing_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def run(
+        self, script: str, *arguments: str, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a script to its end, from another folder than its own."""
+        return subprocess.run(
+            [self.folder / script, *arguments],
+            cwd=self.folder.parent,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def start(self, script: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a script in a session of its own: see `session`."""
+        return subprocess.Popen(
+            [self.folder / script, *arguments],
+            cwd=self.folder.parent,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    folder = tmp_path / "a checkout"  # a space: the scripts must quote
+    (folder / "bin").mkdir(parents=True)
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    for script in ROOT.glob("*.sh"):
+        shutil.copy(script, folder)
+    for name in ("app", "examples", "server.py", *(f.name for f in ROOT.glob("requirements*"))):
+        (folder / name).symlink_to(ROOT / name)
+    for tool in TOOLS.split():
+        found = shutil.which(tool)
+        assert found, f"the scripts need {tool}"
+        (folder / "bin" / tool).symlink_to(found)
+    # The bare interpreter, without the packages of the virtual environment ...
+    bare = Path(sys.executable).resolve()
+    (folder / "bin" / "python3").symlink_to(bare)
+    # ... and the environment itself, behind a command: no script can clear the real one.
+    python = folder / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    environment = {
+        "PATH": str(folder / "bin"),
+        "HOME": str(tmp_path),
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+        "OLLAMA_SITE": "http://127.0.0.1:9",  # nothing answers on the discard port
+    }
+    return Checkout(folder, environment)
+
+
+@pytest.fixture
+def fake_ollama() -> Iterator[FakeOllama]:
+    with FakeOllama() as fake:
+        yield fake
+
+
+def session(leader: int) -> list[int]:
+    """The live processes of the session that process `leader` leads or led."""
+    members = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # pid (name) state ppid pgrp session ...
+            state, _, _, session_id = stat.read_text().rpartition(")")[2].split()[:4]
+        except OSError:  # ended while we looked
+            continue
+        if int(session_id) == leader and state != "Z":
+            members.append(int(stat.parent.name))
+    return members
+
+
+def ends(leader: int, timeout_s: float = 5.0) -> bool:
+    """Whether the session is empty within `timeout_s` seconds."""
+    deadline = time.monotonic() + timeout_s
+    while session(leader):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True

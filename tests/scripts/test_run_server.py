@@ -1,0 +1,199 @@
+"""run_server.sh: ready, answers, and leaves nothing behind, whatever ends it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.daemon.install import install
+from tests.daemon.models import store
+from tests.daemon.process import Daemon, _free_port
+from tests.scripts.conftest import ROOT, Checkout, ends, session
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+
+EMBEDDED = ROOT / "app" / "embedded" / "__main__.py"
+
+
+@pytest.fixture
+def port() -> str:
+    return str(_free_port())
+
+
+def read_until(run: subprocess.Popen[str], start: str) -> None:
+    """Read what the run prints, up to the line that starts so."""
+    assert run.stdout is not None
+    printed = []
+    for line in run.stdout:
+        printed.append(line)
+        if line.startswith(start):
+            return
+    raise AssertionError(f"it ended without {start!r}: {printed}")
+
+
+def pid_of(run: subprocess.Popen[str], word: str) -> int:
+    """The process of the run's session with `word` among its arguments."""
+    (found,) = [
+        pid
+        for pid in session(run.pid)
+        if word in Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        and Path(f"/proc/{pid}/exe").resolve().name != "sh"
+    ]
+    return found
+
+
+def with_own_ollama(checkout: Checkout) -> dict[str, str]:
+    """An environment in which run_server.sh must start Ollama itself."""
+    checkout.command("ollama", f'exec "{install() / "ollama"}" "$@"')
+    return {
+        "ENGINE": "ollama",
+        "OLLAMA_HOST": f"127.0.0.1:{_free_port()}",
+        "OLLAMA_MODELS": str(store() / "models"),
+        "OLLAMA_NOPRUNE": "1",
+        "MODEL_NAME": "tiny-vlm",
+    }
+
+
+def test_a_command_runs_when_ready_and_gives_its_status(
+    checkout: Checkout, daemon: Daemon, port: str
+) -> None:
+    environment = {"OLLAMA_HOST": daemon.url, "MODEL_NAME": "tiny-vlm", "PORT": port}
+    run = checkout.start(
+        *("run_server.sh", "--", "python3", "-c"),
+        "import os, sys; print('asked', os.environ['SERVER_URL']); sys.exit(7)",
+        **environment,
+    )
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 7, output
+    assert f"Engine: version 0.9.3 answers at {daemon.url}." in output
+    assert output.endswith(f"asked http://127.0.0.1:{port}\n")
+    assert ends(run.pid)
+    assert daemon.running(), "it ended a daemon that it had not started"
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_server_and_engine(
+    checkout: Checkout, daemon: Daemon, port: str, ending: signal.Signals
+) -> None:
+    run = checkout.start("run_server.sh", PORT=port, **with_own_ollama(checkout))
+    read_until(run, f"Ready: http://127.0.0.1:{port}")
+    run.send_signal(ending)
+    output, _ = run.communicate(timeout=30)
+    assert f"Stopping ({ending.name}) ..." in output
+    assert run.returncode in (0, 128 + signal.SIGTERM)  # the server's
+    assert ends(run.pid)
+
+
+@pytest.mark.parametrize(("which", "word"), [("server", "server.py"), ("engine", "serve")])
+def test_it_says_which_one_ended_by_itself(
+    checkout: Checkout, daemon: Daemon, port: str, which: str, word: str
+) -> None:
+    run = checkout.start("run_server.sh", PORT=port, **with_own_ollama(checkout))
+    read_until(run, f"Ready: http://127.0.0.1:{port}")
+    os.kill(pid_of(run, word), signal.SIGKILL)
+    output, _ = run.communicate(timeout=30)
+    assert f"The {which} ended by itself with status 137. The end of its log" in output
+    assert run.returncode == (137 if which == "server" else 1)
+    assert ends(run.pid)
+
+
+def test_a_missing_model_stops_a_command_at_once(
+    checkout: Checkout, daemon: Daemon, port: str
+) -> None:
+    started = time.monotonic()
+    done = checkout.run(
+        *("run_server.sh", "--", "true"),
+        OLLAMA_HOST=daemon.url,
+        MODEL_NAME="nope",
+        PORT=port,
+    )
+    assert done.returncode == 1
+    assert "Not ready: " in done.stdout
+    assert "nope" in done.stdout
+    assert time.monotonic() - started < 30
+
+
+def test_a_taken_port(checkout: Checkout, daemon: Daemon) -> None:
+    done = checkout.run("run_server.sh", OLLAMA_HOST=daemon.url, PORT=str(daemon.port))
+    assert done.returncode == 1
+    assert f"Port {daemon.port} on 127.0.0.1 cannot be used." in done.stderr
+
+
+def test_no_engine(checkout: Checkout, port: str) -> None:
+    host = f"127.0.0.1:{_free_port()}"
+    done = checkout.run("run_server.sh", ENGINE="ollama", OLLAMA_HOST=host, PORT=port)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"No Ollama answers at http://{host}")
+
+
+def test_no_packages(checkout: Checkout) -> None:
+    (checkout.folder / ".venv" / "bin" / "python").unlink()
+    done = checkout.run("run_server.sh")
+    assert done.returncode == 1
+    assert done.stderr == "The server's packages are not installed. Run ./quick_start.sh once.\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("", "http://127.0.0.1:11434"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),  # noqa: S104
+        (":8080", "http://127.0.0.1:8080"),
+        ("box", "http://box:11434"),
+        ("http://box", "http://box:80"),
+        ("https://box/", "https://box:443"),
+        ("[::1]", "http://[::1]:11434"),
+        ("[::1]:5", "http://[::1]:5"),
+    ],
+)
+def test_ollama_host_is_read_as_ollama_reads_it(checkout: Checkout, host: str, url: str) -> None:
+    done = checkout.run("run_server.sh", "--engine-url", OLLAMA_HOST=host)
+    assert done.stdout == f"{url}\n"
+
+
+def test_settings_from_the_file(checkout: Checkout) -> None:
+    (checkout.folder / ".env").write_text(
+        'MODEL_NAME="qwen3-vl:8b"\nexport PORT=9 # ours\nOLLAMA_HOST = box\r\n'
+    )
+    for name, value in {"MODEL_NAME": "qwen3-vl:8b", "PORT": "9", "HOST": "none"}.items():
+        assert checkout.run("run_server.sh", "--setting", name, "none").stdout == f"{value}\n"
+    assert checkout.run("run_server.sh", "--setting", "PORT", "", PORT="1").stdout == "1\n"
+    assert checkout.run("run_server.sh", "--engine-url").stdout == "http://box:11434\n"
+
+
+@pytest.mark.skipif(not EMBEDDED.exists(), reason="app/embedded has no __main__.py")
+def test_the_embedded_engine(checkout: Checkout, port: str) -> None:
+    (checkout.folder / ".cache").mkdir()
+    (checkout.folder / ".cache" / "engine").write_text("embedded\n")
+    run = checkout.start("run_server.sh", PORT=port)
+    read_until(run, "Starting the embedded engine at ")
+    read_until(run, f"Ready: http://127.0.0.1:{port}")
+    answer = httpx.post(
+        f"http://127.0.0.1:{port}/v1/ocr",
+        files={"image": (ROOT / "examples" / "table.png").read_bytes()},
+        trust_env=False,
+        timeout=60,
+    ).json()
+    assert answer["model"] == "embedded"
+    assert answer["text"]
+    run.terminate()
+    run.communicate(timeout=30)
+    assert ends(run.pid)
+
+
+def test_quick_start_with_a_daemon(checkout: Checkout, daemon: Daemon) -> None:
+    """All of it but the installing: the packages are there, so pip has nothing to fetch."""
+    environment = {"OLLAMA_HOST": daemon.url, "MODEL_NAME": "tiny-vlm"}
+    done = checkout.run("quick_start.sh", **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Installing the packages of requirements.txt" in done.stdout
+    assert done.stdout.count("\n== ") == 4
+    assert "MODEL_NAME=tiny-vlm ./run_server.sh" in done.stdout
+    again = checkout.run("quick_start.sh", **environment)
+    assert again.returncode == 0
+    assert "Installing" not in again.stdout
