@@ -7,7 +7,6 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 
-
 def scene(width: int = 640, height: int = 480) -> Image.Image:
     """A picture with an up, a left and no symmetry: red top left, green right, blue below."""
     image = Image.new("RGB", (width, height), "white")

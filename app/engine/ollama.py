@@ -99,7 +99,7 @@ class Chat:
 
 def problem_of(error: str, status: int, model: str) -> Problem:
     """What a daemon's error means for the client."""
-    if status == 404:
+    if status == 404 or "invalid model" in error:
         return ModelNotFound(f"{error} (on the engine: `ollama pull {model}`)")
     if any(sign in error for sign in OVERFLOWS):
         return ContextOverflow(

@@ -1,0 +1,30 @@
+"""Readers of the server's streams, strict about their form."""
+
+import json
+from typing import Any
+
+Event = tuple[str, dict[str, Any]]
+
+
+def sse(body: str) -> list[Event]:
+    """The events of a text/event-stream; comments are left out."""
+    assert body.endswith("\n\n"), "the last event is cut"
+    events = []
+    for block in body.removesuffix("\n\n").split("\n\n"):
+        if block.startswith(":"):
+            continue
+        name, data = block.split("\n")
+        assert name.startswith("event: ") and data.startswith("data: ")
+        events.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return events
+
+
+def ndjson(body: str) -> list[Event]:
+    """The events of an application/x-ndjson."""
+    assert body.endswith("\n")
+    lines = [json.loads(line) for line in body.splitlines()]
+    return [(line.pop("event"), line) for line in lines]
+
+
+def text_of(events: list[Event]) -> str:
+    return "".join(data["text"] for name, data in events if name == "delta")

@@ -1,0 +1,25 @@
+"""The server in front of the real daemon, over real HTTP."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.daemon.process import Daemon
+from tests.server import Server
+
+
+@pytest.fixture(scope="session")
+def server(_daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server with the tiny model as its default."""
+    log = tmp_path_factory.mktemp("server") / "server.log"
+    settings = {"OLLAMA_HOST": _daemon_process.url, "MODEL_NAME": "tiny-vlm", "NUM_CTX": "4096"}
+    with Server(log, **settings) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Server, daemon: Daemon) -> Iterator[httpx.Client]:
+    """A client of that server; the daemon behind it runs."""
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as client:
+        yield client

@@ -1,0 +1,91 @@
+"""A client who leaves frees the model, in every form of answer."""
+
+import json
+import socket
+import time
+
+import httpx
+import pytest
+
+from tests.daemon.process import Daemon
+from tests.pictures import base64_of, encoded, scene
+from tests.server import Server
+
+FREED_S = 0.1
+
+
+def request(server: Server, accept: str = "*/*", **fields: object) -> socket.socket:
+    """Send a request for a long answer; the socket, to be closed."""
+    body = json.dumps(
+        {
+            "image": base64_of(encoded(scene(64, 64))),
+            "model": "slow-vlm",
+            "max_tokens": 400,
+            **fields,
+        }
+    )
+    head = (
+        f"POST /v1/describe HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    sock = socket.create_connection(("127.0.0.1", server.port))
+    sock.sendall((head + body).encode())
+    return sock
+
+
+@pytest.fixture
+def warm(client: httpx.Client) -> None:
+    """The slow model is loaded."""
+    fields = {"image": base64_of(encoded(scene(64, 64))), "model": "slow-vlm", "max_tokens": 1}
+    assert client.post("/v1/describe", json=fields).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("accept", "stream"),
+    [("*/*", True), ("*/*", False), ("application/x-ndjson", True), ("text/plain", True)],
+    ids=["sse", "json", "ndjson", "text"],
+)
+def test_leaving_ends_the_generation(
+    server: Server, daemon: Daemon, warm: None, accept: str, stream: bool
+) -> None:
+    took = []
+    for _ in range(2):  # the better of two: other jobs run on this machine
+        mark = daemon.mark()
+        sock = request(server, accept, stream=stream)
+        time.sleep(1)
+        assert daemon.since(mark).of("/api/chat") == [], "it was over too soon to tell"
+        sock.close()
+        left = time.monotonic()
+        daemon.wait_for_requests(mark, "/api/chat")
+        took.append(time.monotonic() - left)
+    print(f"left after 1 s ({accept}, stream={stream}): freed after {min(took) * 1e3:.0f} ms")
+    assert min(took) < FREED_S
+
+
+def test_leaving_the_queue_is_never_seen_by_the_daemon(
+    server: Server, daemon: Daemon, client: httpx.Client, warm: None
+) -> None:
+    mark = daemon.mark()
+    running = request(server, stream=True)
+    time.sleep(0.3)
+    waiting = request(server, stream=False)
+    time.sleep(0.3)
+    assert client.get("/v1/status").json()["queue"]["waiting"] == 1
+    waiting.close()
+    time.sleep(0.2)
+    status = client.get("/v1/status").json()
+    assert status["queue"]["waiting"] == 0
+    assert status["slots"]["running"] == 1
+    running.close()
+    daemon.wait_for_requests(mark, "/api/chat")
+    time.sleep(0.2)
+    assert len(daemon.since(mark).of("/api/chat")) == 1
+
+
+def test_the_next_request_runs_at_once(server: Server, client: httpx.Client, warm: None) -> None:
+    sock = request(server, stream=True)
+    time.sleep(0.5)
+    sock.close()
+    fields = {"image": base64_of(encoded(scene(64, 64))), "model": "slow-vlm", "max_tokens": 1}
+    answer = client.post("/v1/describe", json=fields).json()
+    assert answer["timings"]["queue_ms"] < 500
