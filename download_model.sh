@@ -150,8 +150,6 @@ resolve() { # NAME: sets $tag and $bytes (0 where the size is not known)
     if line=$(python3 -m app.models.catalog "$1" 2>/dev/null); then
         IFS=$'\t' read -r tag bytes note <<<"$line"
         [ -z "$note" ] || say "Note: $note."
-    else
-        say "$1 is not in our catalogue; asking Ollama for it as it is."
     fi
 }
 
@@ -229,10 +227,13 @@ if ! api capabilities "$tag" >/dev/null; then
     check_version
     check_disk
     size="$((bytes / 10 ** 9)).$((bytes / 10 ** 8 % 10)) GB"
-    [ "$bytes" != 0 ] || size='size not known'
+    if [ "$bytes" = 0 ]; then
+        say "$tag is not in our catalogue; asking Ollama for it as it is."
+        size='size not known'
+    fi
     say "Downloading $tag ($size) through Ollama at $url."
     api pull "$tag" "$bytes"
 fi
 check_sight
 mkdir -p .cache && echo ollama >.cache/engine # what run_server.sh starts from now on
-say "Start the server with:  MODEL_NAME=$tag ./run_server.sh"
+[ -n "${QUICK_START:-}" ] || say "Start the server with:  MODEL_NAME=$tag ./run_server.sh"

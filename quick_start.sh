@@ -104,7 +104,7 @@ prepare_engine() { # falls back to the embedded engine, unless Ollama was asked 
     [ "$engine" = ollama ] || return 0
     if [ -n "$install" ] && ! install_ollama; then
         say "Ollama's installer failed: $(tail -n 1 .cache/logs/ollama-install.log)"
-    elif ./download_model.sh; then
+    elif QUICK_START=1 ./download_model.sh; then
         return
     fi
     [ "${ENGINE:-}" != ollama ] || exit 1
@@ -124,21 +124,25 @@ choose
 prepare_engine
 if [ "$engine" = embedded ]; then
     install_packages requirements-embedded.txt
-    # A MODEL_NAME meant for Ollama does not name the embedded engine's only model.
-    export MODEL_NAME=embedded
+    model=embedded # whatever MODEL_NAME names for Ollama
 else
     install_packages requirements.txt
     model=$(./run_server.sh --setting MODEL_NAME qwen3-vl:32b)
 fi
 mkdir -p .cache
-echo "$engine" >.cache/engine
+echo "$engine" >.cache/engine # for run_server.sh
 
-HOST=127.0.0.1
-PORT=$("$python" -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
-export HOST PORT
-ENGINE=$engine ./run_server.sh -- "$venv/bin/python" examples/try.py
+next=./run_server.sh # as short as the settings here allow
+if [ -n "${MODEL_NAME:-}${OLLAMA_HOST:-}" ]; then
+    next="ENGINE=$engine MODEL_NAME=$model $next"
+    [ -z "${OLLAMA_HOST:-}" ] || [ "$engine" = embedded ] || next="OLLAMA_HOST=$OLLAMA_HOST $next"
+fi
+
+port=$("$python" -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
+ENGINE=$engine MODEL_NAME=$model HOST=127.0.0.1 PORT=$port \
+    ./run_server.sh -- "$venv/bin/python" examples/try.py
 say "
-It works. Start the server at http://127.0.0.1:8000 and leave it running:
+It works. Now start the server and leave it running, at http://127.0.0.1:8000:
 
-    ${model:+MODEL_NAME=$model }./run_server.sh
+    $next
 "

@@ -2,7 +2,7 @@
 # Start the engine, where it is ours to start, and the server. Ctrl-C stops both.
 #
 #   ./run_server.sh                  serve until Ctrl-C
-#   ./run_server.sh -- COMMAND ...   serve, run COMMAND when ready (with SERVER_URL set), stop
+#   ./run_server.sh -- COMMAND ...   serve, run COMMAND when ready, with SERVER_URL and API_KEY, stop
 #   ./run_server.sh --engine-url     where the engine is expected, from OLLAMA_HOST
 #   ./run_server.sh --probe          the version of what answers there; fails if nothing does
 #   ./run_server.sh --setting NAME DEFAULT
@@ -110,19 +110,24 @@ choose_engine() { # sets $engine
 }
 
 start_engine() {
-    local url version
+    local url version address
     url=$(engine_url)
+    version=$(ask "$url/api/version" version || true)
     if [ "$engine" = embedded ]; then
         MODEL_NAME=$(setting MODEL_NAME embedded)
         export MODEL_NAME
-        # Nobody asked for the default port: leave it to an Ollama that has it.
-        if [ -z "$(setting OLLAMA_HOST '')" ] && ! port_is_free 127.0.0.1 11434; then
-            url=http://127.0.0.1:$(free_port)
-        fi
+        address=${url#*://}
+        case $version in
+            *embedded*) ;;
+            *) # where another engine is, or another machine, we stand beside it
+                version=''
+                port_is_free "${address%:*}" "${address##*:}" || url=http://127.0.0.1:$(free_port)
+                ;;
+        esac
     fi
     export OLLAMA_HOST=$url
-    if version=$(ask "$url/api/version" version); then
-        say "Engine: version $version answers at $url."
+    if [ -n "$version" ]; then
+        say "Using the engine at $url (version $version)."
         return
     fi
     case $url in
@@ -225,9 +230,10 @@ stop_all() { # the trap of EXIT
 }
 
 run_command() { # COMMAND ...: its exit status becomes ours
-    local status=0
+    local status=0 keys
     await_ready "${READY_TIMEOUT_S:-300}"
-    "$@" &
+    keys=$(setting API_KEYS "$(setting API_KEY '')")
+    API_KEY=${keys%%,*} "$@" &
     command_pid=$!
     wait "$command_pid" || status=$?
     command_pid=''

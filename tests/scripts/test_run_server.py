@@ -70,7 +70,7 @@ def test_a_command_runs_when_ready_and_gives_its_status(
     )
     output, _ = run.communicate(timeout=60)
     assert run.returncode == 7, output
-    assert f"Engine: version 0.9.3 answers at {daemon.url}." in output
+    assert f"Using the engine at {daemon.url} (version 0.9.3)." in output
     assert output.endswith(f"asked http://127.0.0.1:{port}\n")
     assert ends(run.pid)
     assert daemon.running(), "it ended a daemon that it had not started"
@@ -193,7 +193,9 @@ def test_quick_start_with_a_daemon(checkout: Checkout, daemon: Daemon) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Installing the packages of requirements.txt" in done.stdout
     assert done.stdout.count("\n== ") == 4
-    assert "MODEL_NAME=tiny-vlm ./run_server.sh" in done.stdout
+    assert f"OLLAMA_HOST={daemon.url} ENGINE=ollama MODEL_NAME=tiny-vlm ./run_server.sh" in (
+        done.stdout
+    )
     again = checkout.run("quick_start.sh", **environment)
     assert again.returncode == 0
     assert "Installing" not in again.stdout
