@@ -95,8 +95,8 @@ BAD = [
     Bad("cut JPEG", 422, "unreadable_image", "damaged", form(encoded(scene())[:-3000])),
     Bad("cut PNG", 422, "unreadable_image", "damaged", form(encoded(scene(), "PNG")[:400])),
     Bad("broken PNG", 422, "unreadable_image", "damaged", form(PNG[:60] + b"\0" * 9 + PNG[69:])),
-    Bad("too many pixels", 413, "image_too_large", "megapixels", form("bomb")),
-    Bad("too long a strip", 413, "image_too_large", "long side", form("strip")),
+    Bad("too many pixels", 413, "image_too_large", "megapixels", {"make": "bomb"}),
+    Bad("too long a strip", 413, "image_too_large", "long side", {"make": "strip"}),
     Bad("body too large", 413, "body_too_large", "20 MB", form(JPEG + b"\0" * 21_000_000)),
     Bad("unknown style", 422, "invalid_parameter", "style", form(style="poem")),
     Bad("unknown field", 422, "invalid_parameter", "langauge", form(langauge="ko")),
@@ -140,12 +140,10 @@ BAD = [
 
 def filled(how: dict[str, Any]) -> dict[str, Any]:
     """Large pictures are made when they are needed."""
-    files = how.get("files")
-    if isinstance(files, dict) and isinstance(files["image"][1], str):
-        size = {"bomb": (9000, 9000), "strip": (9000, 20)}[files["image"][1]]
-        image = scene(8, 8).convert("1").resize(size)
-        return {**how, "files": {"image": encoded(image, "PNG")}}
-    return how
+    if "make" not in how:
+        return how
+    size = {"bomb": (9000, 9000), "strip": (9000, 20)}[how["make"]]
+    return form(encoded(scene(8, 8).convert("1").resize(size), "PNG"))
 
 
 def streamed(bad: Bad) -> Bad:

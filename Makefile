@@ -1,0 +1,34 @@
+# One obvious command a chore.
+.PHONY: test check dev lock format
+
+PYTHON := .venv/bin/python
+READY := .venv/.dev-ready
+
+test: check  ## everything: lint, types, unit tests, the real daemon, the embedded engine
+	$(PYTHON) -m pytest
+
+check: $(READY)  ## lint and types
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/shellcheck *.sh
+
+dev: $(READY)  ## serve, and start again when a file changes
+	.venv/bin/uvicorn --factory app.main:create_app --reload --reload-dir app
+
+format: $(READY)
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+lock: $(READY)  ## pin again what pyproject.toml asks for
+	$(PYTHON) -m pip install -q uv
+	for extras in "" "--extra embedded" "--extra embedded --extra dev"; do \
+	  name=$$(echo "$$extras" | awk 'NF {print "-" $$NF}'); \
+	  .venv/bin/uv pip compile -q --universal --no-header --no-annotate --no-emit-index-url \
+	    --no-emit-find-links $$extras pyproject.toml -o "requirements$$name.txt"; \
+	done
+
+$(READY): requirements-dev.txt
+	python3 -m venv .venv
+	$(PYTHON) -m pip install -q --disable-pip-version-check -r requirements-dev.txt
+	touch $@

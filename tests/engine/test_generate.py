@@ -1,0 +1,131 @@
+"""Thinking kept in hand, where no real model can be made to misbehave so."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from app.engine.events import Delta, Generated, Reasoning
+from app.engine.generate import Prompt, generate
+from app.engine.ollama import Ollama
+from app.engine.registry import Model
+from app.errors import DeadlineExceeded, EngineError
+
+THINKER = Model("thinker", frozenset({"completion", "vision", "thinking"}), "qwen3vl", 4096, 32)
+PLAIN = Model("plain", frozenset({"completion", "vision"}), "qwen25vl", 4096, 32)
+
+
+def lines(thinking: str = "", content: str = "", **last: Any) -> bytes:
+    said: list[dict[str, Any]] = [
+        {"message": {"thinking": f"{word} "}} for word in thinking.split()
+    ]
+    said += [{"message": {"content": f" {word}"}} for word in content.split()]
+    end = {"done": True, "done_reason": "stop", "eval_count": len(said), **last}
+    said.append(end)
+    return b"".join(json.dumps(line).encode() + b"\n" for line in said)
+
+
+class Scripted:
+    """An engine that gives one answer after another, and keeps what it was asked."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self.answers = list(answers)
+        self.asked: list[dict[str, Any]] = []
+        self.ollama = Ollama("http://engine.test", transport=httpx.MockTransport(self._answer))
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(json.loads(request.content))
+        return httpx.Response(200, content=self.answers.pop(0))
+
+
+def prompt(model: Model, **how: Any) -> Prompt:
+    turns = ({"role": "user", "content": "hi", "images": ["aGk="]},)
+    return Prompt(model, turns, {"temperature": 0}, **{"max_tokens": 100, **how})
+
+
+async def run(engine: Scripted, asked: Prompt, seconds: float = 5) -> list[Any]:
+    deadline = asyncio.get_running_loop().time() + seconds
+    return [event async for event in generate(engine.ollama, asked, deadline)]
+
+
+def said(events: list[Any]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Delta))
+
+
+async def test_a_thinking_model_gets_closed_thoughts_and_no_think_field() -> None:
+    engine = Scripted(lines(content="a cat"))
+    events = await run(engine, prompt(THINKER))
+    assert said(events) == "a cat"
+    (asked,) = engine.asked
+    assert asked["messages"][-1] == {"role": "assistant", "thinking": "", "content": "\n"}
+    assert "think" not in asked
+    assert asked["options"] == {"temperature": 0, "num_ctx": 4096, "num_predict": 100}
+
+
+async def test_another_model_is_asked_plainly() -> None:
+    engine = Scripted(lines(content="a cat"))
+    await run(engine, prompt(PLAIN))
+    assert engine.asked[0]["messages"][-1]["role"] == "user"
+    assert "think" not in engine.asked[0]
+
+
+async def test_a_model_that_thinks_all_the_same_is_made_to_answer() -> None:
+    engine = Scripted(lines(thinking="hm well so"), lines(content="a cat"))
+    events = await run(engine, prompt(THINKER))
+    assert said(events) == "a cat"
+    assert not [event for event in events if isinstance(event, Reasoning)]
+    assert engine.asked[1]["messages"][-1]["thinking"] == "hm well so "
+    end = events[-1]
+    assert isinstance(end, Generated)
+    assert end.reasoning_tokens == 3
+    assert "reasoned although it was asked not to" in end.warnings[0]
+
+
+async def test_only_reasoning_up_to_the_last_token_is_never_a_success() -> None:
+    length = {"done_reason": "length"}
+    engine = Scripted(lines(thinking="hm well", **length), lines(thinking="still", **length))
+    with pytest.raises(EngineError, match="reasoned but did not answer"):
+        await run(engine, prompt(THINKER, think=True))
+    assert len(engine.asked) == 2
+
+
+async def test_reasoning_that_ended_without_an_answer_is_asked_for_one() -> None:
+    engine = Scripted(lines(thinking="hm well"), lines(content="a cat"))
+    events = await run(engine, prompt(THINKER, think=True))
+    assert [type(event) for event in events] == [Reasoning, Reasoning, Delta, Delta, Generated]
+    assert engine.asked[0]["think"] is True
+    assert engine.asked[0]["options"]["num_predict"] == 100 + 1024
+    assert engine.asked[1]["options"]["num_predict"] == 100
+    assert "think" not in engine.asked[1]
+
+
+async def test_the_budget_is_kept_to_the_token() -> None:
+    engine = Scripted(lines(thinking="a b c d e f g"), lines(content="yes"))
+    events = await run(engine, prompt(THINKER, think=True, max_reasoning_tokens=4))
+    assert [event.text for event in events if isinstance(event, Reasoning)] == [
+        "a ", "b ", "c ", "d ",
+    ]  # fmt: skip
+    assert engine.asked[1]["messages"][-1]["thinking"] == "a b c d "
+    assert events[-1].reasoning_tokens == 4
+
+
+async def test_an_answer_after_thinking_is_no_longer_than_asked() -> None:
+    engine = Scripted(lines(thinking="hm", content="one two three four"))
+    events = await run(engine, prompt(THINKER, think=True, max_tokens=2))
+    assert said(events) == "one two"
+    assert events[-1].finish_reason == "length"
+    assert events[-1].completion_tokens == 3
+
+
+async def test_a_silent_engine_is_left_at_the_deadline() -> None:
+    class Silent(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    engine = Scripted()
+    engine.ollama = Ollama("http://engine.test", transport=Silent())
+    with pytest.raises(DeadlineExceeded):
+        await run(engine, prompt(PLAIN), seconds=0.05)

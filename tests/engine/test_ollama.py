@@ -1,0 +1,152 @@
+"""The client, where the real daemon cannot be made to fail so (the rest: tests/integration)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import respx
+
+from app.engine.ollama import Chat, Chunk, Ollama
+from app.errors import (
+    ContextOverflow,
+    EngineError,
+    EngineInterrupted,
+    EngineUnavailable,
+    ModelLoadingFailed,
+    ModelNotFound,
+    Problem,
+)
+
+URL = "http://engine.test:11434"
+CHAT = Chat("m", ({"role": "user", "content": "hi"},), {"num_ctx": 4096}, -1)
+
+
+@pytest.fixture
+async def ollama() -> AsyncIterator[Ollama]:
+    ollama = Ollama(URL)
+    yield ollama
+    await ollama.aclose()
+
+
+async def chunks(ollama: Ollama) -> list[Chunk]:
+    return [chunk async for chunk in ollama.chat(CHAT)]
+
+
+@respx.mock(base_url=URL)
+async def test_the_request_is_streamed_and_never_cut(
+    respx_mock: respx.MockRouter, ollama: Ollama
+) -> None:
+    route = respx_mock.post("/api/chat").respond(content=b'{"done":true,"eval_count":2}\n')
+    assert (await chunks(ollama))[0].eval_count == 2
+    body = httpx.Response(200, content=route.calls[0].request.content).json()
+    assert body == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "hi"}],
+        "options": {"num_ctx": 4096},
+        "keep_alive": -1,
+        "stream": True,
+        "truncate": False,
+        "shift": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"", EngineInterrupted),
+        (b'{"message":{"content":"a"},"done":false}\n', EngineInterrupted),
+        (b"<html>gateway</html>\n", EngineError),
+        (b'{"message":{"content":5}}\n', EngineError),
+        (b'{"message":{"content":"a"}}\n{"message":{"con', EngineError),
+        (b'{"error":"model requires more system memory (20 GiB) than is available"}\n',
+         ModelLoadingFailed),
+        (b'{"error":"llama runner process has terminated: exit status 2"}\n', ModelLoadingFailed),
+        (b'{"error":"request (9000 tokens) exceeds the available context size (8192 tokens)"}\n',
+         ContextOverflow),
+        (b'{"error":"an error was encountered while running the model: unexpected EOF"}\n',
+         EngineInterrupted),
+        (b'{"error":"something new"}\n', EngineError),
+    ],
+)  # fmt: skip
+@respx.mock(base_url=URL)
+async def test_streams_that_fail(
+    respx_mock: respx.MockRouter, ollama: Ollama, body: bytes, problem: type[Problem]
+) -> None:
+    respx_mock.post("/api/chat").respond(content=body)
+    with pytest.raises(problem) as raised:
+        await chunks(ollama)
+    assert type(raised.value) is problem
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "problem"),
+    [
+        (404, b'{"error":"model \\"m\\" not found, try pulling it first"}', ModelNotFound),
+        (503, b'{"error":"server busy, please try again.  maximum pending requests exceeded"}',
+         EngineUnavailable),
+        (500, b'{"error":"timed out waiting for llama runner to start"}', ModelLoadingFailed),
+        (500, b"", EngineError),
+        (403, b"", EngineError),
+        (502, b"<html>bad gateway</html>", EngineError),
+    ],
+)  # fmt: skip
+@respx.mock(base_url=URL)
+async def test_statuses(
+    respx_mock: respx.MockRouter, ollama: Ollama, status: int, body: bytes, problem: type[Problem]
+) -> None:
+    respx_mock.post("/api/chat").respond(status, content=body)
+    with pytest.raises(problem) as raised:
+        await chunks(ollama)
+    assert type(raised.value) is problem
+    assert "\n" not in raised.value.detail
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        (httpx.ConnectError, EngineUnavailable),
+        (httpx.ConnectTimeout, EngineUnavailable),
+        (httpx.ReadError, EngineInterrupted),
+        (httpx.RemoteProtocolError, EngineInterrupted),
+        (httpx.WriteError, EngineInterrupted),
+        (httpx.ReadTimeout, EngineUnavailable),
+    ],
+)
+@respx.mock(base_url=URL)
+async def test_networks(
+    respx_mock: respx.MockRouter,
+    ollama: Ollama,
+    fault: type[httpx.TransportError],
+    problem: type[Problem],
+) -> None:
+    respx_mock.post("/api/chat").mock(side_effect=fault("x"))
+    with pytest.raises(problem) as raised:
+        await chunks(ollama)
+    assert type(raised.value) is problem
+
+
+@respx.mock(base_url=URL)
+async def test_not_ollama(respx_mock: respx.MockRouter, ollama: Ollama) -> None:
+    respx_mock.get("/api/tags").respond(content=b"<html>hello</html>")
+    with pytest.raises(EngineError, match="does not speak Ollama's API"):
+        await ollama.tags()
+
+
+async def test_lines_split_anywhere_are_put_together() -> None:
+    line = '{"message":{"content":"한글 ✓"}}\n{"done":true,"done_reason":"stop"}\n'.encode()
+
+    class Pieces(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for at in range(len(line)):
+                await asyncio.sleep(0)
+                yield line[at : at + 1]
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=Pieces())
+
+    ollama = Ollama(URL, transport=httpx.MockTransport(answer))
+    first, last = await chunks(ollama)
+    assert first.message.content == "한글 ✓"
+    assert last.done
+    await ollama.aclose()

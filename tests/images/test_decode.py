@@ -1,0 +1,138 @@
+"""What becomes of a picture on its way to the daemon."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
+from app.images.decode import Bounds, Prepared, prepare
+from tests.pictures import encoded, scene
+
+BOUNDS = Bounds(max_megapixels=50, cell=32, max_tokens=1536)
+ORIENTATION = 0x0112
+
+
+def seen(prepared: Prepared) -> Image.Image:
+    """What the daemon decodes."""
+    import base64  # noqa: PLC0415
+
+    image = Image.open(io.BytesIO(base64.b64decode(prepared.base64)))
+    assert image.size == (prepared.info.sent_width, prepared.info.sent_height)
+    assert image.mode == "RGB"
+    return image
+
+
+def difference(a: Image.Image, b: Image.Image) -> float:
+    """Mean difference of two pictures, of 255."""
+    return float(np.abs(np.asarray(a, float) - np.asarray(b.resize(a.size), float)).mean())
+
+
+# From upright to how the camera stores it, by EXIF orientation.
+STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", STORED)
+def test_every_orientation_comes_out_upright(form: str, orientation: int) -> None:
+    upright = scene(640, 416)
+    how = STORED[orientation]
+    stored = upright if how is None else upright.transpose(how)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    prepared = prepare(encoded(stored, form, exif=exif), 0, BOUNDS)
+    assert (prepared.info.width, prepared.info.height) == (640, 416)
+    assert difference(seen(prepared), upright) < 6
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_phone_photo_is_shrunk_to_its_budget(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    stored = scene(4032, 3024)
+    prepared = prepare(encoded(stored, exif=exif), 0, BOUNDS)
+    info = prepared.info
+    upright = stored if orientation == 1 else stored.transpose(Image.Transpose.ROTATE_270)
+    assert (info.width, info.height) == upright.size
+    assert info.sent_width % 32 == info.sent_height % 32 == 0
+    assert 1300 < info.tokens <= 1536
+    assert info.sent_width / info.sent_height == pytest.approx(info.width / info.height, rel=0.04)
+    assert difference(seen(prepared), upright) < 3
+
+
+def test_transparency_is_laid_on_white() -> None:
+    image = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
+    image.paste((0, 0, 0, 255), (16, 16, 48, 48))
+    for form in ("PNG", "WEBP"):
+        out = seen(prepare(encoded(image, form), 0, BOUNDS))
+        assert out.getpixel((2, 2)) == (255, 255, 255)
+        assert out.getpixel((32, 32)) == (0, 0, 0)
+
+
+def test_palette_with_a_transparent_colour() -> None:
+    image = Image.new("P", (64, 64), 0)
+    image.putpalette([0, 0, 0, 255, 0, 0])
+    image.paste(1, (32, 0, 64, 64))
+    out = seen(prepare(encoded(image, "PNG", transparency=0), 0, BOUNDS))
+    assert out.getpixel((2, 2)) == (255, 255, 255)
+    assert out.getpixel((60, 2)) == (255, 0, 0)
+
+
+def test_photos_are_jpeg_and_text_is_png() -> None:
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (256, 256, 3), "uint8"))
+    assert seen(prepare(encoded(noise, "PNG"), 0, BOUNDS)).format == "JPEG"
+    assert seen(prepare(encoded(scene(640, 640), "PNG"), 0, BOUNDS)).format == "PNG"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 300), (30, 305), (2000, 21)])
+def test_no_side_is_under_one_cell(size: tuple[int, int]) -> None:
+    info = prepare(encoded(scene(*size), "PNG"), 0, BOUNDS).info
+    assert min(info.sent_width, info.sent_height) >= 32
+    assert (info.width, info.height) == size
+
+
+def test_first_frame_of_an_animation_with_a_warning() -> None:
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    data = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    prepared = prepare(data, 3, BOUNDS)
+    assert prepared.warnings == ("image[3] is an animation; its first frame was used.",)
+    assert seen(prepared).getpixel((5, 5)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kept", [0.3, 0.7, 0.95])
+def test_a_cut_file_is_never_half_a_picture(form: str, kept: float) -> None:
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (200, 200, 3), "uint8"))
+    data = encoded(noise, form)
+    with pytest.raises(UnreadableImage, match="damaged"):
+        prepare(data[: int(len(data) * kept)], 0, BOUNDS)
+
+
+def test_what_is_no_image() -> None:
+    for data in (b"hello", b"%PDF-1.7", b"\x89PNG", b"<svg/>", b"GIF89a" + b"\0" * 50):
+        with pytest.raises(UnsupportedImage, match="JPEG, PNG, WEBP"):
+            prepare(data, 0, BOUNDS)
+
+
+@pytest.mark.parametrize("size", [(9000, 9000), (20000, 300), (5000, 40)])
+def test_limits_hold_before_any_pixel_is_decoded(size: tuple[int, int]) -> None:
+    """The pixels are not there: decoding would say that the file is damaged."""
+    data = encoded(Image.new("1", (8, 8)), "PNG")
+    header = data[:16] + size[0].to_bytes(4, "big") + size[1].to_bytes(4, "big") + data[24:29]
+    import zlib  # noqa: PLC0415
+
+    header += zlib.crc32(header[12:]).to_bytes(4, "big")
+    with pytest.raises(ImageTooLarge, match=f"{size[0]}x{size[1]}"):
+        prepare(header + data[33:], 0, BOUNDS)

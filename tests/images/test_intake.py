@@ -1,0 +1,46 @@
+"""The forms an image string can have."""
+
+import pytest
+
+from app.errors import ForbiddenUrl, InvalidParameter, UnreadableImage
+from app.images.intake import from_text
+from tests.pictures import base64_of
+
+DATA = bytes(range(200))
+TEXT = base64_of(DATA)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        TEXT.rstrip("="),
+        f"  {TEXT}\n",
+        "\n".join(TEXT[at : at + 76] for at in range(0, len(TEXT), 76)),
+        f"data:image/png;base64,{TEXT}",
+        f"DATA:image/jpeg;charset=x;BASE64,{TEXT}",
+        f"data:;base64,{TEXT}",
+    ],
+)
+def test_forms(text: str) -> None:
+    assert from_text(text, 0) == DATA
+
+
+@pytest.mark.parametrize(
+    "text", ["https://a.test/x.png", "HTTP://127.0.0.1", "ftp://a", "file:///"]
+)
+def test_addresses_are_not_fetched(text: str) -> None:
+    with pytest.raises(ForbiddenUrl, match=r"image\[2\]"):
+        from_text(text, 2)
+
+
+@pytest.mark.parametrize("text", ["?", "not base64!", "data:image/png,abc", "aaaaa", "한글"])
+def test_what_is_not_base64(text: str) -> None:
+    with pytest.raises(InvalidParameter, match="base64"):
+        from_text(text, 0)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "data:image/png;base64,"])
+def test_empty(text: str) -> None:
+    with pytest.raises(UnreadableImage, match="empty"):
+        from_text(text, 0)

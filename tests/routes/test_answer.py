@@ -1,0 +1,150 @@
+"""How a stream of events is written, and how it ends."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, MutableMapping
+from typing import Any
+
+import pytest
+
+from app.engine.events import Delta, Event, Start
+from app.errors import EngineInterrupted, QueueFull
+from app.routes import answer
+from app.routes.answer import AnswerResponse
+from app.routes.forms import EventStream, Form, Json, NdJson, Text, choose
+from tests.events import sse
+
+START = Start("req_1", "ocr", "m", ())
+FORMS = {"sse": EventStream, "ndjson": NdJson, "text": Text, "json": Json}
+
+
+class Client:
+    """The other side of an ASGI answer."""
+
+    def __init__(self, leaves_after_s: float = 60) -> None:
+        self.messages: list[MutableMapping[str, Any]] = []
+        self.leaves_after_s = leaves_after_s
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        await asyncio.sleep(self.leaves_after_s)
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        self.messages.append(message)
+
+    async def read(self, response: AnswerResponse) -> str:
+        await response({"type": "http", "method": "POST"}, self.receive, self.send)
+        return b"".join(message.get("body", b"") for message in self.messages[1:]).decode()
+
+    @property
+    def status(self) -> int:
+        return int(self.messages[0]["status"])
+
+    @property
+    def ended(self) -> bool:
+        return not self.messages[-1].get("more_body", False)
+
+
+async def breaks(error: Exception, *before: Event) -> AsyncGenerator[Event, None]:
+    for event in before:
+        yield event
+    raise error
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (QueueFull("full.", retry_after_s=7), 429, "queue_full"),
+        (ZeroDivisionError(), 500, "internal_error"),
+    ],
+)  # fmt: skip
+async def test_what_fails_before_the_first_byte_has_its_own_status(
+    form: str, error: Exception, status: int, code: str
+) -> None:
+    client = Client()
+    body = await client.read(AnswerResponse(breaks(error), FORMS[form](), "req_1"))
+    assert client.status == status
+    assert json.loads(body)["code"] == code
+    headers = dict(client.messages[0]["headers"])
+    assert headers.get(b"retry-after") == (b"7" if status == 429 else None)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (EngineInterrupted("cut.", partial="ab"), "engine_interrupted"),
+        (ValueError("a bug"), "internal_error"),
+    ],
+)
+async def test_what_fails_later_is_the_last_event(error: Exception, code: str) -> None:
+    client = Client()
+    events = breaks(error, START, Delta("ab"))
+    told = sse(await client.read(AnswerResponse(events, EventStream(), "req_1")))
+    assert [name for name, _ in told] == ["start", "delta", "error"]
+    assert told[-1][1]["code"] == code
+    assert "a bug" not in json.dumps(told)
+    assert client.ended
+
+
+async def test_text_that_breaks_off_is_left_open() -> None:
+    client = Client()
+    events = breaks(EngineInterrupted("cut."), START, Delta("ab"))
+    body = await client.read(AnswerResponse(events, Text(), "req_1"))
+    assert body == "ab\n[engine_interrupted] cut.\n"
+    assert not client.ended
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_client_who_leaves_closes_the_events(form: str) -> None:
+    closed = asyncio.Event()
+
+    async def endless() -> AsyncGenerator[Event, None]:
+        try:
+            yield START
+            while True:
+                await asyncio.sleep(0.01)
+                yield Delta("a")
+        finally:
+            closed.set()
+
+    client = Client(leaves_after_s=0.05)
+    await client.read(AnswerResponse(endless(), FORMS[form](), "req_1"))
+    assert closed.is_set()
+
+
+async def test_silence_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer, "SILENCE_S", 0.02)
+
+    async def slow() -> AsyncGenerator[Event, None]:
+        yield START
+        await asyncio.sleep(0.1)
+        yield Delta("a")
+
+    body = await Client().read(AnswerResponse(slow(), EventStream(), "req_1"))
+    assert body.count(": waiting\n\n") >= 2
+    assert [name for name, _ in sse(body)] == ["start", "delta"]
+    quiet = await Client().read(AnswerResponse(slow(), NdJson(), "req_1"))
+    assert len(quiet.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("stream", "accept", "form"),
+    [
+        (False, "*/*", Json),
+        (False, "text/event-stream", Json),
+        (False, "text/plain", Text),
+        (True, "", EventStream),
+        (True, "application/json", EventStream),
+        (True, "Application/X-NDJSON; q=0.9, */*", NdJson),
+        (True, "text/plain", Text),
+    ],
+)
+def test_choice(stream: bool, accept: str, form: type[Form]) -> None:
+    assert type(choose(stream, accept)) is form
+
+
+def test_parts_of_a_text_are_set_apart() -> None:
+    form = Text()
+    deltas = [Delta("a", question=0), Delta("b", question=0), Delta("c", question=1)]
+    assert b"".join(map(form.encode, deltas)) == b"ab\n\nc"
