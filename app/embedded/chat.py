@@ -1,0 +1,68 @@
+"""One chat: the answer's deltas as they are read, then its last object."""
+
+import threading
+import time
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any
+
+from app.embedded import protocol
+from app.embedded.answer import answer, decode
+from app.embedded.engine import Engine
+from app.embedded.intent import understand
+from app.embedded.page import Readers
+from app.embedded.picture import PictureError
+from app.embedded.protocol import ChatRequest, Counts, ProtocolError
+
+
+async def chat(request: ChatRequest, engine: Engine) -> AsyncGenerator[dict[str, Any]]:
+    """Ollama's stream of one answer, the last object with `done`.
+
+    Raises:
+        ProtocolError: 500, an image that cannot be decoded.
+        WeightsError: the models are missing.
+    """
+    asked = time.perf_counter()
+    readers = await engine.load()
+    loaded = time.perf_counter()
+    work = _Work(request)
+    count, reason = 0, "stop"
+    async with engine.slot() as slot:
+        begun = first = time.perf_counter()
+        async for text in slot.run(work, readers):
+            if not count:
+                first = time.perf_counter()
+            for piece in protocol.pieces(text):
+                if request.limit == count:
+                    reason = "length"
+                    break
+                count += 1
+                yield protocol.delta(request.model, piece)
+            if reason == "length":
+                break
+    ended = time.perf_counter()
+    counts = Counts(
+        prompt_pieces=request.prompt_pieces + work.image_tokens,
+        pieces=count + (reason == "stop"),
+        load_s=loaded - asked,
+        prompt_s=first - begun,
+        answer_s=ended - first,
+        total_s=ended - asked,
+    )
+    yield protocol.done(request.model, "", reason, counts)
+
+
+class _Work:
+    """Decodes and answers, in the thread of a slot."""
+
+    def __init__(self, request: ChatRequest) -> None:
+        self._request = request
+        self.image_tokens = 0
+
+    def __call__(self, readers: Readers, cancelled: threading.Event) -> Iterator[str]:
+        try:
+            images = decode(self._request.images)
+        except PictureError as error:
+            message = f"Failed to create new sequence: failed to process inputs: {error}\n"
+            raise ProtocolError(500, message) from None
+        self.image_tokens = sum(image.tokens for image in images)
+        yield from answer(understand(self._request.text), images, readers, cancelled)

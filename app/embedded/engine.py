@@ -1,0 +1,97 @@
+"""The loaded models, and the threads that use them."""
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+from app.embedded import ocr
+from app.embedded.page import Readers
+
+CORES = os.cpu_count() or 1
+THREADS = min(2, CORES)  # of one inference: a line of text hardly gains from more
+SLOTS = max(1, CORES // THREADS)
+
+Work = Callable[[Readers, threading.Event], Iterator[str]]
+
+
+class Engine:
+    """Runs at most `SLOTS` works at once, each in a thread; the rest wait in their order."""
+
+    def __init__(self) -> None:
+        self._readers: Readers | None = None
+        self._loading = asyncio.Lock()
+        self._slots = asyncio.Semaphore(SLOTS)
+        self._threads = ThreadPoolExecutor(SLOTS + 1, "embedded")  # one more, that loads
+
+    @property
+    def loaded(self) -> bool:
+        return self._readers is not None
+
+    async def load(self) -> Readers:
+        """The models, loaded if they were not.
+
+        Raises:
+            WeightsError: they are missing or damaged.
+        """
+        async with self._loading:
+            if self._readers is None:
+                loop = asyncio.get_running_loop()
+                self._readers = await loop.run_in_executor(self._threads, ocr.load, THREADS)
+            return self._readers
+
+    def unload(self) -> None:
+        """Let go of the models; works that run keep theirs until they end."""
+        self._readers = None
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator["Slot"]:
+        """Wait for a slot. It is free again when the work in it has ended, which may be a moment
+        after this context has."""
+        await self._slots.acquire()
+        slot = Slot(self._threads)
+        try:
+            yield slot
+        finally:
+            slot.cancelled.set()
+            if slot.thread is None:
+                self._slots.release()
+            else:
+                slot.thread.add_done_callback(self._ended)
+
+    def _ended(self, thread: "asyncio.Future[None]") -> None:
+        self._slots.release()
+        if not thread.cancelled():
+            thread.exception()  # looked at, so that asyncio does not report it
+
+    def close(self) -> None:
+        """Take no more work. What runs ends at its next step once its slot is given back."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Slot:
+    """The right to run one work."""
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+        self.cancelled = threading.Event()
+        self.thread: asyncio.Future[None] | None = None
+
+    async def run(self, work: Work, readers: Readers) -> AsyncIterator[str]:
+        """What the work yields, as it does; raises what it raises."""
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
+
+        def steps() -> None:
+            try:
+                for piece in work(readers, self.cancelled):
+                    loop.call_soon_threadsafe(queue.put_nowait, piece)
+            finally:
+                loop.call_soon_threadsafe(queue.put_nowait, None)
+
+        self.thread = loop.run_in_executor(self._threads, steps)
+        while (piece := await queue.get()) is not None:
+            yield piece
+        await self.thread

@@ -1,0 +1,100 @@
+"""Tesseract with Korean and English: reads the lines that hold Hangul."""
+
+import threading
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.embedded.ppocr import Pixels
+
+LINE_HEIGHT = 40  # of the whole box; below 25 or above 60 pixels Tesseract reads worse
+MARGIN = 12
+
+
+class HangulMissing(Exception):
+    """Korean cannot be read here. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """One read character. `left` is its left edge as a share of the line's width (its right edge
+    is often wrong in Tesseract), `score` that of its word, 0 to 1; `spaced`: a space is before."""
+
+    text: str
+    left: float
+    score: float
+    spaced: bool
+
+
+def is_hangul(char: str) -> bool:
+    return "가" <= char <= "힣" or "ㄱ" <= char <= "ㅣ"
+
+
+def holds_hangul(text: str) -> bool:
+    return any(map(is_hangul, text))
+
+
+class HangulReader:
+    """One Tesseract, used by one thread at a time."""
+
+    def __init__(self, tessdata: Path) -> None:
+        """Load the models from a checked folder.
+
+        Raises:
+            HangulMissing: the package tesserocr is not installed.
+        """
+        try:
+            # Optional: without it there is no Korean.
+            import tesserocr  # type: ignore[import-untyped]  # noqa: PLC0415
+        except ImportError as error:
+            raise HangulMissing("the package tesserocr is not installed") from error
+        self._api = tesserocr.PyTessBaseAPI(
+            path=str(tessdata), lang="kor+eng", psm=tesserocr.PSM.SINGLE_LINE
+        )
+        self._lock = threading.Lock()
+
+    def read(self, line: Pixels) -> list[Symbol]:
+        """Read the picture of one upright line."""
+        gray, scale = _prepared(line)
+        height, width = gray.shape
+        with self._lock:
+            self._api.SetImageBytes(gray.tobytes(), width, height, 1, width)
+            self._api.Recognize()
+            return self._symbols(scale * line.shape[1])
+
+    def _symbols(self, width: float) -> list[Symbol]:
+        from tesserocr import RIL, iterate_level  # noqa: PLC0415
+
+        symbols: list[Symbol] = []
+        for place in iterate_level(self._api.GetIterator(), RIL.SYMBOL):
+            text = place.GetUTF8Text(RIL.SYMBOL)
+            box = place.BoundingBox(RIL.SYMBOL)
+            if not text.strip() or box is None:
+                continue
+            # Tesseract writes some Latin letters in their full-width form.
+            text = unicodedata.normalize("NFKC", text)
+            spaced = bool(symbols) and place.IsAtBeginningOf(RIL.WORD)
+            score = place.Confidence(RIL.WORD) / 100
+            symbols.append(Symbol(text, (box[0] - MARGIN) / width, score, spaced))
+        return symbols
+
+
+def _prepared(line: Pixels) -> tuple[NDArray[np.uint8], float]:
+    """Dark on light, of Tesseract's best height, with a margin of the ground's shade."""
+    gray = cv2.cvtColor(line, cv2.COLOR_BGR2GRAY)
+    scale = LINE_HEIGHT / gray.shape[0]
+    method = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+    gray = cv2.resize(
+        gray, (max(1, round(gray.shape[1] * scale)), LINE_HEIGHT), interpolation=method
+    )
+    if np.median(gray) < 110:
+        gray = 255 - gray
+    ground = int(np.percentile(gray, 90))
+    gray = cv2.copyMakeBorder(
+        gray, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_CONSTANT, value=ground
+    )
+    return np.ascontiguousarray(gray, dtype=np.uint8), scale

@@ -1,0 +1,150 @@
+"""Reading order: boxes of text on a page become rows, and rows become lines of characters."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+import numpy as np
+
+from app.embedded.ppocr import Quad
+
+# In heights of a box, which is about 1.4 times the size of its letters.
+SAME_ROW = 0.5  # between the middles
+NEAR = 0.35  # a gap below it is a space between words; boxes reach past their letters
+LONG = 8.0  # a box that wide is a line of prose, not a cell of a table
+# The width of a column of the character grid that cells of a row are placed on.
+UNIT = 0.42
+MIN_PROSE_LINES = 4  # in each of two columns
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A box in the page's own upright frame, in pixels; `index` is its place among the quads."""
+
+    index: int
+    left: float
+    right: float
+    middle: float
+    height: float
+
+
+Row = tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Rows in reading order; `left` is where the page's text begins and `unit` the width of a
+    character cell, in pixels."""
+
+    rows: tuple[Row, ...]
+    left: float
+    unit: float
+
+    def line(self, row: Row, texts: Sequence[str]) -> str:
+        """One line of text out of a row's cells, columns standing under one another."""
+        cells = [(cell, text) for cell, text in zip(row, texts, strict=True) if text]
+        if not cells:
+            return ""
+        line = ""
+        if len(cells) > 1:
+            line = " " * round((cells[0][0].left - self.left) / self.unit)
+        line += cells[0][1]
+        for (before, _), (cell, text) in pairwise(cells):
+            gap = cell.left - before.right
+            if gap < NEAR * min(before.height, cell.height):
+                line += " " + text
+                continue
+            column = round((cell.left - self.left) / self.unit)
+            line += " " * max(2, column - _columns(line)) + text
+        return line
+
+
+def arrange(quads: Sequence[Quad]) -> Layout:
+    """Rows from the top down and cells from left to right; columns of prose one after another."""
+    cells = _straight(quads)
+    if not cells:
+        return Layout((), 0.0, 1.0)
+    rows = tuple(row for block in _blocks(cells) for row in _rows(block))
+    unit = UNIT * median(cell.height for cell in cells)
+    return Layout(rows, min(cell.left for cell in cells), unit)
+
+
+def angle(quads: Sequence[Quad]) -> float:
+    """The slope of the lines in radians: the median of those at least twice as wide as high."""
+    slopes = [
+        float(np.arctan2(*(quad[1] - quad[0])[::-1]))
+        for quad in quads
+        if np.hypot(*(quad[1] - quad[0])) > 2 * np.hypot(*(quad[3] - quad[0]))
+    ]
+    slope = median(slopes) if slopes else 0.0
+    return slope if abs(slope) < np.pi / 4 else 0.0
+
+
+def _straight(quads: Sequence[Quad]) -> list[Cell]:
+    slope = angle(quads)
+    turn = np.array([[np.cos(slope), np.sin(slope)], [-np.sin(slope), np.cos(slope)]])
+    cells = []
+    for index, quad in enumerate(quads):
+        corners = quad @ turn.T
+        x = corners[:, 0]
+        height = float(np.hypot(*(quad[3] - quad[0])))
+        middle = float(corners[:, 1].mean())
+        cells.append(Cell(index, float(x.min()), float(x.max()), middle, height))
+    return cells
+
+
+def _rows(cells: Sequence[Cell]) -> list[Row]:
+    rows: list[list[Cell]] = []
+    for cell in sorted(cells, key=lambda cell: cell.middle):
+        if rows:
+            middle = sum(other.middle for other in rows[-1]) / len(rows[-1])
+            height = min(cell.height, sum(other.height for other in rows[-1]) / len(rows[-1]))
+            if abs(cell.middle - middle) < SAME_ROW * height:
+                rows[-1].append(cell)
+                continue
+        rows.append([cell])
+    return [tuple(sorted(row, key=lambda cell: cell.left)) for row in rows]
+
+
+def _blocks(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """The page as one block, or: what is above two columns of prose, the columns, the rest."""
+    gutter = _gutter(cells)
+    if gutter is None:
+        return [list(cells)]
+    across = [cell for cell in cells if cell.left < gutter < cell.right]
+    left = [cell for cell in cells if cell.right <= gutter]
+    right = [cell for cell in cells if cell.left >= gutter]
+    blocks = []
+    # A line across both columns ends the columns above it.
+    for line in sorted(across, key=lambda cell: cell.middle):
+        for side in (left, right):
+            blocks.append([cell for cell in side if cell.middle < line.middle])
+            side[:] = [cell for cell in side if cell.middle >= line.middle]
+        blocks.append([line])
+    return [block for block in (*blocks, left, right) if block]
+
+
+def _gutter(cells: Sequence[Cell]) -> float | None:
+    """The x of the blank between two columns of prose; None for a single column or a table."""
+    prose = [cell for cell in cells if cell.right - cell.left > LONG * cell.height]
+    for cell in sorted(prose, key=lambda cell: cell.right):
+        x = cell.right + 1.0
+        left = [other for other in cells if other.right <= x]
+        right = [other for other in cells if other.left >= x]
+        crossing = len(cells) - len(left) - len(right)
+        sides = [sum(other in prose for other in side) for side in (left, right)]
+        if (
+            min(sides) >= MIN_PROSE_LINES
+            and crossing <= len(cells) / 5
+            and sides[0] > 0.6 * len(left)
+            and sides[1] > 0.6 * len(right)
+        ):
+            return x
+    return None
+
+
+def _columns(text: str) -> int:
+    """Width in character cells: ideographs, kana and Hangul take two."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)

@@ -1,0 +1,176 @@
+"""The reader: a picture becomes lines of text, one after another."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from app.embedded import weights
+from app.embedded.hangul import HangulMissing, HangulReader
+from app.embedded.ink import ink
+from app.embedded.layout import arrange
+from app.embedded.line import LineText, doubtful, merged, plain
+from app.embedded.page import Page, Readers, upright
+from app.embedded.ppocr import Detector, Pixels, Quad, Recogniser, cut
+
+TIME_LIMIT_S = 60.0
+MAX_BOXES = 600
+# Beside a line that is surely text, a box is kept from this score on.
+MIN_SCORE = 0.5
+# Without one, the picture is a photo: stray letters on it have scores up to 0.9.
+MIN_PHOTO_SCORE = 0.9
+MIN_PHOTO_CHARS = 3
+MAX_PHOTO_SHARE = 0.5
+UNREADABLE = "[?]"
+
+
+class Cancelled(Exception):
+    """Nobody waits for this reading any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the page as it is written out."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The reading ended before the page did: after `seconds`, or at `boxes` boxes of text."""
+
+    seconds: float | None = None
+    boxes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoKorean:
+    """Lines that may be Korean could not be read and are marked `[?]`."""
+
+    reason: str
+
+
+Found = Line | Stopped | NoKorean
+
+
+def load(threads: int) -> Readers:
+    """Load the models.
+
+    Args:
+        threads: of one inference.
+
+    Raises:
+        WeightsError: PP-OCR's weights are missing or damaged. (Those of Tesseract are not
+            needed: without them Korean is missing, and every reading says so.)
+    """
+    models = weights.ppocr()
+    hangul, reason = None, ""
+    try:
+        hangul = HangulReader(weights.tessdata())
+    except (HangulMissing, weights.WeightsError) as error:
+        reason = str(error)
+    return Readers(Detector(models, threads), Recogniser(models, threads), hangul, reason)
+
+
+def read(
+    image: Pixels,
+    readers: Readers,
+    cancelled: threading.Event,
+    *,
+    time_limit_s: float = TIME_LIMIT_S,
+    max_boxes: int = MAX_BOXES,
+) -> Iterator[Found]:
+    """The text of one picture, each line as soon as it is read.
+
+    Args:
+        image: (height, width, 3) BGR.
+        cancelled: set from elsewhere to end the work before the next box.
+
+    Raises:
+        Cancelled: it was set.
+    """
+    deadline = time.monotonic() + time_limit_s
+    page = upright(image, readers)
+    if len(page.quads) > max_boxes:
+        page = Page(page.image, page.quads[:max_boxes], page.turn, page.legible)
+        cut_short = True
+    else:
+        cut_short = False
+    layout = arrange(page.quads)
+    boxes = _Boxes(page, readers)
+    for row in layout.rows:
+        texts = []
+        for cell in row:
+            if cancelled.is_set():
+                raise Cancelled
+            if time.monotonic() > deadline:
+                yield Stopped(seconds=time_limit_s)
+                return
+            texts.append(boxes.text(cell.index))
+        if line := layout.line(row, texts):
+            yield Line(line)
+    if cut_short:
+        yield Stopped(boxes=max_boxes)
+    if boxes.korean_missed:
+        yield NoKorean(readers.hangul_missing)
+
+
+class _Boxes:
+    """Reads the boxes of one page; once one holds Hangul, Tesseract looks at all that follow."""
+
+    def __init__(self, page: Page, readers: Readers) -> None:
+        self._page = page
+        self._readers = readers
+        self._hangul_seen = False
+        self.korean_missed = False
+
+    def text(self, index: int) -> str:
+        """What the box says; empty where it is not text."""
+        quad = self._page.quads[index]
+        line = self._read(_upright(cut(self._page.image, quad), self._readers))
+        self._hangul_seen |= line.hangul
+        if self._page.legible:
+            return line.text if line.score >= MIN_SCORE else _unreadable(quad)
+        if (
+            line.score < MIN_PHOTO_SCORE
+            or len(line.text) < MIN_PHOTO_CHARS
+            or _share(quad, self._page.image) > MAX_PHOTO_SHARE
+        ):
+            return ""
+        return line.text
+
+    def _read(self, line: Pixels) -> LineText:
+        reading, written = self._readers.recogniser.read(line), ink(line)
+        unsure = doubtful(reading, written)
+        if not (unsure or self._hangul_seen):
+            return plain(reading, written)
+        if self._readers.hangul is None:
+            found = plain(reading, written)
+            if self._page.legible and unsure:
+                self.korean_missed = True
+                return LineText(f"{found.text} {UNREADABLE}".strip(), found.score)
+            return found
+        return merged(reading, self._readers.hangul.read(line), written)
+
+
+def _upright(line: Pixels, readers: Readers) -> Pixels:
+    """A box that stands on its end is a narrow character, or a line turned by 90 degrees."""
+    if line.shape[0] < 1.5 * line.shape[1]:
+        return line
+    turned = np.asarray(cv2.rotate(line, cv2.ROTATE_90_COUNTERCLOCKWISE), dtype=np.uint8)
+    read = readers.recogniser.read
+    return max((line, turned), key=lambda pixels: read(pixels).score)
+
+
+def _unreadable(quad: Quad) -> str:
+    """The mark for a box that cannot be read; none for one too small to be a word."""
+    width, height = np.hypot(*(quad[1] - quad[0])), np.hypot(*(quad[3] - quad[0]))
+    return UNREADABLE if width > 3 * height else ""
+
+
+def _share(quad: Quad, image: Pixels) -> float:
+    area = float(cv2.contourArea(quad.astype(np.float32)))
+    return area / float(image.shape[0] * image.shape[1])

@@ -1,0 +1,87 @@
+"""A page the right way up: how far it was turned, where its lines are, whether it is one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from app.embedded.hangul import HangulReader, is_hangul
+from app.embedded.ppocr import Detector, Pixels, Quad, Recogniser, cut
+
+PROBED = 6  # the longest lines stand for the page
+# Shares of a line's characters read; upside down, lines come to 0.3 to 0.7.
+CERTAIN = 0.9
+CLEARLY_BETTER = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`turn`: degrees clockwise that were needed to set it upright. `legible`: some line on it
+    is text beyond doubt; where none is, what the detector found may be texture."""
+
+    image: Pixels
+    quads: tuple[Quad, ...]
+    turn: int
+    legible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """The loaded models. Without Korean, `hangul` is None and `hangul_missing` says why."""
+
+    detector: Detector
+    recogniser: Recogniser
+    hangul: HangulReader | None
+    hangul_missing: str = ""
+
+
+def upright(image: Pixels, readers: Readers) -> Page:
+    """Find the lines, turning the page by 90, 180 or 270 degrees where it needs it."""
+    quads, turn = readers.detector.find(image), 0
+    if _sideways(quads):
+        image, turn = _rotated(image, cv2.ROTATE_90_CLOCKWISE), 90
+        quads = readers.detector.find(image)
+    lines = [cut(image, quad) for quad in sorted(quads, key=_length, reverse=True)[:PROBED]]
+    certainty = [_certainty(line, readers) for line in lines]
+    if lines and np.mean(certainty) < CERTAIN:
+        over = [_certainty(_rotated(line, cv2.ROTATE_180), readers) for line in lines]
+        if np.mean(over) > np.mean(certainty) + CLEARLY_BETTER:
+            image, turn = _rotated(image, cv2.ROTATE_180), turn + 180
+            # The lines must be found anew: their order and their corners are those of the page.
+            quads, certainty = readers.detector.find(image), over
+    return Page(image, tuple(quads), turn, any(c > 0.85 for c in certainty))
+
+
+def _certainty(line: Pixels, readers: Readers) -> float:
+    """How sure the better reader is of a line, 0 to 1; half for less than four characters."""
+    reading = readers.recogniser.read(line)
+    best = reading.score if len(reading.text) > 3 else reading.score / 2
+    if best < CERTAIN and readers.hangul is not None:
+        symbols = readers.hangul.read(line)
+        hangul = [symbol.score for symbol in symbols if is_hangul(symbol.text[0])]
+        if len(hangul) > 1 and len(hangul) > 0.12 * len(symbols):
+            best = max(best, sum(hangul) / len(hangul))
+    return best
+
+
+def _sideways(quads: Sequence[Quad]) -> bool:
+    """Whether most of the text's length stands upright."""
+    tall = [_length(quad) for quad in quads if _height(quad) > 1.5 * _width(quad)]
+    return sum(tall) > 0.6 * sum(map(_length, quads))
+
+
+def _rotated(image: Pixels, how: int) -> Pixels:
+    return np.asarray(cv2.rotate(image, how), dtype=np.uint8)
+
+
+def _width(quad: Quad) -> float:
+    return float(np.hypot(*(quad[1] - quad[0])))
+
+
+def _height(quad: Quad) -> float:
+    return float(np.hypot(*(quad[3] - quad[0])))
+
+
+def _length(quad: Quad) -> float:
+    return max(_width(quad), _height(quad))

@@ -1,0 +1,77 @@
+"""The bytes of an image become upright pixels."""
+
+import io
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from app.embedded.ppocr import Pixels
+
+MAX_PIXELS = 50_000_000
+CELL = 32  # pixels a side that count as one prompt token, as in Qwen3-VL
+EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
+
+# The size is checked here, before any pixel is decoded.
+Image.MAX_IMAGE_PIXELS = None
+
+
+class PictureError(Exception):
+    """The bytes are no picture this engine takes. The message is Ollama's where it has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """`pixels`: (height, width, 3) BGR, upright, transparency laid on white."""
+
+    pixels: Pixels
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+    @property
+    def tokens(self) -> int:
+        return math.ceil(self.width / CELL) * math.ceil(self.height / CELL)
+
+
+def decode(data: bytes) -> Picture:
+    """Decode any format Pillow opens; of an animation the first frame.
+
+    Raises:
+        PictureError: not an image, damaged, or above 50 megapixels.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise PictureError(
+                    f"image: {image.width} x {image.height} pixels are more than "
+                    f"{MAX_PIXELS // 10**6} megapixels"
+                )
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            return Picture(_bgr(upright))
+    except UnidentifiedImageError:
+        raise PictureError("image: unknown format") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise
+        raise PictureError(f"image: invalid format: {error}") from None
+
+
+def _bgr(image: Image.Image) -> Pixels:
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        # Pillow's own conversion clips at 255 instead of scaling.
+        values = np.asarray(image, dtype=np.float32)
+        top = 65535.0 if values.max() > 255 else 255.0
+        image = Image.fromarray((values.clip(0, top) * (255 / top)).astype(np.uint8))
+    elif image.mode not in EIGHT_BIT_MODES:
+        image = image.convert("RGBA")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(ground, image)
+    return np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])

@@ -1,0 +1,139 @@
+"""PP-OCRv6 small: finds lines of text in a picture, and reads one.
+
+The detector runs through rapidocr, whose post-processing it needs. The recogniser is run here on
+onnxruntime, because its characters' places and scores are wanted, which rapidocr does not give.
+Neither knows Hangul: 0 of the recogniser's 18,708 characters (the metadata of its weights).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from app.embedded.weights import PPOCR
+
+Pixels = NDArray[np.uint8]  # (height, width, 3), BGR
+Quad = NDArray[np.float64]  # (4, 2): x, y of top left, top right, bottom right, bottom left
+
+LINE_HEIGHT = 48  # the recogniser's input
+MIN_LINE_WIDTH = 320  # narrower lines are padded to it, as in training
+MAX_LINE_WIDTH = 3200  # 67 line heights; a longer line is squeezed
+# Small pictures are enlarged for the detector to this shorter side (PaddleOCR's own limit), but
+# to no more than this many pixels: a 2000 x 60 banner would become 24,000 pixels wide.
+DETECT_SHORT_SIDE = 736
+DETECT_PIXELS = 2_200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Char:
+    """One read character; `x` is its middle as a share of the line's width."""
+
+    text: str
+    x: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One line as the recogniser reads it; `score` is the mean of its characters', 0 to 1."""
+
+    chars: tuple[Char, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(char.text for char in self.chars).strip()
+
+    @property
+    def score(self) -> float:
+        return sum(char.score for char in self.chars) / len(self.chars) if self.chars else 0.0
+
+
+class Detector:
+    """Finds lines of text. Safe to call from several threads."""
+
+    def __init__(self, weights: PPOCR, threads: int) -> None:
+        # Imported when needed: it takes most of a second.
+        from rapidocr import RapidOCR  # noqa: PLC0415
+
+        # Everything is set here: options given with a call change shared state.
+        self._rapid = RapidOCR(
+            params={
+                "Global.log_level": "critical",
+                "Global.use_cls": False,  # flips 30-50 % of upright Hangul lines
+                "Global.use_rec": False,
+                "Global.max_side_len": 10**6,  # the size is chosen below
+                "Det.model_path": str(weights.detector),
+                "Det.limit_type": "max",
+                "Det.limit_side_len": 10**6,
+                "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+                "EngineConfig.onnxruntime.enable_cpu_mem_arena": False,  # on: 1 GB more memory
+            }
+        )
+
+    def find(self, image: Pixels) -> list[Quad]:
+        """The lines' corners in pixels of `image`, from the top down."""
+        height, width = image.shape[:2]
+        scale = max(1.0, DETECT_SHORT_SIDE / min(height, width))
+        scale = min(scale, (DETECT_PIXELS / (height * width)) ** 0.5)
+        size = max(32, round(width * scale)), max(32, round(height * scale))
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        scaled = cv2.resize(image, size, interpolation=method)
+        found: Any = self._rapid(scaled)
+        boxes = getattr(found, "boxes", None)
+        if boxes is None:
+            return []
+        ratio = np.array([width / size[0], height / size[1]])
+        return [np.asarray(box, dtype=np.float64) * ratio for box in boxes]
+
+
+class Recogniser:
+    """Reads one line. Safe to call from several threads."""
+
+    def __init__(self, weights: PPOCR, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = threads
+        options.enable_cpu_mem_arena = False
+        self._session = onnxruntime.InferenceSession(
+            str(weights.recogniser), options, providers=["CPUExecutionProvider"]
+        )
+        self._input = self._session.get_inputs()[0].name
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        # CTC: index 0 is the blank, the space comes last.
+        self._alphabet = ["", *metadata["character"].splitlines(), " "]
+
+    def read(self, line: Pixels) -> Reading:
+        """Read the picture of one upright line."""
+        height, width = line.shape[:2]
+        wide = min(MAX_LINE_WIDTH, max(1, round(LINE_HEIGHT * width / height)))
+        shrunk = cv2.resize(line, (wide, LINE_HEIGHT))
+        padded = np.zeros((1, 3, LINE_HEIGHT, max(wide, MIN_LINE_WIDTH)), dtype=np.float32)
+        padded[0, :, :, :wide] = shrunk.transpose(2, 0, 1).astype(np.float32) / 127.5 - 1
+        (odds,) = self._session.run(None, {self._input: padded})
+        return self._decode(np.asarray(odds)[0], wide / padded.shape[3])
+
+    def _decode(self, odds: NDArray[np.float32], share: float) -> Reading:
+        """`odds`: (steps, characters); the line fills the first `share` of the steps."""
+        best = odds.argmax(axis=1)
+        steps = len(best) * share
+        chars = []
+        for step, index in enumerate(best):
+            if index and (step == 0 or index != best[step - 1]):
+                score = float(odds[step, index])
+                chars.append(Char(self._alphabet[index], (step + 0.5) / steps, score))
+        return Reading(tuple(chars))
+
+
+def cut(image: Pixels, quad: Quad) -> Pixels:
+    """The line inside the four corners, laid flat."""
+    top, right, bottom, left = (np.linalg.norm(quad[i] - quad[(i + 1) % 4]) for i in range(4))
+    width, height = max(2, round(max(top, bottom))), max(2, round(max(left, right)))
+    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
+    matrix = cv2.getPerspectiveTransform(quad.astype(np.float32), target)
+    flat = cv2.warpPerspective(
+        image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(flat, dtype=np.uint8)

@@ -1,0 +1,90 @@
+"""The weights this engine reads with: where they lie, and that they are the right ones.
+
+rapidocr downloads a model whose file is missing or has another checksum. This engine never uses
+the network, so each file is checked here before rapidocr is imported, and rapidocr is then given
+its path: with a `model_path` it has no download left to try (its inference_engine/onnxruntime).
+"""
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+# SHA-256 as in rapidocr 3.10.0's own default_models.yaml.
+DETECTOR = "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f"
+RECOGNISER = "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
+
+SIZE = 31_163_977  # bytes of both
+
+# tessdata/README.md says where these come from.
+TESSDATA = Path(__file__).with_name("tessdata")
+TRAINEDDATA = {
+    "kor": "6b85e11d9bbf07863b97b3523b1b112844c43e713df8b66418a081fd1060b3b2",
+    "eng": "7d4322bd2a7749724879683fc3912cb542f19906c83bcc1a52132556427170b2",
+}
+
+# What the engine imports beyond the standard library: module -> package.
+PACKAGES = {
+    "fastapi": "fastapi",
+    "uvicorn": "uvicorn",
+    "numpy": "numpy",
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "onnxruntime": "onnxruntime",
+    "rapidocr": "rapidocr",
+}
+REQUIREMENTS = "pip install -r requirements-embedded.txt"
+
+
+class WeightsError(Exception):
+    """A file of weights is missing or is another one. The message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class PPOCR:
+    """Paths of the PP-OCRv6 small models: text detector and line recogniser."""
+
+    detector: Path
+    recogniser: Path
+
+
+def missing_packages() -> list[str]:
+    """Names of packages that are not installed; none of them is imported for this."""
+    return [
+        package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None
+    ]
+
+
+def ppocr() -> PPOCR:
+    """The models inside the rapidocr wheel, checked.
+
+    Raises:
+        WeightsError: a file is missing or its SHA-256 differs.
+    """
+    spec = importlib.util.find_spec("rapidocr")
+    if spec is None or spec.origin is None:
+        raise WeightsError(f"rapidocr is not installed: {REQUIREMENTS}")
+    models = Path(spec.origin).parent / "models"
+    found = PPOCR(models / "PP-OCRv6_det_small.onnx", models / "PP-OCRv6_rec_small.onnx")
+    for path, digest in ((found.detector, DETECTOR), (found.recogniser, RECOGNISER)):
+        _check(path, digest, f"Install rapidocr 3.10.0 again: {REQUIREMENTS} --force-reinstall")
+    return found
+
+
+def tessdata(folder: Path = TESSDATA) -> Path:
+    """The folder of the Korean and English traineddata, checked.
+
+    Raises:
+        WeightsError: a file is missing or its SHA-256 differs.
+    """
+    for language, digest in TRAINEDDATA.items():
+        _check(folder / f"{language}.traineddata", digest, "Check the repository out again.")
+    return folder
+
+
+def _check(path: Path, digest: str, remedy: str) -> None:
+    if not path.is_file():
+        raise WeightsError(f"{path.name} is missing. {remedy}")
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+            raise WeightsError(f"{path.name} is damaged or of another version. {remedy}")
