@@ -20,10 +20,14 @@ def tokens(width: int, height: int, cell: int) -> int:
 
 
 def fit(width: int, height: int, cell: int, budget: int) -> tuple[int, int]:
-    """The largest size of the same shape, in whole cells, that costs at most `budget` tokens.
+    """The size to send an image in, so that it costs at most `budget` tokens.
 
-    An image that fits is only rounded; no side comes out under one cell.
+    One that fits stays as it is: the model's own rounding then is the only resampling (measured:
+    another one to whole cells costs small Hangul whole words). One that does not is shrunk to
+    whole cells, the largest of its shape. No side comes out under one cell.
     """
+    if min(width, height) >= cell and tokens(width, height, cell) <= budget:
+        return width, height
     scale = min(1.0, math.sqrt(budget * cell * cell / (width * height)))
     columns = max(1, round(width * scale / cell))
     rows = max(1, round(height * scale / cell))

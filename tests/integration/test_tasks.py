@@ -38,8 +38,8 @@ def test_json(client: httpx.Client, daemon: Daemon, task: str) -> None:
         "page": None,
         "width": 640,
         "height": 480,
-        "sent_width": 644,
-        "sent_height": 476,
+        "sent_width": 640,
+        "sent_height": 480,
         "tokens": 0,
     }
     assert answer["cached"] is False
@@ -104,7 +104,7 @@ def test_prompt_tokens_are_the_daemons_own(client: httpx.Client, daemon: Daemon,
         "raw": True,
         "stream": False,
         "prompt": prompt,
-        "images": [base64_of(encoded(scene(644, 476)))],
+        "images": [base64_of(encoded(scene()))],
         "options": {"num_ctx": 4096, "num_predict": 1},
     }
     with httpx.Client(base_url=daemon.url, trust_env=False, timeout=30) as direct:
