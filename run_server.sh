@@ -87,7 +87,7 @@ PY
 free_port() { "$python" -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 choose_engine() { # sets $engine
-    engine=${ENGINE:-}
+    engine=$(setting ENGINE '')
     # A remembered choice holds until somebody names another engine or another model.
     if [ -z "$engine" ] && [ -f .cache/engine ] && [ -z "$(setting OLLAMA_HOST '')" ]; then
         read -r engine <.cache/engine || true
@@ -164,6 +164,7 @@ start_server() {
     port_is_free "$host" "$port" ||
         die "Port $port on $host cannot be used. Choose another: PORT=$((port + 1)) ./run_server.sh"
     say "Starting the server at $SERVER_URL ..."
+    : >"$server_log" # now, for whoever follows it
     set -m
     HOST=$host PORT=$port "$python" server.py >"$server_log" 2>&1 &
     server_pid=$!
@@ -274,7 +275,7 @@ case ${1:-} in
     *) die "Unknown argument $1. Usage: ./run_server.sh [-- COMMAND ...]" ;;
 esac
 
-"$python" -c 'import fastapi, httpx' 2>/dev/null ||
+"$python" -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("fastapi"))' ||
     die "The server's packages are not installed. Run ./quick_start.sh once."
 host=$(setting HOST 127.0.0.1) port=$(setting PORT 8000)
 case $host in
@@ -284,7 +285,9 @@ case $host in
 esac
 export SERVER_URL PYTHONUNBUFFERED=1
 mkdir -p "$logs"
-engine_log=$logs/engine-$port.log server_log=$logs/server-$port.log
+name=$port
+[ $# = 0 ] || name=once # quick_start.sh takes another port every time
+engine_log=$logs/engine-$name.log server_log=$logs/server-$name.log
 
 trap stop_all EXIT
 trap 'stopped_by=SIGINT; exit 130' INT

@@ -1,12 +1,9 @@
 """Which engine quick_start.sh takes, by what the machine has."""
 
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-
 import pytest
 
 from tests.daemon.process import _free_port
-from tests.scripts.conftest import Checkout
+from tests.scripts.conftest import Checkout, Site
 from tests.scripts.fake_ollama import FakeOllama
 
 GPU = 'echo "GPU 0: NVIDIA GeForce RTX 4090 (UUID: GPU-1)"'
@@ -60,21 +57,10 @@ def test_a_gpu_without_the_right_to_install(checkout: Checkout, nowhere: str) ->
 
 
 def test_a_gpu_and_a_network(checkout: Checkout, nowhere: str) -> None:
-    class Site(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as site:
-        Thread(target=site.serve_forever, daemon=True).start()
-        checkout.command("nvidia-smi", GPU)
-        checkout.command("id", "echo 0")
-        url = f"http://127.0.0.1:{site.server_port}"
-        line = choice(checkout, OLLAMA_HOST=nowhere, OLLAMA_SITE=url)
-        site.shutdown()
+    checkout.command("nvidia-smi", GPU)
+    checkout.command("id", "echo 0")
+    with Site("") as site:
+        line = choice(checkout, OLLAMA_HOST=nowhere, OLLAMA_SITE=site.url)
     assert line.startswith("Engine: ollama (there is an NVIDIA GPU")
     assert "so Ollama is installed first" in line
 

@@ -142,7 +142,7 @@ def test_no_packages(checkout: Checkout) -> None:
     ("host", "url"),
     [
         ("", "http://127.0.0.1:11434"),
-        ("0.0.0.0", "http://127.0.0.1:11434"),  # noqa: S104
+        ("0.0.0.0", "http://127.0.0.1:11434"),
         (":8080", "http://127.0.0.1:8080"),
         ("box", "http://box:11434"),
         ("http://box", "http://box:80"),
@@ -186,16 +186,12 @@ def test_the_embedded_engine(checkout: Checkout, port: str) -> None:
     assert ends(run.pid)
 
 
-def test_quick_start_with_a_daemon(checkout: Checkout, daemon: Daemon) -> None:
-    """All of it but the installing: the packages are there, so pip has nothing to fetch."""
-    environment = {"OLLAMA_HOST": daemon.url, "MODEL_NAME": "tiny-vlm"}
-    done = checkout.run("quick_start.sh", **environment)
+def test_naming_an_engine_or_a_model_outweighs_what_is_remembered(
+    checkout: Checkout, daemon: Daemon, port: str
+) -> None:
+    (checkout.folder / ".cache").mkdir()
+    (checkout.folder / ".cache" / "engine").write_text("embedded\n")
+    (checkout.folder / ".env").write_text(f"OLLAMA_HOST={daemon.url}\nMODEL_NAME=tiny-vlm\n")
+    done = checkout.run("run_server.sh", "--", "true", PORT=port)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Installing the packages of requirements.txt" in done.stdout
-    assert done.stdout.count("\n== ") == 4
-    assert f"OLLAMA_HOST={daemon.url} ENGINE=ollama MODEL_NAME=tiny-vlm ./run_server.sh" in (
-        done.stdout
-    )
-    again = checkout.run("quick_start.sh", **environment)
-    assert again.returncode == 0
-    assert "Installing" not in again.stdout
+    assert f"Using the engine at {daemon.url}" in done.stdout
