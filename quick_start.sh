@@ -34,7 +34,9 @@ make_venv() {
         die "This Python cannot make a virtual environment. Install the missing part with:" \
             "apt-get install python$version-venv"
     say "Making a virtual environment with Python $version in $venv ..."
-    "$python" -m venv --clear "$venv" # --clear: an interrupted one may be there
+    mkdir -p .cache/logs
+    "$python" -m venv --clear "$venv" 2>.cache/logs/venv.log || # --clear: half of one may be there
+        die "The virtual environment could not be made: $(tail -n 1 .cache/logs/venv.log)"
 }
 
 install_packages() { # REQUIREMENTS-FILE: once for each content of the file
