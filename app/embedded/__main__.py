@@ -38,8 +38,6 @@ def _listen(where: Address) -> socket.socket:
 
 
 def _serve(listener: socket.socket, where: Address) -> None:
-    # The libraries read these when they are imported: one thread a Tesseract line is fastest.
-    os.environ.setdefault("OMP_THREAD_LIMIT", "1")
     import uvicorn  # noqa: PLC0415 - only now is it known to be there
 
     from app.embedded.server import app  # noqa: PLC0415

@@ -1,5 +1,6 @@
-"""Tesseract with Korean and English: reads the lines that hold Hangul."""
+"""Tesseract with its Korean model: reads the lines that hold Hangul."""
 
+import os
 import threading
 import unicodedata
 from dataclasses import dataclass
@@ -47,13 +48,15 @@ class HangulReader:
         Raises:
             HangulMissing: the package tesserocr is not installed.
         """
+        # Read when Tesseract's library is loaded: a line is too little work for a second thread.
+        os.environ.setdefault("OMP_THREAD_LIMIT", "1")
         try:
             # Optional: without it there is no Korean.
             import tesserocr  # type: ignore[import-untyped]  # noqa: PLC0415
         except ImportError as error:
             raise HangulMissing("the package tesserocr is not installed") from error
         self._api = tesserocr.PyTessBaseAPI(
-            path=str(tessdata), lang="kor+eng", psm=tesserocr.PSM.SINGLE_LINE
+            path=str(tessdata), lang="kor", psm=tesserocr.PSM.SINGLE_LINE
         )
         self._lock = threading.Lock()
 

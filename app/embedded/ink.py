@@ -9,12 +9,12 @@ import numpy as np
 
 from app.embedded.ppocr import Char, Pixels
 
-# Gaps in heights of the ink. Measured on Nanum Gothic: between Hangul of one word up to 0.25, at
-# a space 0.34 to 0.68; between Latin letters and digits of one word up to 0.5 (beside "1", ",").
-HANGUL_SPACE = 0.3
-MIXED_SPACE = 0.42
-LATIN_SPACE = 0.55
-WIDE_SPACE = 1.8
+# All in heights of the ink. The gap of a space between Hangul differs from font to font (Nanum
+# Barun Gothic 0.26, Nanum Gothic 0.34, its Coding 0.61), as do the gaps inside words (up to 0.22,
+# 0.25, 0.33): a line's own gaps tell, and where they do not, this does.
+USUAL_SPACE = 0.28
+SMALLEST_SPACE, LARGEST_SPACE = 0.12, 0.6
+BLANK = 0.3  # that much without ink is no part of a character
 # Two neighbouring characters' middles are at most a square character apart.
 REACH = 1.25
 EDGE_REACH = 0.85
@@ -30,12 +30,43 @@ class Ink:
 
     def gap(self, left: float, right: float) -> float:
         """The widest blank between two places (shares of the width), in heights of the ink."""
-        gaps = (
-            start - end
+        return max((end - start for start, end in self._blanks(left, right)), default=0.0)
+
+    def before_hangul(self, left: float) -> float:
+        """The middle of the last blank before a syllable that begins at `left`, or `left`."""
+        limit = left + 0.15 * self.height
+        middles = [(start + end) / 2 * self.height for start, end in self._blanks(0.0, limit)]
+        return middles[-1] if middles and left - middles[-1] < self.height / 2 else left
+
+    def after_hangul(self, left: float, wide: bool, following: float) -> float:
+        """The middle of the blank after a character that begins at `left` (a syllable: `wide`,
+        or a mark), before what begins near `following`: the blank of a space, else the one
+        nearest to where the character should end."""
+        start = left + (0.4 if wide else 0.1) * self.height
+        blanks = self._blanks(start, max(following, left + self.height) + 0.2 * self.height)
+        end = left / self.height + (0.95 if wide else 0.3)
+        best = max(blanks, key=lambda b: b[1] - b[0], default=(end, end))
+        if best[1] - best[0] < USUAL_SPACE and blanks:
+            best = min(blanks, key=lambda b: abs((b[0] + b[1]) / 2 - end))
+        return (best[0] + best[1]) / 2 * self.height
+
+    @property
+    def hangul_space(self) -> float:
+        """The least gap that is a space between Hangul: the middle of the widest step between
+        two sizes of gaps, those near the usual one before others."""
+        sizes = {end - start for start, end in self._blanks(0.0, 1.0)}
+        sizes = {size for size in sizes if SMALLEST_SPACE < size < LARGEST_SPACE}
+        steps = pairwise(sorted({SMALLEST_SPACE, *sizes, LARGEST_SPACE}))
+        low, high = max(steps, key=lambda s: s[1] - s[0] - abs(sum(s) / 2 - USUAL_SPACE))
+        return (low + high) / 2
+
+    def _blanks(self, left: float, right: float) -> list[tuple[float, float]]:
+        """The (start, end) of blanks whose middle is between two places, in heights."""
+        return [
+            (end / self.height, start / self.height)
             for (_, end), (start, _) in pairwise(self.runs)
             if left < (start + end) / 2 < right
-        )
-        return max(gaps, default=0.0) / self.height
+        ]
 
     def unread(self, chars: Sequence[Char]) -> bool:
         """Whether ink of a character's size or more has no read character on it.
@@ -58,7 +89,7 @@ class Ink:
     def _covered(self, left: float, right: float) -> float:
         """How much of the stretch between two places is ink or small gaps."""
         blank = self.gap(left, right) * self.height
-        return right - left - (blank if blank > HANGUL_SPACE * self.height else 0.0)
+        return right - left - (blank if blank > BLANK * self.height else 0.0)
 
 
 def ink(line: Pixels) -> Ink:

@@ -1,22 +1,36 @@
-"""One line of text out of the two readers' readings of it.
+"""One line of text, out of what the two readers make of it.
 
 Tesseract is the one that knows Hangul; PP-OCR is the better one at all else, digits above all.
-So the line is split at spaces and where Hangul begins or ends, and each part is taken from the
-reader that is better at it.
+So a line with Hangul is cut where Hangul begins and ends, and PP-OCR reads each piece between
+anew: alone, "Wi-Fi" is read better than in the middle of Hangul.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import cv2
+import numpy as np
+
 from app.embedded.hangul import Symbol, is_hangul
-from app.embedded.ink import HANGUL_SPACE, LATIN_SPACE, MIXED_SPACE, WIDE_SPACE, Ink
-from app.embedded.ppocr import Char, Reading
+from app.embedded.ink import Ink, ink
+from app.embedded.ppocr import Char, Pixels, Reading
 
 # Below it PP-OCR's line may be Hangul read as something else ("카드번호" -> "三立", .45).
 SURE = 0.93
-# Tesseract's score, below which its Hangul is a guess at a picture or another script.
-HANGUL_SCORE = 0.55
+# Tesseract's score of a symbol: Hangul comes to 0.65 and more, other letters that it takes for
+# Hangul to 0.4 and less.
+HANGUL_SCORE = 0.5
+# PP-OCR's score of a piece beside Hangul, above which it is taken over Tesseract's.
+PIECE_SCORE = 0.7
+PUNCTUATION = set(".,!?:;()[]\"'~…·")
+# Gaps in heights of the ink. Latin letters and digits of one word are up to 0.5 apart (beside
+# "1" and ","), a space is 0.6 and more; from WIDE on, two spaces keep columns apart.
+LATIN_SPACE = 0.55
+MIXED_SPACE, SMALL_SPACE = 0.33, 0.28
+WIDE_SPACE = 1.8
+
+Read = Callable[[Pixels], Reading]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,33 +42,12 @@ class LineText:
     hangul: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Neighbouring symbols without a space between, all Hangul or none of them."""
-
-    symbols: tuple[Symbol, ...]
-    gap: str  # the white space before it
-    end: float  # where the next part begins
-
-    @property
-    def text(self) -> str:
-        return "".join(symbol.text for symbol in self.symbols)
-
-    @property
-    def score(self) -> float:
-        return sum(symbol.score for symbol in self.symbols) / len(self.symbols)
-
-    @property
-    def hangul(self) -> bool:
-        return is_hangul(self.symbols[0].text[0])
-
-
-def doubtful(reading: Reading, ink: Ink) -> bool:
+def doubtful(reading: Reading, written: Ink) -> bool:
     """Whether PP-OCR's reading may be missing something or be Hangul read wrong."""
-    return reading.score < SURE or ink.unread(reading.chars)
+    return reading.score < SURE or written.unread(reading.chars)
 
 
-def plain(reading: Reading, ink: Ink) -> LineText:
+def plain(reading: Reading, written: Ink) -> LineText:
     """PP-OCR's own line, with the spaces that it dropped ("2024-03-1714:32")."""
     text = ""
     previous: Char | None = None
@@ -62,53 +55,122 @@ def plain(reading: Reading, ink: Ink) -> LineText:
         if not char.text.strip():
             text += " "
             continue
-        if previous is not None:
-            written = text.endswith(" ")
-            # Only between Latin letters and digits: full-width punctuation has its own gap.
-            if char.text.isascii() and previous.text.isascii():
-                gap = ink.gap(previous.x, char.x)
-                text = text.rstrip() + _space(gap, 0.0 if written else LATIN_SPACE)
+        # Only between Latin letters and digits: full-width punctuation has its own gap.
+        if previous is not None and char.text.isascii() and previous.text.isascii():
+            gap = written.gap(previous.x, char.x)
+            text = text.rstrip() + _space(gap, 0.0 if text.endswith(" ") else LATIN_SPACE)
         text += char.text
         previous = char
     return LineText(text.strip(), reading.score)
 
 
-def merged(reading: Reading, symbols: Sequence[Symbol], ink: Ink) -> LineText:
-    """The line out of both readings; PP-OCR's alone where Tesseract saw no Hangul."""
-    hangul = [symbol for symbol in symbols if is_hangul(symbol.text[0])]
-    sure = sum(symbol.score for symbol in hangul) / len(hangul) if hangul else 0.0
-    if sure < HANGUL_SCORE or _ideographs(reading):
-        return plain(reading, ink)
-    text, scores = "", []
-    for part in _parts(symbols, ink):
-        chars = [c for c in reading.chars if part.symbols[0].left <= c.x < part.end]
-        latin = "".join(char.text for char in chars).strip()
-        mine = sum(char.score for char in chars) / len(chars) if chars else 0.0
-        better = _latin_wins(part, latin, mine)
-        text += part.gap + (latin if better else part.text)
-        scores.append(mine if better else part.score)
+def merged(
+    line: Pixels, reading: Reading, symbols: Sequence[Symbol], written: Ink, read: Read
+) -> LineText:
+    """The line out of both readings; PP-OCR's alone where Tesseract saw no Hangul.
+
+    Args:
+        read: PP-OCR's recogniser, for the pieces that are not Hangul.
+    """
+    symbols = [symbol for symbol in symbols if not _misread(symbol, reading, written)]
+    if not any(map(_surely_hangul, symbols)) or _ideographs(reading):
+        return plain(reading, written)
+    pieces = _pieces(symbols)
+    starts = [0.0, *(_border(before[-1], piece[0], written) for before, piece in pairwise(pieces))]
+    text, scores = "", list[float]()
+    for number, (piece, start, end) in enumerate(
+        zip(pieces, starts, [*starts[1:], 1.0], strict=True)
+    ):
+        if number:
+            gap = _gap(pieces[number - 1][-1], piece[0], written)
+            text += _space(gap, min(MIXED_SPACE, max(SMALL_SPACE, written.hangul_space)))
+        if _surely_hangul(piece[0]):
+            said, score = _hangul(piece, written), _score(piece)
+        else:
+            said, score = _other(line, piece, start, end, read)
+        text += said
+        scores += [score] * len(piece)
     return LineText(text.strip(), sum(scores) / len(scores), hangul=True)
+
+
+def _surely_hangul(symbol: Symbol) -> bool:
+    return is_hangul(symbol.text[0]) and symbol.score >= HANGUL_SCORE
+
+
+def _misread(symbol: Symbol, reading: Reading, written: Ink) -> bool:
+    """Whether Tesseract took Latin letters, which PP-OCR read there, for one of Hangul."""
+    if not _surely_hangul(symbol) or symbol.score > 0.8:
+        return False
+    place = symbol.left, symbol.left + 0.8 * written.height
+    return any(
+        char.text.isascii() and char.text.isalpha() and char.score > PIECE_SCORE
+        for char in reading.chars
+        if place[0] <= char.x <= place[1]
+    )
+
+
+def _pieces(symbols: Sequence[Symbol]) -> list[tuple[Symbol, ...]]:
+    """Hangul and other pieces in turn; punctuation after Hangul goes with it."""
+    pieces: list[list[Symbol]] = []
+    for symbol in symbols:
+        hangul = bool(pieces) and _surely_hangul(pieces[-1][0])
+        mark = hangul and symbol.text in PUNCTUATION and symbol.score >= HANGUL_SCORE
+        if pieces and hangul == (_surely_hangul(symbol) or mark):
+            pieces[-1].append(symbol)
+        else:
+            pieces.append([symbol])
+    return [tuple(piece) for piece in pieces]
 
 
 def _ideographs(reading: Reading) -> bool:
     """A sure reading with three or more kana or ideographs is Japanese or Chinese."""
-    count = sum("぀" <= char.text <= "鿿" for char in reading.chars)
-    return reading.score > 0.9 and count > 2
+    scores = [char.score for char in reading.chars if "぀" <= char.text <= "鿿"]
+    return len(scores) > 2 and sum(scores) / len(scores) > 0.9
 
 
-def _latin_wins(part: _Part, latin: str, score: float) -> bool:
-    if not latin or not latin.isascii():
-        return False
-    if part.hangul:  # an English word that Tesseract took for Hangul
-        return (
-            score > 0.9
-            and part.score < 0.9
-            and len(latin) > len(part.text)
-            and any(map(str.isalpha, latin))
-        )
-    if len(latin) >= len(part.text):
-        return score > 0.7 or score > part.score
-    return score > 0.95 and part.score < 0.7
+def _hangul(piece: Sequence[Symbol], written: Ink) -> str:
+    """Hangul with spaces at the gaps: Tesseract's own stand after many a syllable."""
+    text = piece[0].text
+    for before, symbol in pairwise(piece):
+        text += _space(_gap(before, symbol, written), written.hangul_space) + symbol.text
+    return text
+
+
+def _other(
+    line: Pixels, piece: Sequence[Symbol], start: float, end: float, read: Read
+) -> tuple[str, float]:
+    """A piece that is not Hangul, and its score; the line's share from `start` to `end`."""
+    text = "".join(symbol.text for symbol in piece)
+    score = _score(piece)
+    if set(text) <= PUNCTUATION:
+        return text, score
+    width = line.shape[1]
+    left = round(start * width)
+    picture = line[:, left : max(left + 2, round(end * width))]
+    margin = line.shape[0] // 3  # without one, PP-OCR drops the first and the last letter
+    picture = np.asarray(
+        cv2.copyMakeBorder(picture, 0, 0, margin, margin, cv2.BORDER_REPLICATE), dtype=np.uint8
+    )
+    reading = read(picture)
+    if reading.text.isascii() and reading.text and reading.score > min(PIECE_SCORE, score):
+        return plain(reading, ink(picture)).text, reading.score
+    return text, score
+
+
+def _score(piece: Sequence[Symbol]) -> float:
+    return sum(symbol.score for symbol in piece) / len(piece)
+
+
+def _gap(before: Symbol, symbol: Symbol, written: Ink) -> float:
+    return written.gap(before.left, symbol.left + 0.2 * written.height)
+
+
+def _border(before: Symbol, symbol: Symbol, written: Ink) -> float:
+    """Where to cut between Hangul and what is not, as a share of the width. Tesseract's places
+    of Hangul can be relied on, those of other letters not."""
+    if _surely_hangul(symbol):
+        return written.before_hangul(symbol.left)
+    return written.after_hangul(before.left, is_hangul(before.text[0]), symbol.left)
 
 
 def _space(gap: float, least: float) -> str:
@@ -116,26 +178,3 @@ def _space(gap: float, least: float) -> str:
     if gap >= WIDE_SPACE:
         return "  "
     return " " if gap >= least else ""
-
-
-def _parts(symbols: Sequence[Symbol], ink: Ink) -> list[_Part]:
-    starts = [0]
-    gaps = [""]
-    for index, (before, symbol) in enumerate(pairwise(symbols), 1):
-        sides = is_hangul(before.text[0]) + is_hangul(symbol.text[0])
-        # Tesseract often writes a space after every syllable, and few elsewhere.
-        least = (LATIN_SPACE, MIXED_SPACE, HANGUL_SPACE)[sides]
-        gap = ink.gap(before.left, symbol.left + 0.2 * ink.height)
-        space = _space(gap, min(least, HANGUL_SPACE) if symbol.spaced else least)
-        if space or sides == 1:
-            starts.append(index)
-            gaps.append(space)
-    ends = [*starts[1:], len(symbols)]
-    return [
-        _Part(
-            symbols=tuple(symbols[start:end]),
-            gap=gap,
-            end=symbols[end].left if end < len(symbols) else 1.01,
-        )
-        for start, end, gap in zip(starts, ends, gaps, strict=True)
-    ]

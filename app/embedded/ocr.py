@@ -153,7 +153,8 @@ class _Boxes:
                 self.korean_missed = True
                 return LineText(f"{found.text} {UNREADABLE}".strip(), found.score)
             return found
-        return merged(reading, self._readers.hangul.read(line), written)
+        read = self._readers.recogniser.read
+        return merged(line, reading, self._readers.hangul.read(line), written, read)
 
 
 def _upright(line: Pixels, readers: Readers) -> Pixels:
