@@ -12,6 +12,8 @@ from app.engine.gate import Gate
 from app.engine.ollama import Ollama
 from app.engine.registry import Registry
 from app.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, Problem
+from app.images.decoder import Decoder
+from app.images.probe import Limits
 from app.middleware import Envelope
 from app.routes import ops, tasks
 from app.routes.problems import problem_response
@@ -29,10 +31,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ollama = Ollama(settings.ollama_host)
         registry = Registry(ollama, settings.model_name, settings.allowed, settings.num_ctx)
         gate = Gate(settings.num_parallel, settings.max_queue)
-        line = Line(settings, ollama, registry, gate)
-        app.state.line = line
+        decoder = Decoder(Limits(settings.max_image_megapixels))
+        app.state.line = Line(settings, registry, decoder, gate, ollama)
         yield
-        line.threads.shutdown(wait=False, cancel_futures=True)
+        decoder.close()
         await ollama.aclose()
 
     app = FastAPI(

@@ -111,6 +111,7 @@ class Usage(BaseModel):
     prompt_tokens: int
     completion_tokens: int = Field(description="All that was generated, reasoning included")
     reasoning_tokens: int
+    estimated_prompt_tokens: int = Field(description="What was planned before it was sent")
 
 
 class Timings(BaseModel):

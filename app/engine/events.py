@@ -49,6 +49,7 @@ class Generated:
     load_ms: float = 0.0
     prompt_ms: float = 0.0
     generate_ms: float = 0.0
+    asked_tokens: int = 0  # the engine's count of the prompt as first asked; 0 where it was left
     warnings: tuple[str, ...] = field(default=())
 
 

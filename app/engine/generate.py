@@ -37,6 +37,7 @@ class _Tally:
     """Counts over the one or two requests that an answer takes."""
 
     prompt: int = 0
+    asked: int = 0
     completion: int = 0
     reasoning: int = 0
     answered: int = 0  # pieces of the answer: a token each, as far as the stream shows
@@ -49,6 +50,8 @@ class _Tally:
 
     def close(self, last: Chunk) -> None:
         """Take over the engine's own counts."""
+        if not self.completion:
+            self.asked = last.prompt_eval_count
         self.prompt += last.prompt_eval_count
         self.completion += last.eval_count
         self.load_ns += last.load_duration
@@ -65,6 +68,7 @@ class _Tally:
             load_ms=self.load_ns / 1e6,
             prompt_ms=self.prompt_ns / 1e6,
             generate_ms=self.generate_ns / 1e6,
+            asked_tokens=self.asked,
             warnings=tuple(self.warnings),
         )
 

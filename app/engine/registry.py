@@ -2,27 +2,29 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.engine.ollama import Ollama
 from app.errors import InvalidParameter, ModelNotFound
 from app.models.catalog import resolve
 from app.models.plan import plan_context
+from app.models.tokens import Estimator, ImageRule, image_rule
 
 FRESH_S = 30.0  # a model can be pulled or replaced at any time; asking costs milliseconds
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One installed model. `cell` is the side, in pixels, of the square that one image token
-    covers; `note` says how its name was understood, where that is not plain."""
+    """One installed model. `estimator` learns what its prompts cost, for as long as the server
+    lives; `note` says how its name was understood, where that is not plain."""
 
     name: str
     capabilities: frozenset[str]
     family: str
     num_ctx: int
-    cell: int
+    image_rule: ImageRule = field(default_factory=ImageRule)
+    estimator: Estimator = field(default_factory=Estimator, compare=False)
     note: str = ""
 
     @property
@@ -34,17 +36,24 @@ class Model:
         return "thinking" in self.capabilities
 
 
-def _from_show(name: str, shown: Mapping[str, Any], num_ctx: int, note: str) -> Model:
+def _from_show(
+    name: str,
+    shown: Mapping[str, Any],
+    *,
+    version: str,
+    num_ctx: int,
+    estimator: Estimator,
+    note: str,
+) -> Model:
     info = shown.get("model_info") or {}
     arch = info.get("general.architecture", "")
-    patch = info.get(f"{arch}.vision.patch_size", 16)
-    merge = info.get(f"{arch}.vision.spatial_merge_size", 2)
     return Model(
         name=name,
         capabilities=frozenset(shown.get("capabilities") or ()),
         family=str((shown.get("details") or {}).get("family", "")),
         num_ctx=plan_context(num_ctx, int(info.get(f"{arch}.context_length", 0))),
-        cell=int(patch) * int(merge),
+        image_rule=image_rule(info, version),
+        estimator=estimator,
         note=note,
     )
 
@@ -58,6 +67,7 @@ class Registry:
         self._allowed = {resolve(name)[0] for name in allowed | {default}} if allowed else set()
         self._num_ctx = num_ctx
         self._known: dict[str, tuple[float, Model]] = {}
+        self._estimators: dict[str, Estimator] = {}
 
     async def find(self, asked: str | None = None, *, fresh: bool = False) -> Model:
         """The model that `asked` means; the default where it is None.
@@ -103,7 +113,14 @@ class Registry:
                 f"Get it with `ollama pull {name}` or `./download_model.sh {name}`.",
                 installed=installed,
             ) from None
-        return _from_show(name, shown, self._num_ctx, note)
+        return _from_show(
+            name,
+            shown,
+            version=await self._ollama.version(),
+            num_ctx=self._num_ctx,
+            estimator=self._estimators.setdefault(name, Estimator()),
+            note=note,
+        )
 
 
 def _listed(names: set[str] | list[str]) -> str:

@@ -1,37 +1,33 @@
-"""Tokens <-> pixels. A model sees an image as squares of `cell` pixels, a token each.
-
-Source: Qwen3-VL has patches of 16 pixels merged 2x2, so cells of 32; sides are rounded to whole
-cells. Ollama 0.12.7 takes at most 2,097,152 pixels, which is 2,048 tokens.
-"""
+"""How large each image of a prompt is sent, so that all of it fits the context."""
 
 import math
+from collections.abc import Sequence
 
-from app.errors import ContextOverflow
+from app.models.tokens import ImageRule
 from app.schemas import Detail
 
-MIN_TOKENS = 64
+Size = tuple[int, int]  # width, height in pixels
+
+LEAST_TOKENS = 64  # an image of less cannot be made out
 # The most that one image gets. 1,536 are 1.5 megapixels: dense print stays readable.
-MAX_TOKENS = {Detail.LOW: 384, Detail.AUTO: 1536, Detail.HIGH: 2048}
+MOST_TOKENS = {Detail.LOW: 384, Detail.AUTO: 1536}
 
 
-def tokens(width: int, height: int, cell: int) -> int:
-    """Tokens of an image of so many pixels."""
-    return math.ceil(width / cell) * math.ceil(height / cell)
-
-
-def fit(width: int, height: int, cell: int, budget: int) -> tuple[int, int]:
+def fit(size: Size, rule: ImageRule, budget: int) -> Size:
     """The size to send an image in, so that it costs at most `budget` tokens.
 
     One that fits stays as it is: the model's own rounding then is the only resampling (measured:
     another one to whole cells costs small Hangul whole words). One that does not is shrunk to
     whole cells, the largest of its shape. No side comes out under one cell.
     """
-    if min(width, height) >= cell and tokens(width, height, cell) <= budget:
-        return width, height
+    width, height = size
+    cell = rule.cell
+    if min(size) >= cell and rule.tokens(*size) <= budget:
+        return size
     scale = min(1.0, math.sqrt(budget * cell * cell / (width * height)))
     columns = max(1, round(width * scale / cell))
     rows = max(1, round(height * scale / cell))
-    while columns * rows > budget:
+    while columns * rows > max(1, budget):
         if columns >= rows:
             columns -= 1
         else:
@@ -39,21 +35,29 @@ def fit(width: int, height: int, cell: int, budget: int) -> tuple[int, int]:
     return columns * cell, rows * cell
 
 
-def per_image(images: int, num_ctx: int, text_tokens: int, answer: int, detail: Detail) -> int:
-    """How many tokens each of the images of one prompt may cost.
+def plan(
+    sizes: Sequence[Size], rule: ImageRule, room: int, detail: Detail
+) -> tuple[Size, ...] | None:
+    """Sizes to send the images of one prompt in, together at most `room` tokens; None where they
+    could not be made out within that.
 
-    Raises:
-        ContextOverflow: prompt, images and answer do not fit, with the numbers.
+    Each gets the same share; what a small one leaves goes to the larger ones.
     """
-    room = num_ctx - text_tokens - answer
-    share = room // images
-    if share < MIN_TOKENS:
-        raise ContextOverflow(
-            f"{images} image(s) of at least {MIN_TOKENS} tokens, {text_tokens} tokens of text and "
-            f"{answer} for the answer do not fit the context of {num_ctx} tokens. Send fewer "
-            "images or less text, or lower max_tokens.",
-            num_ctx=num_ctx,
-            text_tokens=text_tokens,
-            max_tokens=answer,
-        )
-    return min(share, MAX_TOKENS[detail])
+    cap = max(MOST_TOKENS.get(detail, rule.max_tokens), rule.min_tokens)
+    planned = list(sizes)
+    by_need = sorted(range(len(sizes)), key=lambda index: rule.tokens(*sizes[index]))
+    for done, index in enumerate(by_need):
+        share = room // (len(sizes) - done)
+        if share < least(sizes[index], rule):
+            return None
+        planned[index] = fit(sizes[index], rule, min(share, cap))
+        cost = rule.tokens(*planned[index])
+        if cost > share:  # raised to the rule's minimum, in whole cells
+            return None
+        room -= cost
+    return tuple(planned)
+
+
+def least(size: Size, rule: ImageRule) -> int:
+    """The fewest tokens that an image can be made out with."""
+    return max(rule.min_tokens, min(LEAST_TOKENS, rule.tokens(*size)))

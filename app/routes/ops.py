@@ -1,5 +1,6 @@
 """For whoever runs the server: does it live, can it work, what is it doing."""
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -52,7 +53,7 @@ async def status(request: Request) -> dict[str, Any]:
             "family": model.family,
             "capabilities": sorted(model.capabilities),
             "num_ctx": model.num_ctx,
-            "image_token_rule": f"one token a {model.cell}x{model.cell} px square",
+            "image_token_rule": asdict(model.image_rule),
             **await _installed(line.ollama, model.name),
         }
     except Problem as problem:

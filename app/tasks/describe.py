@@ -1,8 +1,11 @@
 """Describe: says what is in the image(s)."""
 
+from collections.abc import Sequence
+
+from app.images.probe import Picture
 from app.schemas import DescribeRequest, Style
 from app.tasks.language import instruction
-from app.tasks.task import INSTRUCT, Ask, Task
+from app.tasks.task import INSTRUCT, Group, Task, one_turn, several
 
 PROMPTS = {
     Style.CAPTION: "Describe this image in one short caption of at most 15 words.",
@@ -23,17 +26,18 @@ PROMPTS = {
 MAX_TOKENS = {Style.CAPTION: 96, Style.PARAGRAPH: 512, Style.DETAILED: 1536, Style.ALT_TEXT: 160}
 
 
-def asks(request: DescribeRequest, images: int, default_language: str) -> tuple[Ask, ...]:
-    """One turn about all images."""
-    lines = [PROMPTS[request.style]]
-    if images > 1:
-        lines.append(
-            f"There are {images} images: describe each in its order, then what joins them."
-        )
-    if request.prompt:
-        lines.append(request.prompt)
-    lines.append(instruction(request.language, request.prompt, default_language))
-    return (Ask("\n".join(lines)),)
+def asks(
+    request: DescribeRequest, pictures: Sequence[Picture], default_language: str
+) -> tuple[Group, ...]:
+    """One turn about all pictures."""
+    order = several(pictures)
+    lines = [
+        PROMPTS[request.style],
+        order and f"{order} Describe each in its order, then what joins them.",
+        request.prompt or "",
+        instruction(request.language, request.prompt, default_language),
+    ]
+    return one_turn(lines, pictures)
 
 
 TASK = Task(

@@ -1,71 +1,135 @@
-"""A request, understood: what will be asked, of which model, and what each image may cost."""
+"""A request, understood: what will be asked, of which model, and how large each picture is sent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.engine.generate import Prompt
 from app.engine.registry import Model
-from app.images.budget import per_image
-from app.images.decode import Prepared
-from app.schemas import TaskRequest
+from app.errors import ContextOverflow
+from app.images.budget import Size, least, plan
+from app.images.probe import Picture
+from app.models.tokens import Cost
+from app.schemas import Detail, ImageInfo, TaskRequest
 from app.settings import Settings
-from app.tasks.task import SYSTEM, Ask, Task, options
+from app.tasks.task import SYSTEM, Ask, Group, Task, options
 
-# A first estimate: between a token a word and a token a syllable.
-BYTES_PER_TOKEN = 3
-TEMPLATE_TOKENS = 32  # what the chat template adds around the turns
+# Kept free beside what was estimated: a share of it, and at least so many tokens.
+MARGIN = 0.02
+LEAST_MARGIN = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One request to one model. Counts are tokens."""
+    """One request to one model. `sizes` are those to send the pictures in, None for a picture
+    that is not sent. Counts are tokens."""
 
     task: Task
     request: TaskRequest
     model: Model
-    asks: tuple[Ask, ...]
     settings: Settings
+    pictures: tuple[Picture, ...]
+    groups: tuple[Group, ...]
+    sizes: tuple[Size | None, ...]
 
-    @property
-    def answer_tokens(self) -> int:
-        """The longest answer: as asked, else the task's own, where that leaves half the context
-        for the images."""
-        own = min(self.task.max_tokens(self.request), self.model.num_ctx // 2)
-        return self.request.max_tokens or own
-
-    @property
-    def reasoning_tokens(self) -> int:
-        thinks = self.request.think and self.model.thinks
-        return self.request.max_reasoning_tokens if thinks else 0
-
-    def image_tokens(self, images: int) -> int:
-        """What each of so many images may cost; turns about one image each have the budget to
-        themselves.
+    @classmethod
+    def of(
+        cls,
+        task: Task,
+        request: TaskRequest,
+        model: Model,
+        settings: Settings,
+        pictures: tuple[Picture, ...],
+    ) -> "Job":
+        """Decide what to ask, and plan the pictures of each group into the context.
 
         Raises:
-            ContextOverflow: they do not fit, however small.
+            ContextOverflow: prompt, pictures and answer do not fit, with the numbers.
         """
-        together = images if any(ask.image is None for ask in self.asks) else 1
-        text = max(len((SYSTEM + ask.text).encode()) for ask in self.asks)
-        return per_image(
-            together,
-            self.model.num_ctx,
-            TEMPLATE_TOKENS + text // BYTES_PER_TOKEN,
-            self.answer_tokens + self.reasoning_tokens,
-            self.request.detail,
+        groups = task.asks(request, pictures, settings.default_language)
+        sizes: dict[int, Size] = {}
+        room = (
+            model.num_ctx - answer_tokens(task, request, model) - reasoning_tokens(request, model)
         )
+        for group in groups:
+            sizes |= _planned(group, pictures, model, request.detail, room)
+        sent = tuple(sizes.get(position) for position in range(len(pictures)))
+        return cls(task, request, model, settings, pictures, groups, sent)
 
-    def prompt(self, ask: Ask, images: Sequence[Prepared]) -> Prompt:
-        """One turn. System and images come first, the text that differs last (the daemon puts a
-        turn's images before its text), so that its prefix cache holds them."""
-        shown = images if ask.image is None else (images[ask.image],)
-        turn = {"role": "user", "content": ask.text, "images": [image.base64 for image in shown]}
+    def infos(self) -> list[ImageInfo]:
+        """What is told of each picture."""
+        return [
+            ImageInfo(
+                index=picture.index,
+                page=picture.page,
+                width=picture.width,
+                height=picture.height,
+                sent_width=size[0] if size else 0,
+                sent_height=size[1] if size else 0,
+                tokens=self.model.image_rule.tokens(*size) if size else 0,
+            )
+            for picture, size in zip(self.pictures, self.sizes, strict=True)
+        ]
+
+    def cost(self, ask: Ask) -> Cost:
+        """What a turn costs, as far as it can be known before it is asked."""
+        sizes = [self.sizes[position] for position in ask.pictures]
+        rule = self.model.image_rule
+        return Cost.of(SYSTEM + ask.text, [rule.tokens(*size) for size in sizes if size])
+
+    def prompt(self, ask: Ask, images: Sequence[str]) -> Prompt:
+        """One turn, with its images as base64. System and images come first, the text that
+        differs last (the daemon puts a turn's images before its text), so that its prefix cache
+        holds them."""
+        turn = {"role": "user", "content": ask.text, "images": list(images)}
         return Prompt(
             model=self.model,
             messages=({"role": "system", "content": SYSTEM}, turn),
             options=options(self.task, self.request, self.model.thinks),
-            max_tokens=self.answer_tokens,
+            max_tokens=answer_tokens(self.task, self.request, self.model),
             keep_alive=self.settings.keep_alive_value,
             think=self.request.think,
             max_reasoning_tokens=self.request.max_reasoning_tokens,
         )
+
+
+def answer_tokens(task: Task, request: TaskRequest, model: Model) -> int:
+    """The longest answer: as asked, else the task's own, where that leaves half the context for
+    the pictures."""
+    return request.max_tokens or min(task.max_tokens(request), model.num_ctx // 2)
+
+
+def reasoning_tokens(request: TaskRequest, model: Model) -> int:
+    """The longest reasoning; it stands in the context beside the answer."""
+    return request.max_reasoning_tokens if request.think and model.thinks else 0
+
+
+def _planned(
+    group: Group, pictures: Sequence[Picture], model: Model, detail: Detail, room: int
+) -> dict[int, Size]:
+    """Sizes of the pictures that a group shows, by position; the longest of its turns decides.
+
+    Args:
+        room: the context without what is kept for the answer.
+    """
+    asked = [ask for ask in group if ask.known is None]
+    if not asked:
+        return {}
+    shown = asked[0].pictures
+    bare = [Cost.of(SYSTEM + ask.text, [0] * len(shown)) for ask in asked]
+    text = max(map(model.estimator.predict, bare))
+    margin = max(LEAST_MARGIN, int(MARGIN * model.num_ctx))
+    natural = [pictures[position].natural for position in shown]
+    left = max(0, room - text - margin)
+    if planned := plan(natural, model.image_rule, left, detail):
+        return dict(zip(shown, planned, strict=True))
+    need = sum(least(size, model.image_rule) for size in natural)
+    answer = model.num_ctx - room
+    raise ContextOverflow(
+        f"The context of {model.num_ctx} tokens leaves {left} for images beside {text} of text, "
+        f"{answer} for the answer and {margin} to spare; {len(shown)} image(s) need at least "
+        f"{need}. Send fewer images or less text, lower max_tokens, or raise NUM_CTX.",
+        num_ctx=model.num_ctx,
+        text_tokens=text,
+        answer_tokens=answer,
+        image_tokens=need,
+    )

@@ -1,8 +1,11 @@
 """OCR: reads all text, in reading order, and adds nothing."""
 
+from collections.abc import Sequence
+
+from app.images.probe import Picture
 from app.schemas import OcrRequest, TextFormat
 from app.tasks.language import name
-from app.tasks.task import EXACT, Ask, Task
+from app.tasks.task import EXACT, Ask, Group, Task
 
 READ = (
     "Transcribe all text in this image, exactly as it is written, in reading order. Keep the "
@@ -25,14 +28,25 @@ FORMATS = {
 MAX_TOKENS = 4096
 
 
-def asks(request: OcrRequest, images: int, default_language: str) -> tuple[Ask, ...]:
-    """One turn an image, so that each is read with the whole budget and in its order."""
+def asks(
+    request: OcrRequest, pictures: Sequence[Picture], default_language: str
+) -> tuple[Group, ...]:
+    """One turn a picture, so that each is read with the whole budget and in its order.
+
+    A page that carries its own text is not read again, unless another form or something special
+    is asked for.
+    """
     lines = [READ, FORMATS[request.format]]
     if request.language:
         lines.append(f"The text is in {name(request.language)}.")
     if request.prompt:
         lines.append(request.prompt)
-    return tuple(Ask("\n".join(lines), image=index) for index in range(images))
+    text = "\n".join(lines)
+    plain = request.format is TextFormat.TEXT and not request.prompt
+    return tuple(
+        (Ask(text, (position,), known=picture.text if plain else None),)
+        for position, picture in enumerate(pictures)
+    )
 
 
 TASK = Task(

@@ -1,11 +1,10 @@
 """What came of a request: the text of its parts, the engine's counts, and where the time went."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.engine.events import Generated
-from app.images.decode import Prepared
+from app.errors import Problem
 from app.schemas import Answer, Timings, Usage
 from app.tasks.job import Job
 
@@ -16,6 +15,8 @@ class Record:
 
     parts: list[str] = field(default_factory=list)
     ends: list[Generated] = field(default_factory=list)
+    failures: dict[int, Problem] = field(default_factory=dict)  # of pages, by part
+    estimated_tokens: int = 0
     prepare_ms: float = 0.0
     queue_ms: float = 0.0
     started: float = field(default_factory=time.perf_counter)
@@ -27,7 +28,7 @@ class Record:
         """All parts that have text, an empty line between them."""
         return "\n\n".join(filter(None, self.parts))
 
-    def answer(self, request_id: str, job: Job, images: Sequence[Prepared]) -> Answer:
+    def answer(self, request_id: str, job: Job) -> Answer:
         """The whole answer; fields of the task's own are there only for it."""
         return Answer(
             id=request_id,
@@ -35,11 +36,11 @@ class Record:
             model=job.model.name,
             text=self.text(),
             finish_reason="length" if "length" in self._finishes() else "stop",
-            images=[image.info for image in images],
+            images=job.infos(),
             usage=self._usage(),
             timings=self._timings(),
             cached=False,
-            warnings=self._warnings(job, images),
+            warnings=self._warnings(job),
             **job.task.read(job.request, self.parts),
         )
 
@@ -51,6 +52,7 @@ class Record:
             prompt_tokens=sum(end.prompt_tokens for end in self.ends),
             completion_tokens=sum(end.completion_tokens for end in self.ends),
             reasoning_tokens=sum(end.reasoning_tokens for end in self.ends),
+            estimated_prompt_tokens=self.estimated_tokens,
         )
 
     def _timings(self) -> Timings:
@@ -66,9 +68,13 @@ class Record:
             tokens_per_second=round(tokens / generate_ms * 1e3, 1) if generate_ms else 0.0,
         )
 
-    def _warnings(self, job: Job, images: Sequence[Prepared]) -> list[str]:
+    def _warnings(self, job: Job) -> list[str]:
         notes = [job.model.note]
-        notes += [note for image in images for note in image.warnings]
+        notes += [note for picture in job.pictures for note in picture.warnings]
+        notes += [
+            f"page {job.pictures[part].page} failed ({problem.code}): {problem.detail}"
+            for part, problem in sorted(self.failures.items())
+        ]
         notes += [note for end in self.ends for note in end.warnings]
         if not self.text():
             notes.append("The model answered with nothing.")

@@ -1,9 +1,10 @@
 """What makes a task: the request it takes, what it asks, and how the model is set for it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.images.probe import Picture
 from app.schemas import TaskRequest
 
 # The same in every request of every task: with the images right after it, it is the prefix that
@@ -22,23 +23,34 @@ EXACT = {"temperature": 0.0, "top_p": 1.0, "top_k": 20, "presence_penalty": 0.0}
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One turn of the user. `image` is the one it is about, None for all of the request's;
-    `question` is the index of the question that it puts."""
+    """One turn of the user, about some of the request's pictures (their positions).
+
+    `question` is the index of the question that it puts. `known` is the answer where nobody need
+    be asked for it.
+    """
 
     text: str
-    image: int | None = None
+    pictures: tuple[int, ...]
     question: int | None = None
+    known: str | None = None
+
+
+Group = tuple[Ask, ...]
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a task is. `asks` takes the request, the number of images and the default language;
-    `read` takes the request and the text of each turn, and gives the answer's own fields."""
+    """What a task is.
+
+    `asks` takes the request, its pictures and the default language. It gives groups of turns:
+    those of a group run one after another on the same pictures, groups may run at once.
+    `read` takes the request and the text of each turn, and gives the answer's own fields.
+    """
 
     name: str
     summary: str
     request: type[TaskRequest]
-    asks: Callable[[Any, int, str], tuple[Ask, ...]]
+    asks: Callable[[Any, Sequence[Picture], str], tuple[Group, ...]]
     sampling: Mapping[str, float]
     max_tokens: Callable[[Any], int]
     read: Callable[[Any, list[str]], dict[str, Any]] = lambda _request, _parts: {}
@@ -52,3 +64,16 @@ def options(task: Task, request: TaskRequest, thinks: bool) -> dict[str, Any]:
     if request.seed is not None:
         chosen["seed"] = request.seed
     return chosen
+
+
+def one_turn(lines: Sequence[str], pictures: Sequence[Picture]) -> tuple[Group, ...]:
+    """A single turn about all pictures."""
+    return ((Ask("\n".join(filter(None, lines)), tuple(range(len(pictures)))),),)
+
+
+def several(pictures: Sequence[Picture]) -> str:
+    """What the model is told where there is more than one picture; else nothing."""
+    if len(pictures) < 2:
+        return ""
+    kind = "images" if pictures[0].page is None else "pages"
+    return f"There are {len(pictures)} {kind}, in order."

@@ -1,8 +1,11 @@
 """VQA: answers questions about the image(s), one after another on the same prefix."""
 
+from collections.abc import Sequence
+
+from app.images.probe import Picture
 from app.schemas import QuestionAnswer, VqaRequest
 from app.tasks.language import instruction
-from app.tasks.task import EXACT, Ask, Task
+from app.tasks.task import EXACT, Ask, Group, Task, several
 
 ANSWER = (
     "Answer the question from what can be seen in the image. Be short and exact. If the image "
@@ -11,15 +14,18 @@ ANSWER = (
 MAX_TOKENS = 512
 
 
-def asks(request: VqaRequest, images: int, default_language: str) -> tuple[Ask, ...]:
+def asks(
+    request: VqaRequest, pictures: Sequence[Picture], default_language: str
+) -> tuple[Group, ...]:
     """One turn a question. What differs comes last: the daemon keeps all before it."""
-    several = f"There are {images} images, in order." if images > 1 else ""
+    everything = tuple(range(len(pictures)))
     turns = []
     for index, question in enumerate(request.question):
         language = instruction(request.language, question, default_language)
-        lines = [ANSWER, several, request.prompt or "", f"Question: {question}", language]
-        turns.append(Ask("\n".join(filter(None, lines)), question=index))
-    return tuple(turns)
+        asked = f"Question: {question}"
+        lines = [ANSWER, several(pictures), request.prompt or "", asked, language]
+        turns.append(Ask("\n".join(filter(None, lines)), everything, question=index))
+    return (tuple(turns),)
 
 
 def answers(request: VqaRequest, parts: list[str]) -> dict[str, list[QuestionAnswer]]:

@@ -13,8 +13,8 @@ from app.engine.ollama import Ollama
 from app.engine.registry import Model
 from app.errors import DeadlineExceeded, EngineError
 
-THINKER = Model("thinker", frozenset({"completion", "vision", "thinking"}), "qwen3vl", 4096, 32)
-PLAIN = Model("plain", frozenset({"completion", "vision"}), "qwen25vl", 4096, 32)
+THINKER = Model("thinker", frozenset({"completion", "vision", "thinking"}), "qwen3vl", 4096)
+PLAIN = Model("plain", frozenset({"completion", "vision"}), "qwen25vl", 4096)
 
 
 def lines(thinking: str = "", content: str = "", **last: Any) -> bytes:

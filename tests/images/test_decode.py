@@ -1,25 +1,36 @@
 """What becomes of a picture on its way to the daemon."""
 
+import base64
 import io
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from app.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
-from app.images.decode import Bounds, Prepared, prepare
+from app.images.budget import fit
+from app.images.decode import prepare
+from app.images.probe import Limits, Picture, probe
+from app.models.tokens import ImageRule
 from tests.pictures import encoded, scene
 
-BOUNDS = Bounds(max_megapixels=50, cell=32, max_tokens=1536)
+LIMITS = Limits(max_megapixels=50)
+RULE = ImageRule(32, 64, 2048)
 ORIENTATION = 0x0112
 
 
-def seen(prepared: Prepared) -> Image.Image:
-    """What the daemon decodes."""
-    import base64  # noqa: PLC0415
+def looked_at(data: bytes, index: int = 0) -> Picture:
+    (picture,) = probe(data, index, LIMITS)
+    return picture
 
-    image = Image.open(io.BytesIO(base64.b64decode(prepared.base64)))
-    assert image.size == (prepared.info.sent_width, prepared.info.sent_height)
+
+def sent(data: bytes, budget: int = 1536) -> Image.Image:
+    """What the daemon decodes."""
+    picture = looked_at(data)
+    size = fit(picture.natural, RULE, budget)
+    image = Image.open(io.BytesIO(base64.b64decode(prepare(picture, size))))
+    assert image.size == size
     assert image.mode == "RGB"
     return image
 
@@ -50,9 +61,10 @@ def test_every_orientation_comes_out_upright(form: str, orientation: int) -> Non
     stored = upright if how is None else upright.transpose(how)
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    prepared = prepare(encoded(stored, form, exif=exif), 0, BOUNDS)
-    assert (prepared.info.width, prepared.info.height) == (640, 416)
-    assert difference(seen(prepared), upright) < 6
+    data = encoded(stored, form, exif=exif)
+    picture = looked_at(data)
+    assert (picture.width, picture.height) == (640, 416)
+    assert difference(sent(data), upright) < 6
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
@@ -60,21 +72,18 @@ def test_a_phone_photo_is_shrunk_to_its_budget(orientation: int) -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     stored = scene(4032, 3024)
-    prepared = prepare(encoded(stored, exif=exif), 0, BOUNDS)
-    info = prepared.info
     upright = stored if orientation == 1 else stored.transpose(Image.Transpose.ROTATE_270)
-    assert (info.width, info.height) == upright.size
-    assert info.sent_width % 32 == info.sent_height % 32 == 0
-    assert 1300 < info.tokens <= 1536
-    assert info.sent_width / info.sent_height == pytest.approx(info.width / info.height, rel=0.04)
-    assert difference(seen(prepared), upright) < 3
+    out = sent(encoded(stored, exif=exif))
+    assert 1300 < RULE.tokens(*out.size) <= 1536
+    assert out.width / out.height == pytest.approx(upright.width / upright.height, rel=0.04)
+    assert difference(out, upright) < 3
 
 
 def test_transparency_is_laid_on_white() -> None:
     image = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
     image.paste((0, 0, 0, 255), (16, 16, 48, 48))
     for form in ("PNG", "WEBP"):
-        out = seen(prepare(encoded(image, form), 0, BOUNDS))
+        out = sent(encoded(image, form))
         assert out.getpixel((2, 2)) == (255, 255, 255)
         assert out.getpixel((32, 32)) == (0, 0, 0)
 
@@ -83,7 +92,7 @@ def test_palette_with_a_transparent_colour() -> None:
     image = Image.new("P", (64, 64), 0)
     image.putpalette([0, 0, 0, 255, 0, 0])
     image.paste(1, (32, 0, 64, 64))
-    out = seen(prepare(encoded(image, "PNG", transparency=0), 0, BOUNDS))
+    out = sent(encoded(image, "PNG", transparency=0))
     assert out.getpixel((2, 2)) == (255, 255, 255)
     assert out.getpixel((60, 2)) == (255, 0, 0)
 
@@ -91,23 +100,21 @@ def test_palette_with_a_transparent_colour() -> None:
 def test_photos_are_jpeg_and_text_is_png() -> None:
     rng = np.random.default_rng(0)
     noise = Image.fromarray(rng.integers(0, 256, (256, 256, 3), "uint8"))
-    assert seen(prepare(encoded(noise, "PNG"), 0, BOUNDS)).format == "JPEG"
-    assert seen(prepare(encoded(scene(640, 640), "PNG"), 0, BOUNDS)).format == "PNG"
+    assert sent(encoded(noise, "PNG")).format == "JPEG"
+    assert sent(encoded(scene(640, 640), "PNG")).format == "PNG"
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 300), (30, 305), (2000, 21)])
 def test_no_side_is_under_one_cell(size: tuple[int, int]) -> None:
-    info = prepare(encoded(scene(*size), "PNG"), 0, BOUNDS).info
-    assert min(info.sent_width, info.sent_height) >= 32
-    assert (info.width, info.height) == size
+    assert min(sent(encoded(scene(*size), "PNG")).size) >= 32
 
 
 def test_first_frame_of_an_animation_with_a_warning() -> None:
     frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
     data = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
-    prepared = prepare(data, 3, BOUNDS)
-    assert prepared.warnings == ("image[3] is an animation; its first frame was used.",)
-    assert seen(prepared).getpixel((5, 5)) == (255, 0, 0)
+    warnings = looked_at(data, 3).warnings
+    assert warnings == ("image[3] is an animation; its first frame was used.",)
+    assert sent(data).getpixel((5, 5)) == (255, 0, 0)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
@@ -117,13 +124,13 @@ def test_a_cut_file_is_never_half_a_picture(form: str, kept: float) -> None:
     noise = Image.fromarray(rng.integers(0, 256, (200, 200, 3), "uint8"))
     data = encoded(noise, form)
     with pytest.raises(UnreadableImage, match="damaged"):
-        prepare(data[: int(len(data) * kept)], 0, BOUNDS)
+        sent(data[: int(len(data) * kept)])
 
 
 def test_what_is_no_image() -> None:
     for data in (b"hello", b"%PDF-1.7", b"\x89PNG", b"<svg/>", b"GIF89a" + b"\0" * 50):
         with pytest.raises(UnsupportedImage, match="JPEG, PNG, WEBP"):
-            prepare(data, 0, BOUNDS)
+            looked_at(data)
 
 
 @pytest.mark.parametrize("size", [(9000, 9000), (20000, 300), (5000, 40)])
@@ -131,8 +138,6 @@ def test_limits_hold_before_any_pixel_is_decoded(size: tuple[int, int]) -> None:
     """The pixels are not there: decoding would say that the file is damaged."""
     data = encoded(Image.new("1", (8, 8)), "PNG")
     header = data[:16] + size[0].to_bytes(4, "big") + size[1].to_bytes(4, "big") + data[24:29]
-    import zlib  # noqa: PLC0415
-
     header += zlib.crc32(header[12:]).to_bytes(4, "big")
     with pytest.raises(ImageTooLarge, match=f"{size[0]}x{size[1]}"):
-        prepare(header + data[33:], 0, BOUNDS)
+        looked_at(header + data[33:])

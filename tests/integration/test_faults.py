@@ -156,10 +156,15 @@ def test_prompt_over_the_context_is_refused_before_it_is_sent(
     assert daemon.since(mark).of("/api/chat") == []
 
 
-def test_prompt_that_the_daemon_cut_in_silence_is_no_success(client: httpx.Client) -> None:
-    """The tiny model takes a token a byte, which the estimate does not expect."""
+def test_prompt_that_the_daemon_cut_in_silence_is_no_success(
+    daemon: Daemon, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The tiny model takes a token a byte, which the first estimate does not expect."""
+    log = tmp_path_factory.mktemp("cut") / "server.log"
+    settings = {**SETTINGS, "OLLAMA_HOST": daemon.url, "MODEL_NAME": "tiny-vlm"}
     data = {"prompt": "words " * 1000}
-    response = client.post("/v1/describe", files=FILES, data=data)
+    with Server(log, **settings) as server, httpx.Client(trust_env=False, timeout=30) as client:
+        response = client.post(f"{server.url}/v1/describe", files=FILES, data=data)
     assert response.status_code == 422
     assert response.json()["code"] == "context_overflow"
     assert "cut it" in response.json()["detail"]

@@ -88,7 +88,7 @@ def test_json_body_asks_the_same(client: httpx.Client, daemon: Daemon, task: str
     body = {"image": base64_of(JPEG), "temperature": 0, **TASKS[task]}
     answer = client.post(f"/v1/{task}", json=body).json()
     assert answer["text"] == form["text"]
-    assert answer["usage"] == form["usage"]
+    assert answer["usage"]["prompt_tokens"] == form["usage"]["prompt_tokens"]
     uri = f"data:image/jpeg;base64,{base64_of(JPEG)}"
     assert client.post(f"/v1/{task}", json=body | {"image": [uri]}).json()["text"] == form["text"]
 

@@ -2,40 +2,43 @@
 
 import pytest
 
+from app.images.probe import Picture
 from app.schemas import DescribeRequest, OcrRequest, Style, TextFormat, VqaRequest
 from app.tasks import describe, ocr, vqa
 from app.tasks.language import instruction
 
+ONE = (Picture(b"", 0, None, 640, 480),)
+
 
 def test_each_style_asks_for_something_else() -> None:
-    asked = {describe.asks(DescribeRequest(style=style), 1, "en")[0].text for style in Style}
+    asked = {describe.asks(DescribeRequest(style=style), ONE, "en")[0][0].text for style in Style}
     assert len(asked) == len(Style) == 4
     assert all(text.startswith("Describe this image") for text in asked)
 
 
 def test_each_format_asks_for_something_else() -> None:
-    asked = {ocr.asks(OcrRequest(format=form), 1, "en")[0].text for form in TextFormat}
+    asked = {ocr.asks(OcrRequest(format=form), ONE, "en")[0][0].text for form in TextFormat}
     assert len(asked) == len(TextFormat)
 
 
 def test_ocr_reads_what_is_there_in_its_own_language() -> None:
-    text = ocr.asks(OcrRequest(), 1, "en")[0].text
+    text = ocr.asks(OcrRequest(), ONE, "en")[0][0].text
     assert "Do not translate" in text and "Answer in" not in text
-    assert "The text is in Korean." in ocr.asks(OcrRequest(language="ko"), 1, "en")[0].text
+    assert "The text is in Korean." in ocr.asks(OcrRequest(language="ko"), ONE, "en")[0][0].text
 
 
 def test_the_users_own_words_are_added() -> None:
     words = "Mind the hats."
     turns = [
-        *describe.asks(DescribeRequest(prompt=words), 1, "en"),
-        *ocr.asks(OcrRequest(prompt=words), 1, "en"),
-        *vqa.asks(VqaRequest(prompt=words, question=["Why?"]), 1, "en"),
+        *describe.asks(DescribeRequest(prompt=words), ONE, "en")[0],
+        *ocr.asks(OcrRequest(prompt=words), ONE, "en")[0],
+        *vqa.asks(VqaRequest(prompt=words, question=["Why?"]), ONE, "en")[0],
     ]
     assert [words in turn.text for turn in turns] == [True] * 3
 
 
 def test_questions_differ_at_the_end_only() -> None:
-    one, two = vqa.asks(VqaRequest(question=["Who?", "Where?"]), 1, "en")
+    one, two = vqa.asks(VqaRequest(question=["Who?", "Where?"]), ONE, "en")[0]
     assert (one.question, two.question) == (0, 1)
     assert one.text.replace("Who?", "Where?") == two.text
     assert one.text.index("Who?") > len(one.text) // 2

@@ -1,0 +1,38 @@
+"""Looking at files and decoding them, in threads that are bounded to the cores: the loop never
+waits, and a burst of photos does not take the machine."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from app.images.decode import prepare
+from app.images.probe import Limits, Picture, probe
+
+
+class Decoder:
+    """Pillow lets go of the GIL, so as many threads as cores. Close it with `close`."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "images")
+
+    async def probe(self, files: Sequence[bytes]) -> tuple[Picture, ...]:
+        """What the files hold, in their order.
+
+        Raises:
+            Problem: as `images.probe` does, for the first file that is refused.
+        """
+        run = asyncio.get_running_loop().run_in_executor
+        found = await asyncio.gather(
+            *(run(self._threads, probe, data, i, self._limits) for i, data in enumerate(files))
+        )
+        return tuple(picture for pictures in found for picture in pictures)
+
+    def prepare(self, picture: Picture, size: tuple[int, int]) -> asyncio.Future[str]:
+        """The picture as the daemon gets it (see `images.decode`), when it is ready."""
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._threads, prepare, picture, size)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,119 @@
+"""A job on its way through the gate and the engine, and back as pieces of the answer."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+
+from app.engine.events import Delta, Generated, Reasoning
+from app.engine.gate import Gate
+from app.engine.generate import generate
+from app.engine.ollama import Ollama
+from app.errors import Problem
+from app.images.decoder import Decoder
+from app.tasks.job import Job
+from app.tasks.order import in_order
+from app.tasks.record import Record
+from app.tasks.task import Ask, Group
+
+Pieces = AsyncGenerator[Delta | Reasoning, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One job, and what it fills: the record of its answer."""
+
+    job: Job
+    record: Record
+    decoder: Decoder
+    gate: Gate
+    ollama: Ollama
+    _decoding: dict[int, asyncio.Future[str]] = field(default_factory=dict)
+
+    async def prepare(self) -> None:
+        """Decode what is not a page, so that damage is known before anything is answered. Pages
+        are decoded at their turn: the first is out before the last is rendered.
+
+        Raises:
+            UnreadableImage: one of them is damaged.
+        """
+        singles = [i for i, one in enumerate(self.job.pictures) if one.page is None]
+        await asyncio.gather(*map(self._image, singles))
+
+    async def all(self) -> Pieces:
+        """Every group, in order; while some run, the next is decoded and queues."""
+        groups = self.job.groups
+        firsts = accumulate(map(len, groups), initial=0)
+        streams = [self._group(group, first) for group, first in zip(groups, firsts, strict=False)]
+        async with aclosing(in_order(streams, self.gate.slots + 1)) as pieces:
+            async for piece in pieces:
+                yield piece
+        if len(self.record.failures) == len(groups):
+            raise next(iter(self.record.failures.values()))
+
+    async def _group(self, group: Group, first: int) -> Pieces:
+        """One group, into the record from part `first` on. A page that fails among others is
+        noted and passed over."""
+        page = self.job.pictures[group[0].pictures[0]].page
+        try:
+            async with aclosing(self._turns(group, first)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except Problem as problem:
+            if page is None or len(self.job.groups) == 1:
+                raise
+            self.record.failures[first] = problem
+
+    async def _turns(self, group: Group, first: int) -> Pieces:
+        """The deadline is that of a group: a long document is many short answers."""
+        if group[0].known is not None:
+            self.record.parts[first] = group[0].known
+            yield self._placed(group[0], Delta(group[0].known))
+            return
+        deadline = asyncio.get_running_loop().time() + self.job.settings.request_timeout_s
+        images = await asyncio.gather(*map(self._image, group[0].pictures))
+        async with self.gate.slot() as waited_ms:
+            self.record.queue_ms = max(self.record.queue_ms, waited_ms)
+            for part, ask in enumerate(group, first):
+                async with aclosing(self._turn(ask, part, images, deadline)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+
+    async def _turn(self, ask: Ask, part: int, images: list[str], deadline: float) -> Pieces:
+        cost, estimator = self.job.cost(ask), self.job.model.estimator
+        self.record.estimated_tokens += estimator.predict(cost)
+        events = generate(self.ollama, self.job.prompt(ask, images), deadline)
+        async with aclosing(events):
+            async for event in events:
+                match event:
+                    case Delta():
+                        self.record.parts[part] += event.text
+                        yield self._placed(ask, event)
+                    case Reasoning():
+                        yield event
+                    case Generated():
+                        self.record.ends.append(event)
+                        estimator.learn(cost, event.asked_tokens)
+
+    def _image(self, position: int) -> asyncio.Future[str]:
+        """The image of a picture, decoded once."""
+        size = self.job.sizes[position]
+        if size is None:
+            raise AssertionError("a picture that nobody asks about was wanted")
+        if position not in self._decoding:
+            picture = self.job.pictures[position]
+            self._decoding[position] = self.decoder.prepare(picture, size)
+        return self._decoding[position]
+
+    def _placed(self, ask: Ask, delta: Delta) -> Delta:
+        """A piece of the answer with what it belongs to, where there is more than one."""
+        picture = self.job.pictures[ask.pictures[0]]
+        alone = len(ask.pictures) == 1
+        files = self.job.pictures[-1].index + 1
+        return replace(
+            delta,
+            question=ask.question,
+            page=picture.page if alone else None,
+            image=picture.index if alone and files > 1 else None,
+        )

@@ -1,0 +1,79 @@
+"""What a prompt costs."""
+
+import random
+
+import pytest
+
+from app.models.tokens import Cost, Estimator, ImageRule, image_rule
+
+
+@pytest.mark.parametrize(
+    ("info", "version", "rule"),
+    [
+        ({"general.architecture": "qwen3vl"}, "0.12.7", ImageRule(32, 64, 2048)),
+        ({"general.architecture": "qwen3vl"}, "0.33.1", ImageRule(32, 1024, 4096)),
+        ({"general.architecture": "qwen3vlmoe"}, "", ImageRule(32, 1024, 4096)),
+        (
+            {
+                "general.architecture": "qwen25vl",
+                "qwen25vl.vision.patch_size": 14,
+                "qwen25vl.vision.spatial_merge_size": 2,
+                "qwen25vl.vision.max_pixels": 256 * 28 * 28,
+            },
+            "0.9.3",
+            ImageRule(28, 4, 256),
+        ),
+        ({"general.architecture": "embedded"}, "0.9.3", ImageRule(32, 1, 4096)),
+        ({}, "", ImageRule(32, 1, 4096)),
+    ],
+)
+def test_rule_of_a_model(info: dict[str, object], version: str, rule: ImageRule) -> None:
+    assert image_rule(info, version) == rule
+
+
+def test_images_are_seen_in_whole_cells_between_the_bounds() -> None:
+    rule = ImageRule(32, 64, 2048)
+    assert rule.seen(640, 480) == (640, 480)
+    assert rule.seen(656, 471) == (672, 480)  # half a cell goes up
+    assert rule.tokens(4032, 3024) <= 2048
+    assert rule.tokens(10, 10) == 64
+    rng = random.Random(4)
+    for _ in range(5000):
+        width, height = rng.randint(1, 9000), rng.randint(1, 9000)
+        if max(width, height) < 20 * min(width, height):
+            assert 64 <= rule.tokens(width, height) <= 2048
+
+
+def test_the_estimate_learns_any_tokenizer() -> None:
+    """Bytes a token, what the template adds and what surrounds an image are all unknown."""
+    rng = random.Random(5)
+    for per_ascii, per_other, around, template in ((1, 1, 14, 27), (0.25, 0.4, 2, 11)):
+        estimator = Estimator()
+
+        def counted(cost: Cost) -> int:
+            return round(
+                cost.ascii_bytes * per_ascii  # noqa: B023
+                + cost.other_bytes * per_other  # noqa: B023
+                + cost.images * around  # noqa: B023
+                + cost.image_tokens
+                + template  # noqa: B023
+            )
+
+        for _ in range(12):
+            images = [rng.randint(64, 2000) for _ in range(rng.randint(1, 4))]
+            text = "word " * rng.randint(10, 200) + "글자 " * rng.randint(0, 100)
+            estimator.learn(Cost.of(text, images), counted(Cost.of(text, images)))
+        for _ in range(50):
+            images = [rng.randint(64, 2000) for _ in range(rng.randint(1, 4))]
+            cost = Cost.of("text " * rng.randint(10, 200) + "말 " * rng.randint(0, 100), images)
+            assert estimator.predict(cost) == pytest.approx(counted(cost), rel=0.02)
+
+
+def test_counts_that_cannot_be_are_passed_over() -> None:
+    estimator = Estimator()
+    cost = Cost.of("word " * 400, [1000])
+    before = estimator.predict(cost)
+    estimator.learn(cost, 0)
+    estimator.learn(cost, 100_000)
+    assert estimator.predict(cost) == before
+    assert estimator.seen == 0
