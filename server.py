@@ -1,15 +1,24 @@
 """Run the server: `python server.py`. What can be set: `app/settings.py`."""
 
-import uvicorn
+import signal
+import sys
 
+import uvicorn
+from pydantic import ValidationError
+
+from app.logs import log
 from app.main import create_app
 from app.settings import Settings
 
 
 def main() -> None:
-    """Serve until SIGINT or SIGTERM."""
-    settings = Settings()
-    uvicorn.run(
+    """Serve until SIGINT or SIGTERM; ends with 0 then, else with a sentence."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        sys.exit(f"The setting {str(first['loc'][0]).upper()} is wrong: {first['msg']}.")
+    config = uvicorn.Config(
         create_app(settings),
         host=settings.host,
         port=settings.port,
@@ -18,6 +27,16 @@ def main() -> None:
         access_log=False,
         log_level="warning",
     )
+    # uvicorn raises the signal again when it has ended: ending when asked to is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    log.info(
+        "serving",
+        url=f"http://{settings.host}:{settings.port}",
+        model=settings.model_name,
+        engine=settings.ollama_host,
+    )
+    uvicorn.Server(config).run()  # says itself what it cannot do, and ends with 3 then
 
 
 if __name__ == "__main__":
