@@ -13,6 +13,7 @@ from app.engine.ollama import Ollama
 from app.engine.registry import Registry
 from app.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, Problem
 from app.images.decoder import Decoder
+from app.images.fetch import Fetcher
 from app.images.probe import Limits
 from app.middleware import Envelope
 from app.routes import ops, tasks
@@ -33,7 +34,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         gate = Gate(settings.num_parallel, settings.max_queue)
         decoder = Decoder(Limits(settings.max_image_megapixels))
         app.state.line = Line(settings, registry, decoder, gate, ollama)
+        fetcher = Fetcher(int(settings.max_body_mb * 1e6)) if settings.allow_url_fetch else None
+        app.state.fetcher = fetcher
         yield
+        if fetcher:
+            await fetcher.aclose()
         decoder.close()
         await ollama.aclose()
 

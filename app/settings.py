@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     max_body_mb: float = Field(20, gt=0)
     max_image_megapixels: float = Field(50, gt=0)
     max_images: int = Field(16, ge=1)
+    max_pages: int = Field(50, ge=1, description="Pages of a document that are taken at once")
+    allow_url_fetch: bool = Field(False, description="Fetch images from public addresses")
     allowed_models: str = Field("", description="Comma-separated; empty: any installed model")
     default_language: str = Field("en", description="BCP 47")
     log_format: Literal["console", "json"] = "console"

@@ -1,28 +1,36 @@
-"""From the forms an image can arrive in (bytes, data URI, bare base64) to its bytes."""
+"""From the forms an image can arrive in (bytes, data URI, bare base64, address) to its bytes."""
 
 import re
 
 import pybase64
 
 from app.errors import ForbiddenUrl, InvalidParameter, UnreadableImage
+from app.images.fetch import Fetcher
 
 _DATA_URI = re.compile(r"data:[^,;]*(;[^,;]*)*,", re.IGNORECASE)
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
-def from_text(text: str, index: int) -> bytes:
-    """The bytes behind one JSON `image` string.
+async def from_text(text: str, index: int, fetcher: Fetcher | None) -> bytes:
+    """The bytes behind one `image` string: base64, a data URI, or an address.
 
     Raises:
-        ForbiddenUrl: it is an address; this server fetches none.
+        ForbiddenUrl: it is an address, and there is no fetcher or it may not be fetched.
         InvalidParameter: it is not base64.
+        Problem: as `Fetcher.fetch` does.
     """
     text = text.strip()
-    if _URL.match(text):
+    if not _URL.match(text):
+        return from_bytes(_decoded(text, index), index)
+    if fetcher is None:
         raise ForbiddenUrl(
-            f"image[{index}] is an address, and this server fetches none. "
+            f"image[{index}] is an address, and this server fetches none (ALLOW_URL_FETCH is off). "
             "Send the image itself, as a file or as base64."
         )
+    return from_bytes(await fetcher.fetch(text, index), index)
+
+
+def _decoded(text: str, index: int) -> bytes:
     if head := _DATA_URI.match(text):
         if not head[0].lower().endswith(";base64,"):
             raise InvalidParameter(f"image[{index}]: a data URI must be base64.", parameter="image")
@@ -30,12 +38,11 @@ def from_text(text: str, index: int) -> bytes:
     text = "".join(text.split())
     try:
         # Clients that strip the padding mean the same bytes.
-        data = pybase64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        return pybase64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
         raise InvalidParameter(
             f"image[{index}] is neither base64 nor a data URI.", parameter="image"
         ) from None
-    return from_bytes(data, index)
 
 
 def from_bytes(data: bytes, index: int) -> bytes:

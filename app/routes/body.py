@@ -11,6 +11,7 @@ from starlette.formparsers import FormParser, MultiPartException, MultiPartParse
 from starlette.requests import Request
 
 from app.errors import BodyTooLarge, InvalidParameter, InvalidRequest
+from app.images.fetch import Fetcher
 from app.images.intake import from_bytes, from_text
 from app.schemas import TaskRequest, takes_many
 
@@ -35,7 +36,7 @@ class _InMemory(MultiPartParser):
 
 
 async def read_task(
-    request: Request, model: type[Fields], max_body_mb: float
+    request: Request, model: type[Fields], max_body_mb: float, fetcher: Fetcher | None
 ) -> tuple[Fields, list[bytes]]:
     """The fields, checked, and the bytes of each image.
 
@@ -58,7 +59,9 @@ async def read_task(
         )
     fields = _checked(model, form.fields)
     images = [
-        from_text(image, index) if isinstance(image, str) else from_bytes(image, index)
+        await from_text(image, index, fetcher)
+        if isinstance(image, str)
+        else from_bytes(image, index)
         for index, image in enumerate(form.images)
     ]
     return fields, images

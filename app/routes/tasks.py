@@ -46,7 +46,8 @@ def _request_body(model: type[TaskRequest]) -> dict[str, Any]:
 def _add(router: APIRouter, task: Task) -> None:
     async def endpoint(request: Request) -> Response:
         line: Line = request.app.state.line
-        fields, images = await read_task(request, task.request, line.settings.max_body_mb)
+        most_mb, fetcher = line.settings.max_body_mb, request.app.state.fetcher
+        fields, images = await read_task(request, task.request, most_mb, fetcher)
         ident: str = request.state.request_id
         form = choose(fields.stream, request.headers.get("accept", ""))
         return AnswerResponse(line.run(task, fields, images, ident), form, ident)

@@ -22,25 +22,25 @@ TEXT = base64_of(DATA)
         f"data:;base64,{TEXT}",
     ],
 )
-def test_forms(text: str) -> None:
-    assert from_text(text, 0) == DATA
+async def test_forms(text: str) -> None:
+    assert await from_text(text, 0, None) == DATA
 
 
 @pytest.mark.parametrize(
     "text", ["https://a.test/x.png", "HTTP://127.0.0.1", "ftp://a", "file:///"]
 )
-def test_addresses_are_not_fetched(text: str) -> None:
+async def test_addresses_are_not_fetched(text: str) -> None:
     with pytest.raises(ForbiddenUrl, match=r"image\[2\]"):
-        from_text(text, 2)
+        await from_text(text, 2, None)
 
 
 @pytest.mark.parametrize("text", ["?", "not base64!", "data:image/png,abc", "aaaaa", "한글"])
-def test_what_is_not_base64(text: str) -> None:
+async def test_what_is_not_base64(text: str) -> None:
     with pytest.raises(InvalidParameter, match="base64"):
-        from_text(text, 0)
+        await from_text(text, 0, None)
 
 
 @pytest.mark.parametrize("text", ["", "  ", "data:image/png;base64,"])
-def test_empty(text: str) -> None:
+async def test_empty(text: str) -> None:
     with pytest.raises(UnreadableImage, match="empty"):
-        from_text(text, 0)
+        await from_text(text, 0, None)

@@ -7,7 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.daemon.process import Daemon
 from tests.pictures import base64_of, encoded, scene
+from tests.server import Server
 
 JPEG = encoded(scene(64, 64))
 PNG = encoded(scene(64, 64), "PNG")
@@ -177,3 +179,17 @@ def test_request_id_is_taken_over_where_sane(client: httpx.Client) -> None:
     for insane in ("a b", "x" * 200, "<script>", ""):
         made = client.get("/health", headers={"X-Request-ID": insane}).headers["x-request-id"]
         assert re.fullmatch(r"req_[0-9a-f]{32}", made)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "169.254.169.254", "[::1]"])
+def test_addresses_inside_are_not_fetched_where_fetching_is_on(
+    daemon: Daemon, tmp_path_factory: pytest.TempPathFactory, host: str
+) -> None:
+    log = tmp_path_factory.mktemp("fetching") / "server.log"
+    settings = {"OLLAMA_HOST": daemon.url, "MODEL_NAME": "tiny-vlm", "ALLOW_URL_FETCH": "true"}
+    with Server(log, **settings) as server:
+        url = f"http://{host}:{server.port}/docs"
+        body = {"image": [url]}
+        response = httpx.post(f"{server.url}{DESCRIBE}", json=body, trust_env=False)
+        assert (response.status_code, response.json()["code"]) == (403, "forbidden_url")
+        assert "path=/docs" not in server.log()

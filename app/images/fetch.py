@@ -1,0 +1,134 @@
+"""Fetches an image from an address, and nothing else: no address inside, no second look-up.
+
+Off unless `ALLOW_URL_FETCH` is set. A name is looked up once, every address that it has must be
+public, and the connection goes to one of those that were checked (so that a name which answers
+differently the second time, DNS rebinding, gains nothing). Each redirect is checked anew.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable
+
+import httpx
+
+from app.errors import BodyTooLarge, ForbiddenUrl, Problem, UnreadableImage
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+MAX_REDIRECTS = 3
+TIMEOUT_S = 10.0
+REDIRECTS = (301, 302, 303, 307, 308)
+
+
+def is_public(address: IPAddress) -> bool:
+    """Whether an address is one of the open internet, through every way to wrap another one."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is not None:
+            return is_public(inner)
+        if address.teredo is not None:
+            return False
+        if address.is_site_local:  # fec0::/10, given up by RFC 3879 but still routed inside
+            return False
+        if address in ipaddress.IPv6Network("64:ff9b::/96"):  # NAT64, RFC 6052
+            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
+    return address.is_global and not address.is_multicast
+
+
+async def look_up(host: str, port: int) -> list[str]:
+    """All addresses of a host."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
+class Fetcher:
+    """Close it with `aclose`. The last three arguments are the world, for tests."""
+
+    def __init__(
+        self,
+        max_bytes: int,
+        *,
+        resolve: Resolve = look_up,
+        allows: Callable[[IPAddress], bool] = is_public,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._resolve = resolve
+        self._allows = allows
+        self._http = httpx.AsyncClient(transport=transport, trust_env=False, timeout=TIMEOUT_S)
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def fetch(self, url: str, index: int) -> bytes:
+        """The body behind an address, for `image[index]`.
+
+        Raises:
+            ForbiddenUrl: not http or https, or (also by a redirect) an address that is not public.
+            UnreadableImage: it cannot be had.
+            BodyTooLarge: it is larger than a body may be.
+        """
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                return await self._follow(url, f"image[{index}]")
+        except TimeoutError:
+            problem = f"image[{index}] was not fetched in {TIMEOUT_S:g} s."
+            raise UnreadableImage(problem) from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+            kind = type(error).__name__
+            raise UnreadableImage(f"image[{index}] could not be fetched ({kind}).") from None
+
+    async def _follow(self, url: str, name: str) -> bytes:
+        target = httpx.URL(url)
+        for _ in range(MAX_REDIRECTS + 1):
+            request = await self._pinned(target, name)
+            response = await self._http.send(request, stream=True)
+            try:
+                if response.status_code in REDIRECTS and "location" in response.headers:
+                    target = target.join(response.headers["location"])
+                    continue
+                if response.status_code != 200:
+                    raise UnreadableImage(
+                        f"{name} could not be fetched: HTTP {response.status_code}."
+                    )
+                return await self._read(response, name)
+            finally:
+                await response.aclose()
+        raise UnreadableImage(f"{name} was redirected more than {MAX_REDIRECTS} times.")
+
+    async def _pinned(self, url: httpx.URL, name: str) -> httpx.Request:
+        """A request that goes to an address which was checked, under the name that was asked."""
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ForbiddenUrl(f"{name}: only http and https addresses are fetched.")
+        port = url.port or (443 if url.scheme == "https" else 80)
+        addresses = await self._resolve(url.host, port)
+        if not addresses or not all(self._allows(_parsed(one)) for one in addresses):
+            raise self._refusal(name)
+        host = url.netloc.decode("ascii").rpartition("@")[2]
+        return self._http.build_request(
+            "GET",
+            url.copy_with(host=addresses[0], username=None, password=None),
+            headers={"Host": host, "Accept": "image/*, application/pdf"},
+            extensions={"sni_hostname": url.host},
+        )
+
+    @staticmethod
+    def _refusal(name: str) -> Problem:
+        return ForbiddenUrl(
+            f"{name}: the address leads into a private network, which is not fetched from. "
+            "Send the image itself."
+        )
+
+    async def _read(self, response: httpx.Response, name: str) -> bytes:
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > self._max_bytes:
+                raise BodyTooLarge(f"{name} is larger than {self._max_bytes / 1e6:g} MB.")
+        return bytes(body)
+
+
+def _parsed(address: str) -> IPAddress:
+    return ipaddress.ip_address(address.partition("%")[0])
