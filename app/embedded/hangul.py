@@ -23,12 +23,11 @@ class HangulMissing(Exception):
 @dataclass(frozen=True, slots=True)
 class Symbol:
     """One read character. `left` is its left edge as a share of the line's width (its right edge
-    is often wrong in Tesseract), `score` that of its word, 0 to 1; `spaced`: a space is before."""
+    is often wrong in Tesseract), `score` that of its word, 0 to 1."""
 
     text: str
     left: float
     score: float
-    spaced: bool
 
 
 def is_hangul(char: str) -> bool:
@@ -80,9 +79,8 @@ class HangulReader:
                 continue
             # Tesseract writes some Latin letters in their full-width form.
             text = unicodedata.normalize("NFKC", text)
-            spaced = bool(symbols) and place.IsAtBeginningOf(RIL.WORD)
             score = place.Confidence(RIL.WORD) / 100
-            symbols.append(Symbol(text, (box[0] - MARGIN) / width, score, spaced))
+            symbols.append(Symbol(text, (box[0] - MARGIN) / width, score))
         return symbols
 
 

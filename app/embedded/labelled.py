@@ -21,7 +21,7 @@ EMPTY = re.compile(
 HEADING_CELLS = 3
 
 DATE = re.compile(
-    r"(?<![\d-])\d{4}\s?[-./년]\s?\d{1,2}\s?[-./월]\s?\d{1,2}\s?일?(?:\s+\d{1,2}:\d{2}(?::\d{2})?)?"
+    r"(?<![\d-])\d{4}\s?[-./년]\s?\d{1,2}\s?[-./월]\s?\d{1,2}(?:\s?일)?(?:\s+\d{1,2}:\d{2}(?::\d{2})?)?"
     r"|(?<![\d-])\d{1,2}[-/.]\d{1,2}[-/.]\d{4}(?!\d)(?:\s+\d{1,2}:\d{2})?"
 )
 PHONE = re.compile(r"(?:\+\d{1,3}[ -]?)?\(?\d{2,4}\)?[ -.]\d{3,4}[ -.]\d{4}")
@@ -57,7 +57,10 @@ TOPICS = (
     Topic(re.compile(r"\bdate\b|\bwhen\b|날짜|일시|언제|며칠", re.I), re.compile(""), DATE),
 )
 SHOP = re.compile(
-    r"\b(?:shop|store|restaurant|merchant|cafe)\b|상호|가게|매장|상점|점포|마트|식당", re.I
+    r"\b(?:name|called|which|what)\b.*\b(?:shop|store|restaurant|merchant|cafe)\b"
+    r"|\b(?:shop|store|restaurant|merchant|cafe)(?:'s)?\s+name\b"
+    r"|상호|(?:가게|매장|상점|점포|마트|식당)\S*\s*(?:이름|명|뭐|무엇|어디)",
+    re.I,
 )
 SHOP_LABEL = re.compile(
     r"^\s*(?:상\s*호|매장명?|가맹점명?|store|merchant|shop)\s*[:：]\s*(?=\S)", re.I

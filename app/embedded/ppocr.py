@@ -25,6 +25,8 @@ MAX_LINE_WIDTH = 3200  # 67 line heights; a longer line is squeezed
 # to no more than this many pixels: a 2000 x 60 banner would become 24,000 pixels wide.
 DETECT_SHORT_SIDE = 736
 DETECT_PIXELS = 2_200_000
+# Longer pictures are padded: rapidocr enlarges a 500 x 2 pixel line to 138 megapixels.
+MAX_ASPECT = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +77,18 @@ class Detector:
 
     def find(self, image: Pixels) -> list[Quad]:
         """The lines' corners in pixels of `image`, from the top down."""
+        image, left, top = _padded(image)
         height, width = image.shape[:2]
         scale = max(1.0, DETECT_SHORT_SIDE / min(height, width))
         scale = min(scale, (DETECT_PIXELS / (height * width)) ** 0.5)
         size = max(32, round(width * scale)), max(32, round(height * scale))
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        scaled = cv2.resize(image, size, interpolation=method)
-        found: Any = self._rapid(scaled)
+        found: Any = self._rapid(cv2.resize(image, size, interpolation=method))
         boxes = getattr(found, "boxes", None)
         if boxes is None:
             return []
         ratio = np.array([width / size[0], height / size[1]])
-        return [np.asarray(box, dtype=np.float64) * ratio for box in boxes]
+        return [np.asarray(box, dtype=np.float64) * ratio - (left, top) for box in boxes]
 
 
 class Recogniser:
@@ -137,3 +139,16 @@ def cut(image: Pixels, quad: Quad) -> Pixels:
         image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(flat, dtype=np.uint8)
+
+
+def _padded(image: Pixels) -> tuple[Pixels, int, int]:
+    """The image with a ground of its own shade around it, so that it is not longer than
+    `MAX_ASPECT` times its other side, and how much came to its left and top."""
+    height, width = image.shape[:2]
+    left = max(0, -(-height // MAX_ASPECT) - width + 1) // 2
+    top = max(0, -(-width // MAX_ASPECT) - height + 1) // 2
+    if not left and not top:
+        return image, 0, 0
+    ground = [float(shade) for shade in np.median(image, axis=(0, 1))]
+    padded = cv2.copyMakeBorder(image, top, top, left, left, cv2.BORDER_CONSTANT, value=ground)
+    return np.asarray(padded, dtype=np.uint8), left, top

@@ -207,7 +207,7 @@ def show(modified: str) -> dict[str, Any]:
         "details": DETAILS,
         "model_info": {
             "general.architecture": "embedded",
-            "general.basename": "PP-OCRv6 small, Tesseract kor+eng",
+            "general.basename": "PP-OCRv6 small, Tesseract kor",
             "embedded.context_length": CONTEXT_LENGTH,
         },
         "capabilities": list(CAPABILITIES),

@@ -16,12 +16,9 @@ RECOGNISER = "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
 
 SIZE = 31_163_977  # bytes of both
 
-# tessdata/README.md says where these come from.
+# tessdata/README.md says where this comes from.
 TESSDATA = Path(__file__).with_name("tessdata")
-TRAINEDDATA = {
-    "kor": "6b85e11d9bbf07863b97b3523b1b112844c43e713df8b66418a081fd1060b3b2",
-    "eng": "7d4322bd2a7749724879683fc3912cb542f19906c83bcc1a52132556427170b2",
-}
+KOREAN = "6b85e11d9bbf07863b97b3523b1b112844c43e713df8b66418a081fd1060b3b2"
 
 # What the engine imports beyond the standard library: module -> package.
 PACKAGES = {
@@ -72,13 +69,12 @@ def ppocr() -> PPOCR:
 
 
 def tessdata(folder: Path = TESSDATA) -> Path:
-    """The folder of the Korean and English traineddata, checked.
+    """The folder of Tesseract's Korean model, checked.
 
     Raises:
-        WeightsError: a file is missing or its SHA-256 differs.
+        WeightsError: the file is missing or its SHA-256 differs.
     """
-    for language, digest in TRAINEDDATA.items():
-        _check(folder / f"{language}.traineddata", digest, "Check the repository out again.")
+    _check(folder / "kor.traineddata", KOREAN, "Check the repository out again.")
     return folder
 
 

@@ -1,0 +1,93 @@
+"""The embedded engine twice: as a process that is spoken to over a socket, and as its models."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.embedded import weights
+
+ROOT = Path(__file__).parents[2]
+
+missing = weights.missing_packages()
+if missing:
+    collect_ignore_glob = ["test_*.py"]
+
+
+def pytest_report_header() -> str | None:
+    if missing:
+        return f"embedded engine: not tested, not installed: {', '.join(missing)}"
+    return None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Program:
+    """`python -m app.embedded` on a free port of loopback."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+
+    def __post_init__(self) -> None:
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "app.embedded"],
+            cwd=ROOT,
+            env={**os.environ, "OLLAMA_HOST": f"127.0.0.1:{self.port}", **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait(self) -> float:
+        """Seconds from the start to the first answer."""
+        while self.process.poll() is None:
+            try:
+                httpx.get(f"{self.url}/api/version", trust_env=False)
+            except httpx.TransportError:
+                time.sleep(0.02)
+            else:
+                return time.monotonic() - self.started
+        raise AssertionError(self.process.communicate())
+
+    def end(self) -> tuple[str, str]:
+        """What it printed; it must be over or end on SIGTERM."""
+        self.process.terminate()
+        return self.process.communicate(timeout=15)
+
+
+@pytest.fixture(scope="session")
+def program() -> Iterator[Program]:
+    program = Program()
+    program.wait()
+    yield program
+    program.end()
+
+
+@pytest.fixture
+async def client(program: Program) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=program.url, timeout=30, trust_env=False) as client:
+        yield client
+
+
+if not missing:
+    from app.embedded import ocr
+    from app.embedded.page import Readers
+
+    @pytest.fixture(scope="session")
+    def readers() -> Readers:
+        """The loaded models."""
+        return ocr.load(2)

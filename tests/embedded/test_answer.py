@@ -1,0 +1,163 @@
+"""What is asked, and what may be said to it."""
+
+import threading
+
+import pytest
+
+from app.embedded import labelled
+from app.embedded.answer import answer, decode
+from app.embedded.intent import Intent, Kind, understand
+from app.embedded.page import Readers
+from tests.embedded.pictures import example, truth
+
+VQA = (
+    "Answer the question from what can be seen in the image. Be short and exact. If the image does "
+    "not show it, say so.\nQuestion: {question}\nAnswer in {language}."
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "korean"),
+    [
+        ("Transcribe all text in this image. Do not explain or describe.", Kind.READ, False),
+        ("OCR this", Kind.READ, False),
+        ("Please extract all the text", Kind.READ, False),
+        ("What does the sign say?", Kind.READ, False),
+        ("이 영수증을 읽어 주세요", Kind.READ, True),
+        ("여기 뭐라고 쓰여 있어?", Kind.READ, True),
+        ("Read the text.\nAnswer in Korean.", Kind.READ, True),
+        ("Describe this image, and any text that can be read.", Kind.DESCRIBE, False),
+        ("Write alt text.", Kind.DESCRIBE, False),
+        ("이미지를 설명해 주세요.", Kind.DESCRIBE, True),
+        ("Describe this image.\nAnswer in Korean.", Kind.DESCRIBE, True),
+        ("설명해 줘\nAnswer in English.", Kind.DESCRIBE, False),
+        ("Describe it.\nAnswer in the language of this message.", Kind.DESCRIBE, False),
+        ("", Kind.DESCRIBE, False),
+        ("hello there", Kind.DESCRIBE, False),
+        ("What is the total?", Kind.ASK, False),
+        ("How many people are there", Kind.ASK, False),
+        ("합계는 얼마인가요?", Kind.ASK, True),
+    ],
+)
+def test_intent(message: str, kind: Kind, korean: bool) -> None:
+    found = understand(message)
+    assert (found.kind, found.korean) == (kind, korean)
+
+
+@pytest.mark.parametrize(
+    ("question", "language", "expected"),
+    [
+        ("What is shown?", "English", Intent(Kind.ASK, False, "What is shown?")),
+        ("합계는?", "Korean", Intent(Kind.ASK, True, "합계는?")),
+        ("Colour of the cup", "English", Intent(Kind.ASK, False, "Colour of the cup")),
+        ("Can you read the text?", "English", Intent(Kind.READ, False)),
+    ],
+)
+def test_intent_of_a_labelled_question(question: str, language: str, expected: Intent) -> None:
+    assert understand(VQA.format(question=question, language=language)) == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("합계는 얼마인가요?", "25,440원"),
+        ("What is the total?", "25,440원"),
+        ("부가세가 얼마야?", "2,313"),
+        ("승인번호 알려줘", "30012345"),
+        ("전화번호가 뭐예요?", "02-555-0123"),
+        ("What is the phone number?", "02-555-0123"),
+        ("날짜가 언제인가요?", "2026-03-17 14:32"),
+        ("When was this bought?", "2026-03-17 14:32"),
+        ("가게 이름이 뭐예요?", "행복마트 서초점"),
+        ("What is the name of the shop?", "행복마트 서초점"),
+        ("바나나 단가는?", "3,480"),
+    ],
+)
+def test_the_receipt_answers(question: str, value: str) -> None:
+    lines = receipt()
+    found = labelled.find(question, lines)
+    assert found is not None
+    assert found.answer == value
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("How many errors were there in March?", "1,045"),
+        ("What was the latency in May?", "186 ms"),
+        ("What is the total of requests?", "8,055,120"),
+    ],
+)
+def test_the_table_answers(question: str, value: str) -> None:
+    found = labelled.find(question, table())
+    assert found is not None
+    assert found.answer == value
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What colour is the cup?",
+        "How many people are there?",
+        "Is the shop open?",
+        "What brand is the phone?",
+        "매장에 사람이 몇 명 있나요?",
+        "이 사진은 어디에서 찍었나요?",
+    ],
+)
+def test_nothing_is_guessed(question: str) -> None:
+    assert labelled.find(question, [*table(), "A cup of coffee  4.50"]) is None
+
+
+def test_two_values_are_no_answer() -> None:
+    assert labelled.find("What is the total?", ["Total  5", "Grand total  7"]) is None
+
+
+def receipt() -> list[str]:
+    return (example("receipt_ko.txt")).decode().splitlines()
+
+
+def table() -> list[str]:
+    return (example("table.txt")).decode().splitlines()
+
+
+def say(readers: Readers, message: str, *names: str) -> str:
+    pictures = decode([example(name) for name in names])
+    return "".join(answer(understand(message), pictures, readers, threading.Event()))
+
+
+def test_reading_adds_nothing(readers: Readers) -> None:
+    text = say(readers, "Read this.", "table.png")
+    assert [" ".join(line.split()) for line in text.splitlines()] == truth("table.txt")
+    assert say(readers, "Read this.", "photo.jpg") == ""
+
+
+def test_description_is_honest(readers: Readers) -> None:
+    assert say(readers, "Describe this image.", "photo.jpg") == (
+        "This engine only reads text and cannot see objects, people or scenes. "
+        "The picture is 600 x 400 pixels. No text was found in it."
+    )
+
+
+def test_description_in_korean(readers: Readers) -> None:
+    text = say(readers, "이 그림을 설명해 주세요", "table.png")
+    assert text.startswith("이 엔진은 글자만 읽을 수 있고")
+    assert "880 x 500" in text
+    assert "Monthly service report" in text
+
+
+def test_question_that_the_text_answers(readers: Readers) -> None:
+    assert say(readers, "합계는 얼마인가요?", "receipt_ko.png") == (
+        "25,440원\n근거가 된 줄: 합계  25,440원"
+    )
+
+
+def test_question_that_it_cannot_know(readers: Readers) -> None:
+    text = say(readers, "What colour is the cup?", "photo.jpg")
+    assert "it cannot know" in text
+    assert "./download_model.sh" in text
+
+
+def test_no_image(readers: Readers) -> None:
+    assert say(readers, "Hello") == "This engine only reads the text in images; send it an image."
+    assert say(readers, "안녕") == "이 엔진은 이미지 속 글자만 읽습니다. 이미지를 보내 주세요."

@@ -1,0 +1,111 @@
+"""One line out of two readings, without the models."""
+
+import numpy as np
+
+from app.embedded.hangul import Symbol
+from app.embedded.ink import Ink, ink
+from app.embedded.line import doubtful, merged, plain
+from app.embedded.ppocr import Char, Pixels, Reading
+
+
+def line(*runs: tuple[int, int], width: int = 400, height: int = 40) -> Pixels:
+    """Ink in the columns of `runs`, 30 pixels high."""
+    image = np.full((height, width, 3), 255, dtype=np.uint8)
+    for start, end in runs:
+        image[5:35, start:end] = 0
+    return image
+
+
+def reading(text: str, *places: float, score: float = 0.99) -> Reading:
+    return Reading(tuple(Char(c, x, score) for c, x in zip(text, places, strict=True)))
+
+
+def symbols(text: str, *lefts: float, score: float = 0.93) -> list[Symbol]:
+    return [Symbol(c, x, score) for c, x in zip(text, lefts, strict=True)]
+
+
+def never(_line: Pixels) -> Reading:
+    raise AssertionError("read anew")
+
+
+def test_ink() -> None:
+    found = ink(line((40, 80), (100, 120)))
+    assert found == Ink(((0.1, 0.2), (0.25, 0.3)), 30 / 400)
+    assert abs(found.gap(0, 1) - 20 / 30) < 1e-6
+
+
+def test_ink_of_light_on_dark() -> None:
+    assert ink(255 - line((40, 80))) == ink(line((40, 80)))
+
+
+def test_no_ink() -> None:
+    blank = ink(line())
+    assert blank.gap(0, 1) == 0
+    assert not blank.unread([])
+
+
+def test_a_lost_space_is_put_back() -> None:
+    """Between Latin letters: "1714:32" in a date."""
+    found = ink(line((0, 15), (20, 35), (60, 75), (80, 95)))
+    assert plain(reading("1714", 0.02, 0.07, 0.17, 0.22), found).text == "17 14"
+
+
+def test_a_gap_beside_a_one_is_no_space() -> None:
+    found = ink(line((0, 15), (28, 32), (45, 60)))
+    assert plain(reading("215", 0.02, 0.075, 0.13), found).text == "215"
+
+
+def test_full_width_punctuation_brings_its_gap() -> None:
+    found = ink(line((0, 28), (30, 36), (60, 88)))
+    assert plain(reading("今、日", 0.035, 0.08, 0.185), found).text == "今、日"
+
+
+def test_a_missing_suffix_is_seen() -> None:
+    """ "원" has ink, and PP-OCR has no character there."""
+    with_suffix = ink(line((0, 15), (20, 35), (40, 68), width=70))
+    without = ink(line((0, 15), (20, 35), width=37))
+    assert doubtful(reading("21", 0.1, 0.39), with_suffix)
+    assert not doubtful(reading("21", 0.2, 0.74), without)
+
+
+def test_an_unsure_reading_is_doubtful() -> None:
+    assert doubtful(reading("21", 0.2, 0.74, score=0.8), ink(line((0, 15), (20, 35), width=37)))
+
+
+def test_hangul_with_its_spaces() -> None:
+    """Tesseract's own spaces are not asked: it writes one after many a syllable."""
+    page = line((0, 27), (30, 57), (70, 97), (100, 127))
+    said = symbols("오늘오후", 0, 0.075, 0.175, 0.25)
+    found = merged(page, reading(""), said, ink(page), never)
+    assert (found.text, found.hangul) == ("오늘 오후", True)
+
+
+def test_the_rest_of_a_line_is_read_anew() -> None:
+    """Tesseract says "600", PP-OCR alone says "16GB"."""
+    page = line((0, 27), (45, 60), (62, 77), (79, 94), (105, 132))
+    said = [
+        *symbols("약", 0.0),
+        *symbols("600", 0.115, 0.155, 0.2, score=0.4),
+        *symbols("를", 0.265),
+    ]
+    seen: list[int] = []
+
+    def read(piece: Pixels) -> Reading:
+        seen.append(piece.shape[1])
+        return reading("16GB", 0.2, 0.4, 0.6, 0.8)
+
+    assert merged(page, reading("6", 0.17), said, ink(page), read).text == "약 16GB 를"
+    assert len(seen) == 1
+
+
+def test_letters_are_not_hangul() -> None:
+    """Tesseract took "Ch" for an unsure syllable where PP-OCR read both letters."""
+    page = line((0, 15), (17, 32))
+    found = merged(page, reading("Ch", 0.02, 0.06), symbols("다", 0.0, score=0.6), ink(page), never)
+    assert (found.text, found.hangul) == ("Ch", False)
+
+
+def test_japanese_stays() -> None:
+    page = line((0, 27), (30, 57), (60, 87))
+    found = merged(page, reading("日本語", 0.03, 0.1, 0.18), symbols("민", 0.0), ink(page), never)
+    assert (found.text, found.hangul) == ("日本語", False)
