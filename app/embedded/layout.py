@@ -140,6 +140,7 @@ def _gutter(cells: Sequence[Cell]) -> float | None:
             and crossing <= len(cells) / 5
             and sides[0] > 0.6 * len(left)
             and sides[1] > 0.6 * len(right)
+            and all(len(_rows(side)) > 0.8 * len(side) for side in (left, right))
         ):
             return x
     return None

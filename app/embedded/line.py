@@ -35,11 +35,10 @@ Read = Callable[[Pixels], Reading]
 
 @dataclass(frozen=True, slots=True)
 class LineText:
-    """What a line says, how sure that is (0 to 1), and whether Hangul was read in it."""
+    """What a line says, and how sure that is, 0 to 1."""
 
     text: str
     score: float
-    hangul: bool = False
 
 
 def doubtful(reading: Reading, written: Ink) -> bool:
@@ -90,7 +89,7 @@ def merged(
             said, score = _other(line, piece, start, end, read)
         text += said
         scores += [score] * len(piece)
-    return LineText(text.strip(), sum(scores) / len(scores), hangul=True)
+    return LineText(text.strip(), sum(scores) / len(scores))
 
 
 def _surely_hangul(symbol: Symbol) -> bool:

@@ -119,19 +119,17 @@ def read(
 
 
 class _Boxes:
-    """Reads the boxes of one page; once one holds Hangul, Tesseract looks at all that follow."""
+    """Reads the boxes of one page, each by the readers that it needs."""
 
     def __init__(self, page: Page, readers: Readers) -> None:
         self._page = page
         self._readers = readers
-        self._hangul_seen = False
         self.korean_missed = False
 
     def text(self, index: int) -> str:
         """What the box says; empty where it is not text."""
         quad = self._page.quads[index]
         line = self._read(_upright(cut(self._page.image, quad), self._readers))
-        self._hangul_seen |= line.hangul
         if self._page.legible:
             return line.text if line.score >= MIN_SCORE else _unreadable(quad)
         if (
@@ -144,15 +142,14 @@ class _Boxes:
 
     def _read(self, line: Pixels) -> LineText:
         reading, written = self._readers.recogniser.read(line), ink(line)
-        unsure = doubtful(reading, written)
-        if not (unsure or self._hangul_seen):
-            return plain(reading, written)
-        if self._readers.hangul is None:
-            found = plain(reading, written)
-            if self._page.legible and unsure:
-                self.korean_missed = True
-                return LineText(f"{found.text} {UNREADABLE}".strip(), found.score)
+        found = plain(reading, written)
+        if not doubtful(reading, written):
             return found
+        if self._readers.hangul is None:
+            if not self._page.legible:
+                return found
+            self.korean_missed = True
+            return LineText(f"{found.text} {UNREADABLE}".strip(), found.score)
         read = self._readers.recogniser.read
         return merged(line, reading, self._readers.hangul.read(line), written, read)
 

@@ -24,7 +24,7 @@ MAX_LINE_WIDTH = 3200  # 67 line heights; a longer line is squeezed
 # Small pictures are enlarged for the detector to this shorter side (PaddleOCR's own limit), but
 # to no more than this many pixels: a 2000 x 60 banner would become 24,000 pixels wide.
 DETECT_SHORT_SIDE = 736
-DETECT_PIXELS = 2_200_000
+DETECT_PIXELS = 1_600_000
 # Longer pictures are padded: rapidocr enlarges a 500 x 2 pixel line to 138 megapixels.
 MAX_ASPECT = 6
 

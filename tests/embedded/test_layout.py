@@ -47,6 +47,11 @@ def test_a_table_is_no_prose() -> None:
     assert order(quads) == [[3 * n, 3 * n + 1, 3 * n + 2] for n in range(6)]
 
 
+def test_a_table_of_long_cells_is_no_prose() -> None:
+    quads = [box(x, 40 * n, 280) for n in range(6) for x in (10, 310, 610)]
+    assert order(quads) == [[3 * n, 3 * n + 1, 3 * n + 2] for n in range(6)]
+
+
 @pytest.mark.parametrize(
     ("texts", "line"),
     [

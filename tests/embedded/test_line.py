@@ -77,7 +77,7 @@ def test_hangul_with_its_spaces() -> None:
     page = line((0, 27), (30, 57), (70, 97), (100, 127))
     said = symbols("오늘오후", 0, 0.075, 0.175, 0.25)
     found = merged(page, reading(""), said, ink(page), never)
-    assert (found.text, found.hangul) == ("오늘 오후", True)
+    assert found.text == "오늘 오후"
 
 
 def test_the_rest_of_a_line_is_read_anew() -> None:
@@ -102,10 +102,10 @@ def test_letters_are_not_hangul() -> None:
     """Tesseract took "Ch" for an unsure syllable where PP-OCR read both letters."""
     page = line((0, 15), (17, 32))
     found = merged(page, reading("Ch", 0.02, 0.06), symbols("다", 0.0, score=0.6), ink(page), never)
-    assert (found.text, found.hangul) == ("Ch", False)
+    assert found.text == "Ch"
 
 
 def test_japanese_stays() -> None:
     page = line((0, 27), (30, 57), (60, 87))
     found = merged(page, reading("日本語", 0.03, 0.1, 0.18), symbols("민", 0.0), ink(page), never)
-    assert (found.text, found.hangul) == ("日本語", False)
+    assert found.text == "日本語"

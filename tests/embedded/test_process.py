@@ -12,7 +12,7 @@ import pytest
 
 from app.embedded.address import Address, address
 from tests.embedded.conftest import ROOT, Program
-from tests.embedded.pictures import READ, chat, example
+from tests.embedded.pictures import READ, blank, chat, example
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -115,7 +115,8 @@ def peak_memory(process: "subprocess.Popen[str]") -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
 async def test_memory(program: Program, client: httpx.AsyncClient) -> None:
-    await client.post("/api/chat", json=chat(READ, example("table.png"), example("photo.jpg")))
+    large = blank(2400, 1800)
+    await client.post("/api/chat", json=chat(READ, example("table.png"), large))
     assert peak_memory(program.process) < 700_000
 
 
