@@ -1,37 +1,76 @@
-"""The Qwen3-VL tags of Ollama's library, and the names users know them by.
+"""The Qwen3-VL tags of Ollama's library, what their arithmetic needs, and the names users know.
 
-Sizes are the library's download sizes (decimal gigabytes). Two tags that older guides name,
-`32b-q4` and `14b`, were never published: they resolve to what their reader meant.
+Where the numbers come from:
 
-Standard library only, so that `python3 -m app.models.catalog TAG` works before any install.
+* `download_bytes`: the library's listing (decimal gigabytes, rounded there). The vision tower is
+  inside: the blob pages of 8b and 30b list its keys beside the text model's.
+* layers, KV heads, head dimension: the blob pages of 8b (36 x 8 x 128) and 30b (48 x 4 x 128);
+  the GGUF header of 235b-a22b in a llama.cpp log (94 x 4 x 128); published configurations of
+  Qwen3-VL fine-tunes for 32b (64 x 8 x 128) and 2b (28 x 8 x 128); Qwen3-4B's for 4b, on which
+  it is built (36 x 8 x 128).
+* `weights_bytes`: 32b is its text file (19,762,151,200 bytes as Q4_K_M) with a 16-bit vision
+  tower (about 1.2 GB), a little rounded up: 19.6 GiB. The others are ESTIMATES: the download.
+  Ollama leaves the input embeddings in the CPU's memory (0.4 GiB of 32b), so they lie high.
+* one token an image cell of 32 x 32 px; how many at least and at most depends on the engine's
+  version: `app/models/tokens.py`.
+* trained for 262,144 tokens; Ollama 0.12.7 was the first release that ran them.
+
+Two tags that older guides name, `32b-q4` and `14b`, were never published: they resolve to what
+their reader meant. Standard library only, so that `python3 -m app.models.catalog TAG` works
+before any install.
 """
 
+import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 DEFAULT_MODEL = "qwen3-vl:32b"
 MIN_OLLAMA = "0.12.7"  # the first release that runs qwen3-vl
+GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One published tag."""
+    """One model and its shape; `weights_bytes` is what it takes in the GPU's memory."""
 
     tag: str
     download_bytes: int
     kind: str
+    layers: int
+    kv_heads: int
+    head_dim: int
+    weights_bytes: int
+    estimated: bool = True  # the weights: taken from the download
+    trained: int = 262_144
+    image_cell: int = 32
+    min_ollama: str = MIN_OLLAMA
+
+    @property
+    def values_per_token(self) -> int:
+        """Numbers that the cache keeps of one token: keys and values of every layer."""
+        return self.layers * self.kv_heads * self.head_dim * 2
 
 
-ENTRIES = tuple(
-    Entry(f"qwen3-vl:{size}", int(gigabytes * 1e9), kind)
-    for size, gigabytes, kind in (
-        ("2b", 1.9, "dense"),
-        ("4b", 3.3, "dense"),
-        ("8b", 6.1, "dense"),
-        ("30b", 20, "mixture, 3B active"),
-        ("32b", 21, "dense"),
-        ("235b", 143, "mixture, 22B active"),
-    )
+def _entry(
+    size: str, gigabytes: float, kind: str, *, layers: int, kv_heads: int, gib: float = 0
+) -> Entry:
+    """`gib`: what the weights take in the GPU's memory; 0 to estimate it from the download."""
+    download = int(gigabytes * 1e9)
+    weights = int(gib * GIB) or download
+    tag = f"qwen3-vl:{size}"
+    return Entry(tag, download, kind, layers, kv_heads, 128, weights, estimated=not gib)
+
+
+# From light to heavy: `smaller` relies on it.
+ENTRIES = (
+    _entry("2b", 1.9, "dense", layers=28, kv_heads=8),
+    _entry("4b", 3.3, "dense", layers=36, kv_heads=8),
+    _entry("8b", 6.1, "dense", layers=36, kv_heads=8),
+    _entry("30b", 20, "mixture, 3B active", layers=48, kv_heads=4),
+    _entry("32b", 21, "dense", layers=64, kv_heads=8, gib=19.6),
+    _entry("235b", 143, "mixture, 22B active", layers=94, kv_heads=4),
 )
 BY_TAG = {entry.tag: entry for entry in ENTRIES}
 
@@ -50,6 +89,49 @@ ALIASES = {
 def resolve(name: str) -> tuple[str, str]:
     """The tag that `name` means, and a sentence about the change (empty where there is none)."""
     return ALIASES.get(name, (name, ""))
+
+
+def find(name: str) -> Entry | None:
+    """The shape of the model that `name` means. The `-instruct` and `-thinking` variants have
+    that of the plain tag; other quantizations are not known."""
+    tag, _ = resolve(name)
+    return BY_TAG.get(tag.removesuffix("-instruct").removesuffix("-thinking"))
+
+
+def smaller(entry: Entry) -> tuple[Entry, ...]:
+    """The lighter models of the catalogue, the heaviest of them first."""
+    return tuple(e for e in reversed(ENTRIES) if e.weights_bytes < entry.weights_bytes)
+
+
+def described(tag: str, file_bytes: int, info: Mapping[str, Any]) -> Entry | None:
+    """The shape of an installed model, from its size in `/api/tags` and its `model_info` in
+    `/api/show` (GGUF keys); None where the keys are not those of a transformer."""
+    arch = info.get("general.architecture", "")
+
+    def number(key: str) -> int:
+        value = info.get(f"{arch}.{key}")
+        return value if isinstance(value, int) else 0  # some models list a number per layer
+
+    layers, heads = number("block_count"), number("attention.head_count")
+    head_dim = number("attention.key_length") or number("embedding_length") // max(heads, 1)
+    kv_heads = number("attention.head_count_kv") or heads
+    if not (layers and kv_heads and head_dim):
+        return None
+    shape = Entry(tag, file_bytes, str(arch), layers, kv_heads, head_dim, file_bytes)
+    trained = number("context_length")
+    return replace(shape, trained=trained) if trained else shape
+
+
+def new_enough(found: str, wanted: str = MIN_OLLAMA) -> bool:
+    """Whether version `found` is `wanted` or later; 0.0.0 is what a build from source says."""
+    number, least = _numbers(found), _numbers(wanted)
+    return number == (0, 0, 0) or number >= least
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """(0, 12, 7) of `0.12.7-rc1`; empty for what is no version."""
+    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def main(argv: list[str]) -> int:

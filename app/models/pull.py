@@ -1,0 +1,175 @@
+"""Download a model through Ollama, for `download_model.sh`:
+
+    python3 -m app.models.pull URL version
+    python3 -m app.models.pull URL at-least FOUND WANTED
+    python3 -m app.models.pull URL capabilities MODEL
+    python3 -m app.models.pull URL pull MODEL EXPECTED_BYTES
+
+The status says how it went (1: no, or not installed); the sentence for the user goes to stderr.
+Standard library only: it runs before anything is installed.
+"""
+
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException
+from typing import IO, Any
+
+from app.models.catalog import new_enough
+
+# What we ask is here or next door: never through a proxy.
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+ATTEMPTS = 6  # 2, 4, 8, 16 and 32 s apart
+NO_NETWORK = ("no such host", "dial tcp", "network is unreachable", "server misbehaving")
+
+
+def call(url: str, body: dict[str, str] | None = None, timeout: float = 600) -> IO[bytes]:
+    """One call of Ollama's API; a POST where there is a body. Hashing 20 GB is silent for minutes,
+    hence the long timeout (seconds)."""
+    data = None if body is None else json.dumps(body).encode()
+    answer: IO[bytes] = OPENER.open(urllib.request.Request(url, data), timeout=timeout)  # noqa: S310
+    return answer
+
+
+def version(url: str) -> None:
+    say(json.load(call(f"{url}/api/version", timeout=5))["version"])
+
+
+def at_least(_: str, found: str, wanted: str) -> None:
+    if not new_enough(found, wanted):
+        raise SystemExit(1)
+
+
+def capabilities(url: str, model: str) -> None:
+    """What the model can do; status 1 where it is not installed."""
+    try:
+        say(*json.load(call(f"{url}/api/show", {"model": model})).get("capabilities", []))
+    except urllib.error.HTTPError as error:
+        if error.code != 404:
+            raise
+        raise SystemExit(1) from None
+
+
+class Progress:
+    """One line that rewrites itself on a terminal; elsewhere a line every 30 seconds."""
+
+    def __init__(self, expected: int) -> None:
+        """`expected`: bytes of the whole model, before the daemon has named all its parts."""
+        self.expected = expected
+        self.layers: dict[str, tuple[int, int]] = {}
+        self.begun = time.monotonic()
+        self.resumed: int | None = None
+        self.shown = 0.0
+        self.status = ""
+
+    def take(self, line: dict[str, Any]) -> None:
+        """One line of the daemon's answer."""
+        if line.get("total"):
+            self.layers[line["digest"]] = (line.get("completed", 0), line["total"])
+            self.show()
+        elif line["status"] != self.status:
+            self.status = line["status"]
+            say(f"\r\033[K{self.status}" if sys.stdout.isatty() else self.status)
+
+    def show(self) -> None:
+        done, known = map(sum, zip(*self.layers.values(), strict=True))
+        if self.resumed is None:
+            self.resumed = done
+        now, tty = time.monotonic(), sys.stdout.isatty()
+        total = max(known, self.expected)
+        if now - self.shown < (0.5 if tty else 30) and done < total:
+            return
+        self.shown = now
+        speed = (done - self.resumed) / max(now - self.begun, 0.1)
+        text = (
+            f"{done / total:4.0%}  {done / 1e9:.1f} of {total / 1e9:.1f} GB, {speed / 1e6:.0f} MB/s"
+        )
+        if speed:
+            text += f", {(total - done) / speed / 60:.0f} min left"
+        say(f"\r\033[K{text}" if tty else text, end="" if tty else "\n")
+
+
+def pull(url: str, model: str, expected: str) -> None:
+    """Download, and try again where the connection breaks."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return pull_once(url, model, Progress(int(expected)))
+        except (OSError, HTTPException) as error:
+            if attempt == ATTEMPTS:
+                raise SystemExit(
+                    f"The download broke off {ATTEMPTS} times, at last with: {error}. "
+                    "Run this again; it goes on where it stopped."
+                ) from None
+            say(f"\nThe connection broke ({error}); trying again in {2**attempt} s.")
+            time.sleep(2**attempt)
+    return None
+
+
+def pull_once(url: str, model: str, progress: Progress) -> None:
+    """One attempt.
+
+    Raises:
+        OSError, HTTPException: worth another attempt.
+        SystemExit: not worth one; with the sentence for the user.
+    """
+    try:
+        answer = call(f"{url}/api/pull", {"model": model})
+    except urllib.error.HTTPError as error:
+        reason = json.load(error)["error"]
+        raise SystemExit(f"Ollama refuses to download {model}: {reason}") from None
+    for raw in answer:
+        line = json.loads(raw)
+        if "error" in line:
+            if sentence := explained(url, model, line["error"]):
+                raise SystemExit(sentence)
+            raise OSError(line["error"])
+        progress.take(line)
+        if line.get("status") == "success":
+            return
+    raise OSError("the daemon ended the answer early")
+
+
+def explained(url: str, model: str, error: str) -> str:
+    """What the daemon's error means for the user; empty where another attempt may help."""
+    if "manifest" in error and any(text in error for text in NO_NETWORK):
+        return (
+            f"There is no network from Ollama at {url} to its registry: {model} cannot be "
+            "downloaded. Connect that machine, or run ENGINE=embedded ./quick_start.sh."
+        )
+    if "manifest" in error and "not exist" in error:
+        return f"Ollama's registry has no model {model}. See https://ollama.com/library/qwen3-vl"
+    if "newer version" in error:
+        return f"{model} needs a newer Ollama. Update it from https://ollama.com/download"
+    if "no space" in error:
+        return "The disk is full. Free some space and run this again; it goes on from there."
+    return ""
+
+
+def say(*words: str, end: str = "\n") -> None:
+    sys.stdout.write(" ".join(words) + end)
+    sys.stdout.flush()
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "version": version,
+    "at-least": at_least,
+    "capabilities": capabilities,
+    "pull": pull,
+}
+
+
+def main(argv: list[str]) -> None:
+    url, command, *arguments = argv
+    try:
+        COMMANDS[command](url, *arguments)
+    except OSError as error:
+        raise SystemExit(f"Ollama at {url} does not answer: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
