@@ -1,10 +1,150 @@
-"""What fits: the context that a model is run with."""
+"""What fits: the largest context that keeps a model whole on the GPU, with its arithmetic.
 
-# 24 GB holds qwen3-vl:32b (19.6 GiB with its vision tower) and some 9k tokens of f16 cache.
-DEFAULT_NUM_CTX = 8192
+    never free + engine's buffers + weights + cache of all slots  <=  memory of the GPU
+
+Every term is rounded up to a hundredth of a GiB and the memory down, and nothing finer is used
+after that: the printed numbers are the numbers reckoned with, and add up. They are estimates. What
+really happened is in `/api/ps` once the model is loaded: see `judge`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.models.catalog import GIB, Entry, find, smaller
+
+CacheType = Literal["f16", "q8_0"]
+
+DEFAULT_NUM_CTX = 8192  # where the GPU is not known: an image of 4,096 tokens and an answer
+STEP = 1024
+# Room for seven images of 4,096 tokens and a long answer. Ollama sets the cache aside when it
+# loads the model: a longer context costs memory and slots, and no request here needs it.
+CAP = 32_768
+ENOUGH = 8192  # with so much at f16, the larger context of q8_0 is not worth its losses
+LEAST = 4096  # two images of Ollama 0.12 (2,048 tokens) leave no room for an answer in less
+
+# Of each GPU. A 24 GiB card shows Ollama 23.6 GiB, of which a bare system leaves 23.1 to 23.3.
+# Ollama itself keeps 457 MiB away from the model ("minimum" in its log); the input embeddings,
+# which stay with the CPU and are yet counted in our weights, make up for that.
+NEVER_FREE_BYTES = GIB // 2
+# Estimate: compute graphs of text (0.3 GiB for qwen3:32b in Ollama 0.13) and of the vision tower.
+# Ollama 0.12.7 took more: 25 GB for 30b at 8,192 tokens (ollama/ollama issue 12846).
+BUFFER_BYTES = GIB * 3 // 2
+
+Q8 = "OLLAMA_FLASH_ATTENTION=1 OLLAMA_KV_CACHE_TYPE=q8_0"  # of the daemon, not of this server
+
+JUDGED_BYTES = GIB  # a smaller model answers well enough on a CPU
 
 
-def plan_context(wanted: int, trained: int) -> int:
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of the sum, in hundredths of a GiB, and where it comes from."""
+
+    hundredths: int
+    label: str
+
+    @property
+    def gib(self) -> float:
+        return self.hundredths / 100
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to run a model on a GPU.
+
+    num_ctx: tokens of each slot; 0 where the model does not fit.
+    num_ctx_q8: the same with a q8_0 cache, whatever was chosen.
+    slots: how many requests run at once, as asked for (`OLLAMA_NUM_PARALLEL`).
+    max_slots: how many slots of `num_ctx` tokens there is room for.
+    terms: what the memory is spent on; where the model does not fit, at the least useful context.
+    vram: the memory, in hundredths of a GiB.
+    capped: no more context is wanted, or the model is trained for no more.
+    advice: what to do instead, where the model does not fit.
+    """
+
+    entry: Entry
+    num_ctx: int
+    num_ctx_q8: int
+    slots: int
+    max_slots: int
+    cache_type: CacheType
+    terms: tuple[Term, ...]
+    vram: int
+    capped: bool
+    advice: str
+
+    @property
+    def fits(self) -> bool:
+        return self.num_ctx > 0
+
+    @property
+    def needed(self) -> int:
+        """The sum of the terms, in hundredths of a GiB."""
+        return sum(term.hundredths for term in self.terms)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The arithmetic for people, in at most 79 columns."""
+        signs = [" "] + ["+"] * (len(self.terms) - 1)
+        sums = [
+            f"  {sign}{term.gib:7.2f} GiB  {term.label}"
+            for sign, term in zip(signs, self.terms, strict=True)
+        ]
+        return (_headline(self), *sums, _shape(self), _total(self), *_remarks(self))
+
+
+def token_bytes(entry: Entry, cache_type: CacheType) -> int:
+    """Bytes that the cache takes a token. f16: 2 a value; q8_0: blocks of 32 values in 34 bytes
+    (a 16-bit scale and 32 of 8 bits). A llama.cpp log agrees: 36 layers x 8 heads x 128 at q8_0
+    take 1,224 MiB for 16,384 tokens."""
+    values = entry.values_per_token
+    return values * 2 if cache_type == "f16" else -(-values * 34 // 32)
+
+
+def plan(
+    entry: Entry,
+    vram_bytes: int,
+    slots: int = 1,
+    *,
+    gpus: int = 1,
+    cap: int = CAP,
+    cache: CacheType | None = None,
+) -> Plan:
+    """The largest context that keeps the whole model on the GPU.
+
+    f16 where that gives `ENOUGH` tokens a slot, else q8_0.
+
+    Args:
+        vram_bytes: memory of all GPUs together.
+        slots: requests that the daemon runs at once; each has a context of its own.
+        gpus: over how many GPUs the memory is spread. Buffers are needed on each.
+        cap: no more context than this, in tokens.
+        cache: the daemon's cache type, where it is known and not to be chosen.
+    """
+    room = max(0, vram_bytes) * 100 // GIB
+    fixed = _fixed(entry, gpus)
+    rest = (room - sum(term.hundredths for term in fixed)) * GIB // 100
+    longest = _whole_steps(min(cap, entry.trained))
+    kind, context = _cache(entry, rest // slots, longest, cache)
+    fits = context >= min(LEAST, longest)
+    if not fits:
+        context = min(LEAST, longest)
+    terms = (*fixed, _cache_term(entry, kind, context, slots))
+    return Plan(
+        entry=entry,
+        num_ctx=context if fits else 0,
+        num_ctx_q8=_cache(entry, rest // slots, longest, "q8_0")[1] if fits else 0,
+        slots=slots,
+        max_slots=rest // (token_bytes(entry, kind) * context) if fits else 0,
+        cache_type=kind,
+        terms=terms,
+        vram=room,
+        capped=context >= longest,
+        advice="" if fits else _advice(entry, vram_bytes, slots, gpus, terms),
+    )
+
+
+def plan_context(wanted: int, trained: int, planned: int = 0) -> int:
     """The one `num_ctx` for the life of the server, in tokens.
 
     Another value in a later request would reload the whole model.
@@ -12,6 +152,130 @@ def plan_context(wanted: int, trained: int) -> int:
     Args:
         wanted: the user's own choice; 0 for none.
         trained: the longest context that the model was trained for; 0 where unknown.
+        planned: `Plan.num_ctx`; 0 where no GPU is known or the model does not fit.
     """
-    context = wanted or DEFAULT_NUM_CTX
+    context = wanted or planned or DEFAULT_NUM_CTX
     return min(context, trained) if trained else context
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Where a loaded model really is: the share of it on the GPU, 0 to 1 (None where that is not
+    told), and a sentence for the log where that is too little."""
+
+    share: float | None
+    warning: str = ""
+
+
+def judge(loaded: Mapping[str, Any]) -> Verdict:
+    """What an entry of `/api/ps` says. Ollama gives no error when a model does not fit: it runs
+    the rest on the CPU, many times slower. The two sizes are equal where every layer is on the GPU
+    (llm/server.go, VRAMSize: what always stays with the CPU is then counted in)."""
+    size, on_gpu = int(loaded.get("size") or 0), int(loaded.get("size_vram") or 0)
+    if size <= 0:
+        return Verdict(None)
+    share = min(on_gpu / size, 1.0)
+    if share == 1.0 or size < JUDGED_BYTES:
+        return Verdict(share)
+    name = str(loaded.get("name", "The model"))
+    where = (
+        f"{name} is only {int(share * 100)}% on the GPU: {(size - on_gpu) / GIB:.1f} of "
+        f"{size / GIB:.1f} GiB run on the CPU, many times slower."
+        if on_gpu
+        else f"{name} runs on the CPU alone, many times slower than on a GPU."
+    )
+    ways = ["end what else uses the GPU"] if on_gpu else ["check that Ollama finds the GPU"]
+    if context := loaded.get("context_length"):
+        ways.append(f"set NUM_CTX below {context}")
+    if (entry := find(name)) and (lighter := smaller(entry)):
+        ways.append(f"take a smaller model such as {lighter[0].tag}")
+    advice = ", or ".join(ways)
+    return Verdict(
+        share, f"{where} {advice[0].upper()}{advice[1:]}; `python -m app doctor` reckons."
+    )
+
+
+def _up(size: int) -> int:
+    """Bytes in hundredths of a GiB, rounded up."""
+    return -(-size * 100 // GIB)
+
+
+def _cache(entry: Entry, rest: int, longest: int, known: CacheType | None) -> tuple[CacheType, int]:
+    """The type, and the whole steps of tokens whose cache takes at most `rest` bytes."""
+
+    def tokens(kind: CacheType) -> int:
+        return min(longest, max(0, rest // token_bytes(entry, kind) // STEP * STEP))
+
+    kind: CacheType = known or "f16"
+    if not known and tokens(kind) < min(ENOUGH, longest):
+        kind = "q8_0"
+    return kind, tokens(kind)
+
+
+def _whole_steps(tokens: int) -> int:
+    return tokens // STEP * STEP or tokens
+
+
+def _fixed(entry: Entry, gpus: int) -> tuple[Term, ...]:
+    each = "" if gpus == 1 else f", on each of {gpus} GPUs"
+    source = ", estimated from the download" if entry.estimated else ""
+    return (
+        Term(_up(NEVER_FREE_BYTES * gpus), f"never free: driver, CUDA context{each}"),
+        Term(_up(BUFFER_BYTES * gpus), f"buffers of the engine, estimated{each}"),
+        Term(_up(entry.weights_bytes), f"weights with the vision tower{source}"),
+    )
+
+
+def _cache_term(entry: Entry, kind: CacheType, context: int, slots: int) -> Term:
+    size = token_bytes(entry, kind)
+    of = f" x {slots} slots" if slots > 1 else ""
+    return Term(_up(size * context * slots), f"{kind} cache: {context} tokens{of} x {size} bytes")
+
+
+def _advice(entry: Entry, vram_bytes: int, slots: int, gpus: int, terms: tuple[Term, ...]) -> str:
+    larger = f"a GPU of {-(-sum(term.hundredths for term in terms) // 100)} GiB"
+    fitting = (e.tag for e in smaller(entry) if plan(e, vram_bytes, slots, gpus=gpus).fits)
+    tag = next(fitting, "")
+    return f"take {tag}, or {larger}" if tag else f"take {larger}"
+
+
+def _headline(done: Plan) -> str:
+    what = f"{done.entry.tag} on {done.vram / 100:.2f} GiB"
+    if not done.fits:
+        return f"{what}: does not fit"
+    slots = "1 slot" if done.slots == 1 else f"{done.slots} slots"
+    return f"{what}: num_ctx {done.num_ctx}, {slots}, {done.cache_type} cache"
+
+
+def _shape(done: Plan) -> str:
+    """Where the bytes a token come from."""
+    entry, size = done.entry, "2" if done.cache_type == "f16" else "34/32"
+    shape = f"{entry.layers} layers x {entry.kv_heads} heads x {entry.head_dim}"
+    return f"{'':16}{shape} x 2 (keys, values) x {size} bytes"
+
+
+def _total(done: Plan) -> str:
+    over = done.needed - done.vram
+    rest = f"{over / 100:.2f} too much" if over > 0 else f"{-over / 100:.2f} left"
+    return f"  ={done.needed / 100:7.2f} GiB  of {done.vram / 100:.2f}: {rest}"
+
+
+def _remarks(done: Plan) -> tuple[str, ...]:
+    """What follows from the sum: why no more, what to set, what else there is room for."""
+    if not done.fits:
+        return (f"  {done.advice[0].upper()}{done.advice[1:]}.",)
+    said = []
+    if done.capped:
+        said.append(f"  More context than {done.num_ctx} would only take memory.")
+    else:
+        longer = done.num_ctx + STEP
+        size = _up(token_bytes(done.entry, done.cache_type) * longer * done.slots)
+        total = done.needed - done.terms[-1].hundredths + size
+        said.append(f"  {longer} tokens would need {total / 100:.2f} GiB.")
+        if done.cache_type == "f16":
+            said.append(f"  With q8_0 {done.num_ctx_q8} tokens: set {Q8}.")
+    if done.cache_type == "q8_0":
+        said.append(f"  For q8_0 Ollama needs {Q8}.")
+    if done.max_slots > done.slots:
+        said.append(f"  There is room for {done.max_slots} slots (OLLAMA_NUM_PARALLEL).")
+    return tuple(said)

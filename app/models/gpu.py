@@ -1,0 +1,144 @@
+"""The memory of the NVIDIA GPUs that Ollama would use on this machine.
+
+NVML (the `nvidia-ml-py` package over the driver's own library), else `nvidia-smi`, else none.
+Nothing here raises, and nothing waits long: with a driver in trouble both can hang for ever.
+"""
+
+import os
+import shutil
+import subprocess
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from urllib.parse import urlsplit
+
+TIMEOUT_S = 10.0  # a driver that sleeps takes seconds a GPU to wake
+QUERY = ("--query-gpu=index,uuid,name,memory.total,memory.free", "--format=csv,noheader,nounits")
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One GPU; memory in bytes."""
+
+    index: int
+    uuid: str
+    name: str
+    total_bytes: int
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gpus:
+    """What was found, by whom (`nvml`, `nvidia-smi`, `none`), and why nothing was."""
+
+    found: tuple[Gpu, ...] = ()
+    source: str = "none"
+    reason: str = ""
+
+    @property
+    def total_bytes(self) -> int:
+        """Of all together: Ollama splits a model over GPUs when it does not fit on one."""
+        return sum(gpu.total_bytes for gpu in self.found)
+
+
+def is_local(engine_url: str) -> bool:
+    """Whether an engine's address is on this machine, as far as the address tells."""
+    host = urlsplit(engine_url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def look(engine_url: str = "http://127.0.0.1:11434", timeout_s: float = TIMEOUT_S) -> Gpus:
+    """The GPUs of the engine at `engine_url`. Takes up to `timeout_s` seconds: not for the event
+    loop."""
+    if not is_local(engine_url):
+        return Gpus(reason="the engine is on another machine")
+    answers: list[Gpus] = []
+    # A thread, because NVML is a call into a library, which nothing else can be made to leave.
+    worker = threading.Thread(target=lambda: answers.append(_look(timeout_s)), daemon=True)
+    worker.start()
+    worker.join(timeout_s + 0.5)
+    return answers[0] if answers else Gpus(reason="the NVIDIA driver does not answer")
+
+
+def _look(timeout_s: float) -> Gpus:
+    if found := _nvml():
+        return Gpus(visible(found), "nvml", "CUDA_VISIBLE_DEVICES hides every GPU")
+    found, reason = _nvidia_smi(timeout_s)
+    if found:
+        return Gpus(visible(found), "nvidia-smi", "CUDA_VISIBLE_DEVICES hides every GPU")
+    return Gpus(reason=reason)
+
+
+def _nvml() -> tuple[Gpu, ...]:
+    """Nothing where the package, the driver's library or the driver is missing."""
+    try:
+        nvml = import_module("pynvml")
+    except ImportError:
+        return ()
+    found = []
+    with suppress(nvml.NVMLError):
+        nvml.nvmlInit()
+        for index in range(nvml.nvmlDeviceGetCount()):
+            with suppress(nvml.NVMLError):  # no memory of its own (Jetson), or fallen off the bus
+                handle = nvml.nvmlDeviceGetHandleByIndex(index)
+                memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+                uuid = str(nvml.nvmlDeviceGetUUID(handle))
+                name = str(nvml.nvmlDeviceGetName(handle))
+                found.append(Gpu(index, uuid, name, int(memory.total), int(memory.free)))
+        nvml.nvmlShutdown()
+    return tuple(found)
+
+
+def _nvidia_smi(timeout_s: float) -> tuple[tuple[Gpu, ...], str]:
+    """The GPUs, or the reason why none could be read."""
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return (), "there is no NVIDIA driver on this machine"
+    try:
+        done = subprocess.run(  # noqa: S603 - found on PATH, fixed arguments
+            [command, *QUERY],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return (), "nvidia-smi does not answer"
+    except OSError as error:
+        return (), f"nvidia-smi cannot be run: {error}"
+    found = parse(done.stdout.decode(errors="replace"))
+    return found, "" if found else "nvidia-smi reports no GPU"
+
+
+def parse(output: str) -> tuple[Gpu, ...]:
+    """The lines of nvidia-smi's answer that are GPUs; memory there is in MiB, or `[N/A]`."""
+    found = []
+    for line in output.splitlines():
+        parts = [part.strip() for part in line.split(",")]
+        numbers = [parts[0], *parts[-2:]]
+        if len(parts) != 5 or not all(n.isascii() and n.isdigit() for n in numbers):
+            continue
+        index, total, free = map(int, numbers)
+        found.append(Gpu(index, parts[1], parts[2], total * MIB, free * MIB))
+    return tuple(found)
+
+
+def visible(found: tuple[Gpu, ...]) -> tuple[Gpu, ...]:
+    """Those that `CUDA_VISIBLE_DEVICES` leaves, where it is set: indices or the beginnings of
+    UUIDs. As CUDA reads it, all after the first unknown one are hidden."""
+    wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if wanted is None:
+        return found
+    kept: list[Gpu] = []
+    for name in map(str.strip, wanted.split(",")):
+        match = next((g for g in found if name and _is(g, name)), None)
+        if match is None:
+            break
+        kept.append(match)
+    return tuple(kept)
+
+
+def _is(gpu: Gpu, name: str) -> bool:
+    return name == str(gpu.index) or (name.startswith("GPU-") and gpu.uuid.startswith(name))
