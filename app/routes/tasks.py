@@ -23,8 +23,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 def _request_body(model: type[TaskRequest]) -> dict[str, Any]:
     """The OpenAPI text of a body that is a form or JSON, with the same fields in both."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
+    schema = model.model_json_schema()
+    schema = _inlined(schema, schema.pop("$defs", {}))
     required = ["image", *schema.get("required", [])]
 
     def with_image(image: dict[str, Any]) -> dict[str, Any]:
@@ -41,6 +41,18 @@ def _request_body(model: type[TaskRequest]) -> dict[str, Any]:
             ),
         },
     }
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """The schema with its definitions in their places: a body has no list of them to point to."""
+    if isinstance(schema, list):
+        return [_inlined(value, definitions) for value in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if reference := schema.get("$ref"):
+        found = definitions[reference.rpartition("/")[2]]
+        return _inlined({**found, **{k: v for k, v in schema.items() if k != "$ref"}}, definitions)
+    return {name: _inlined(value, definitions) for name, value in schema.items()}
 
 
 def _add(router: APIRouter, task: Task) -> None:

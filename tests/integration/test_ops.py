@@ -1,5 +1,7 @@
 """Health, readiness, status and the documents of the API."""
 
+import re
+
 import httpx
 import pytest
 
@@ -64,6 +66,20 @@ def test_documents(client: httpx.Client) -> None:
         body = contents["application/json"]["schema"]
         assert set(body["properties"]) == set(form["properties"])
         assert "429" in operation["responses"]
+        assert body["properties"]["detail"]["enum"] == ["low", "auto", "high"]
+    for reference in re.findall(r'"\$ref":"#/([^"]+)"', client.get("/openapi.json").text):
+        part = document
+        for step in reference.split("/"):
+            part = part[step]
+
+
+def test_the_documents_need_no_internet(client: httpx.Client) -> None:
+    page = client.get("/docs").text
+    sources = re.findall(r'(?:src|href)="([^"]+\.(?:js|css))"', page)
+    assert len(sources) == 2
+    for source in sources:
+        assert source.startswith("/")
+        assert len(client.get(source).content) > 100_000
 
 
 def test_nothing_private_is_logged(client: httpx.Client, server: Server) -> None:
