@@ -30,6 +30,7 @@ class TextFormat(StrEnum):
     TEXT = "text"
     MARKDOWN = "markdown"
     HTML = "html"
+    JSON = "json"
 
 
 def _listed(value: Any) -> Any:
@@ -127,7 +128,7 @@ class Timings(BaseModel):
 
 
 class Answer(BaseModel):
-    """The whole answer; `answers` is there for its task only."""
+    """The whole answer; `answers` and `data` are there for their task only."""
 
     id: str
     task: str
@@ -135,6 +136,11 @@ class Answer(BaseModel):
     text: str
     finish_reason: Literal["stop", "length"]
     answers: list[QuestionAnswer] | None = None
+    data: dict[str, Any] | None = Field(
+        None,
+        description="OCR as json: `lines`, each with its `text`, `box` in pixels of the "
+        "original (left, top, right, bottom; points on a PDF page), `image` and `page`",
+    )
     images: list[ImageInfo]
     usage: Usage
     timings: Timings

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 from app.engine.events import Delta, Generated, Reasoning
@@ -14,6 +14,7 @@ from app.errors import Problem
 from app.images.decoder import Decoder
 from app.tasks.job import Job
 from app.tasks.order import in_order
+from app.tasks.reader import Part
 from app.tasks.record import Record
 from app.tasks.task import Ask, Group
 
@@ -68,19 +69,19 @@ class Asking:
     async def _turns(self, group: Group, first: int) -> Pieces:
         """The deadline is that of a group: a long document is many short answers."""
         if group[0].known is not None:
-            self.record.parts[first] = group[0].known
-            yield self._placed(group[0], Delta(group[0].known))
+            yield self._placed(group[0], self.record.parts[first].take(group[0].known))
             return
         deadline = asyncio.get_running_loop().time() + self.job.settings.request_timeout_s
         images = await asyncio.gather(*map(self._image, group[0].pictures))
         async with self.gate.slot() as waited_ms:
             self.record.queue_ms = max(self.record.queue_ms, waited_ms)
-            for part, ask in enumerate(group, first):
-                async with aclosing(self._turn(ask, part, images, deadline)) as pieces:
+            for number, ask in enumerate(group, first):
+                turn = self._turn(ask, self.record.parts[number], images, deadline)
+                async with aclosing(turn) as pieces:
                     async for piece in pieces:
                         yield piece
 
-    async def _turn(self, ask: Ask, part: int, images: list[str], deadline: float) -> Pieces:
+    async def _turn(self, ask: Ask, part: Part, images: list[str], deadline: float) -> Pieces:
         cost, estimator = self.job.cost(ask), self.job.model.estimator
         self.record.estimated_tokens += estimator.predict(cost)
         events = generate(self.ollama, self.job.prompt(ask, images), deadline)
@@ -88,13 +89,15 @@ class Asking:
             async for event in events:
                 match event:
                     case Delta():
-                        self.record.parts[part] += event.text
-                        yield self._placed(ask, event)
+                        if text := part.take(event.text):
+                            yield self._placed(ask, text)
                     case Reasoning():
                         yield event
                     case Generated():
                         self.record.ends.append(event)
                         estimator.learn(cost, event.asked_tokens)
+        if text := part.end():
+            yield self._placed(ask, text)
 
     def _image(self, position: int) -> asyncio.Future[str]:
         """The image of a picture, decoded once."""
@@ -106,13 +109,13 @@ class Asking:
             self._decoding[position] = self.decoder.prepare(picture, size)
         return self._decoding[position]
 
-    def _placed(self, ask: Ask, delta: Delta) -> Delta:
+    def _placed(self, ask: Ask, text: str) -> Delta:
         """A piece of the answer with what it belongs to, where there is more than one."""
         picture = self.job.pictures[ask.pictures[0]]
         alone = len(ask.pictures) == 1
         files = self.job.pictures[-1].index + 1
-        return replace(
-            delta,
+        return Delta(
+            text,
             question=ask.question,
             page=picture.page if alone else None,
             image=picture.index if alone and files > 1 else None,

@@ -7,13 +7,14 @@ from app.engine.events import Generated
 from app.errors import Problem
 from app.schemas import Answer, Timings, Usage
 from app.tasks.job import Job
+from app.tasks.reader import Part
 
 
 @dataclass(slots=True)
 class Record:
     """Filled while the answer comes; times in milliseconds."""
 
-    parts: list[str] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)  # one a turn, in order
     ends: list[Generated] = field(default_factory=list)
     failures: dict[int, Problem] = field(default_factory=dict)  # of pages, by part
     estimated_tokens: int = 0
@@ -26,7 +27,7 @@ class Record:
 
     def text(self) -> str:
         """All parts that have text, an empty line between them."""
-        return "\n\n".join(filter(None, self.parts))
+        return "\n\n".join(part.text for part in self.parts if part.text)
 
     def answer(self, request_id: str, job: Job) -> Answer:
         """The whole answer; fields of the task's own are there only for it."""
@@ -76,6 +77,7 @@ class Record:
             for part, problem in sorted(self.failures.items())
         ]
         notes += [note for end in self.ends for note in end.warnings]
+        notes += [note for part in self.parts for note in part.reader.warnings()]
         if not self.text():
             notes.append("The model answered with nothing.")
         return list(dict.fromkeys(filter(None, notes)))

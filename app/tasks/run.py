@@ -14,6 +14,7 @@ from app.schemas import TaskRequest
 from app.settings import Settings
 from app.tasks.asking import Asking
 from app.tasks.job import Job
+from app.tasks.reader import Part
 from app.tasks.record import Record
 from app.tasks.task import Task
 
@@ -41,7 +42,7 @@ class Line:
         pictures = await self.decoder.probe(files)
         model = await self.registry.seeing(request.model)
         job = Job.of(task, request, model, self.settings, pictures)
-        record.parts = [""] * sum(map(len, job.groups))
+        record.parts = [Part(ask.reader()) for group in job.groups for ask in group]
         asking = Asking(job, record, self.decoder, self.gate, self.ollama)
         await asking.prepare()
         record.prepare_ms = record.elapsed_ms()

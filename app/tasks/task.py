@@ -6,6 +6,7 @@ from typing import Any
 
 from app.images.probe import Picture
 from app.schemas import TaskRequest
+from app.tasks.reader import Part, Reader
 
 # The same in every request of every task: with the images right after it, it is the prefix that
 # the daemon keeps, so a second question on an image is cheap.
@@ -26,13 +27,14 @@ class Ask:
     """One turn of the user, about some of the request's pictures (their positions).
 
     `question` is the index of the question that it puts. `known` is the answer where nobody need
-    be asked for it.
+    be asked for it; `reader` makes what reads the answer while it comes.
     """
 
     text: str
     pictures: tuple[int, ...]
     question: int | None = None
     known: str | None = None
+    reader: Callable[[], Reader] = Reader
 
 
 Group = tuple[Ask, ...]
@@ -44,7 +46,7 @@ class Task:
 
     `asks` takes the request, its pictures and the default language. It gives groups of turns:
     those of a group run one after another on the same pictures, groups may run at once.
-    `read` takes the request and the text of each turn, and gives the answer's own fields.
+    `read` takes the request and the parts of the answer, one a turn, and gives its own fields.
     """
 
     name: str
@@ -53,7 +55,7 @@ class Task:
     asks: Callable[[Any, Sequence[Picture], str], tuple[Group, ...]]
     sampling: Mapping[str, float]
     max_tokens: Callable[[Any], int]
-    read: Callable[[Any, list[str]], dict[str, Any]] = lambda _request, _parts: {}
+    read: Callable[[Any, Sequence[Part]], dict[str, Any]] = lambda _request, _parts: {}
 
 
 def options(task: Task, request: TaskRequest, thinks: bool) -> dict[str, Any]:

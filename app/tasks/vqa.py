@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from app.images.probe import Picture
 from app.schemas import QuestionAnswer, VqaRequest
 from app.tasks.language import instruction
+from app.tasks.reader import Part
 from app.tasks.task import EXACT, Ask, Group, Task, several
 
 ANSWER = (
@@ -28,10 +29,10 @@ def asks(
     return (tuple(turns),)
 
 
-def answers(request: VqaRequest, parts: list[str]) -> dict[str, list[QuestionAnswer]]:
+def answers(request: VqaRequest, parts: Sequence[Part]) -> dict[str, list[QuestionAnswer]]:
     """Each question with its answer, in the order asked."""
     pairs = zip(request.question, parts, strict=True)
-    return {"answers": [QuestionAnswer(question=q, text=text) for q, text in pairs]}
+    return {"answers": [QuestionAnswer(question=q, text=part.text) for q, part in pairs]}
 
 
 TASK = Task(
