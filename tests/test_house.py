@@ -22,6 +22,8 @@ MAY = {
     "logs": set(),
     "middleware": {"routes", "errors", "logs"},
     "main": None,  # ties the parts together
+    "cli": {"engine", "models"} | LEAVES,
+    "__main__": {"cli"},
 }
 
 

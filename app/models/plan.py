@@ -233,7 +233,7 @@ def _cache_term(entry: Entry, kind: CacheType, context: int, slots: int) -> Term
 
 
 def _advice(entry: Entry, vram_bytes: int, slots: int, gpus: int, terms: tuple[Term, ...]) -> str:
-    larger = f"a GPU of {-(-sum(term.hundredths for term in terms) // 100)} GiB"
+    larger = f"{-(-sum(term.hundredths for term in terms) // 100)} GiB of GPU memory"
     fitting = (e.tag for e in smaller(entry) if plan(e, vram_bytes, slots, gpus=gpus).fits)
     tag = next(fitting, "")
     return f"take {tag}, or {larger}" if tag else f"take {larger}"
@@ -273,7 +273,7 @@ def _remarks(done: Plan) -> tuple[str, ...]:
         total = done.needed - done.terms[-1].hundredths + size
         said.append(f"  {longer} tokens would need {total / 100:.2f} GiB.")
         if done.cache_type == "f16":
-            said.append(f"  With q8_0 {done.num_ctx_q8} tokens: set {Q8}.")
+            said.append(f"  q8_0 ({Q8}): {done.num_ctx_q8} tokens.")
     if done.cache_type == "q8_0":
         said.append(f"  For q8_0 Ollama needs {Q8}.")
     if done.max_slots > done.slots:

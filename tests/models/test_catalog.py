@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from app.models.catalog import BY_TAG, DEFAULT_MODEL, resolve
-from app.models.plan import DEFAULT_NUM_CTX, plan_context
 from tests.server import REPO
 
 
@@ -38,10 +37,3 @@ def test_command(tag: str, status: int, printed: str) -> None:
     assert run.returncode == status
     assert run.stdout.startswith(printed)
     assert ("not in the catalogue" in run.stderr) == (status == 2)
-
-
-def test_context() -> None:
-    assert plan_context(0, 262_144) == DEFAULT_NUM_CTX
-    assert plan_context(0, 2048) == 2048
-    assert plan_context(16_384, 262_144) == 16_384
-    assert plan_context(16_384, 0) == 16_384

@@ -1,0 +1,157 @@
+"""What `doctor` finds out about this machine and its engine, and what it makes of that."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.engine.ollama import Ollama
+from app.errors import ModelNotFound, Problem
+from app.models.catalog import GIB, Entry, new_enough
+from app.models.gpu import Gpus, is_local
+from app.models.plan import Plan, judge
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the report. ok: None where it cannot be judged now, or need not be."""
+
+    name: str
+    ok: bool | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What the engine says of itself and of one model.
+
+    problem: why it said nothing; empty where it did.
+    shown: `/api/show` of the model; None where it is not installed.
+    file_bytes: its size on the disk.
+    loaded: its entry in `/api/ps`; None where it is not loaded.
+    """
+
+    url: str
+    version: str = ""
+    problem: str = ""
+    shown: Mapping[str, Any] | None = None
+    file_bytes: int = 0
+    loaded: Mapping[str, Any] | None = None
+
+
+async def ask(url: str, model: str) -> Engine:
+    """Ask the engine at `url`. Raises nothing: a failure is in the answer."""
+    ollama = Ollama(url)
+    try:
+        version = await ollama.version()
+        try:
+            shown = await ollama.show(model)
+        except ModelNotFound:
+            return Engine(url, version)
+        names = {model, f"{model}:latest"}
+        tag = next((one for one in await ollama.tags() if one.get("name") in names), {})
+        loaded = next((one for one in await ollama.ps() if one.get("name") in names), None)
+        return Engine(url, version, shown=shown, file_bytes=int(tag.get("size", 0)), loaded=loaded)
+    except Problem as problem:
+        return Engine(url, problem=problem.detail)
+    finally:
+        await ollama.aclose()
+
+
+def gpu_check(gpus: Gpus, entry: Entry | None) -> Check:
+    """A model that is not in the catalogue may well be meant for the CPU."""
+    if not gpus.found:
+        bad = entry is not None and "another machine" not in gpus.reason
+        text = f"None: {gpus.reason}."
+        if bad:
+            text += (
+                " The model would run on the CPU, many times slower; take a machine with an "
+                "NVIDIA GPU, or ENGINE=embedded for reading text."
+            )
+        return Check("gpu", False if bad else None, text)
+    each = "; ".join(
+        f"{gpu.name}, {gpu.total_bytes / GIB:.2f} GiB ({gpu.free_bytes / GIB:.2f} free)"
+        for gpu in gpus.found
+    )
+    if len(gpus.found) > 1:
+        each += (
+            f"; together {gpus.total_bytes / GIB:.2f} GiB, over which Ollama splits a model that "
+            "does not fit on one"
+        )
+    return Check("gpu", True, f"{each} (told by {gpus.source}).")
+
+
+def engine_check(engine: Engine, entry: Entry | None) -> Check:
+    if engine.problem:
+        return Check("engine", False, engine.problem)
+    found = f"Version {engine.version} at {engine.url}"
+    if entry and not new_enough(engine.version, entry.min_ollama):
+        return Check(
+            "engine",
+            False,
+            f"{found}; {entry.tag} needs {entry.min_ollama} or newer: update it from "
+            "https://ollama.com/download.",
+        )
+    return Check("engine", True, f"{found}.")
+
+
+def model_check(engine: Engine, model: str) -> Check:
+    if engine.problem:
+        return Check("model", None, f"{model}: nobody to ask.")
+    if engine.shown is None:
+        return Check(
+            "model", False, f"{model} is not installed: get it with ./download_model.sh {model}."
+        )
+    if "vision" not in (engine.shown.get("capabilities") or ()):
+        return Check("model", False, f"{model} is installed but cannot see: take a qwen3-vl model.")
+    return Check("model", True, f"{model} is installed and can see.")
+
+
+def loaded_check(engine: Engine) -> Check:
+    """Where the model really is."""
+    if engine.loaded is None:
+        return Check("loaded", None, "Not loaded now; when it is, run this again.")
+    verdict = judge(engine.loaded)
+    if verdict.warning:
+        return Check("loaded", False, verdict.warning)
+    if not verdict.share:
+        return Check("loaded", None, "Loaded; it is small enough to run on the CPU.")
+    return Check("loaded", True, f"Loaded, {int(verdict.share * 100)}% of it on the GPU.")
+
+
+def disk_check(engine: Engine, entry: Entry | None) -> Check:
+    """Room for the download, where it is still to come and comes to this machine."""
+    if engine.shown is not None:
+        return Check("disk", None, "Nothing to download.")
+    if entry is None or not is_local(engine.url):
+        return Check("disk", None, "Unknown: another machine's disk, or a model of unknown size.")
+    folder = models_folder()
+    free, needed = shutil.disk_usage(folder).free / 1e9, entry.download_bytes * 1.1 / 1e9
+    text = f"{entry.tag} needs {needed:.0f} GB and {folder} has {free:.0f} GB free"
+    if free >= needed:
+        return Check("disk", True, f"{text}.")
+    return Check("disk", False, f"{text}: free some, or set OLLAMA_MODELS to a larger disk.")
+
+
+def models_folder() -> Path:
+    """The nearest existing folder above where the daemon keeps its models, as far as can be told
+    from here: `OLLAMA_MODELS`, else that of the installed service, else the user's own."""
+    service = Path("/usr/share/ollama/.ollama")
+    home = service if service.is_dir() else Path.home() / ".ollama"
+    folder = Path(os.environ.get("OLLAMA_MODELS") or home / "models")
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+
+
+def plan_check(plan: Plan | None, wanted: int = 0) -> Check:
+    """`wanted`: the user's own NUM_CTX; 0 for none."""
+    if plan is None:
+        return Check("plan", None, "Nothing to plan: no GPU, or a model of unknown shape.")
+    if not plan.fits:
+        return Check("plan", False, f"{plan.entry.tag} does not fit: {plan.advice}.")
+    if wanted > plan.num_ctx:
+        return Check(
+            "plan", False, f"NUM_CTX is {wanted}, and only {plan.num_ctx} fit: set 0 or less."
+        )
+    return Check("plan", True, f"{plan.entry.tag} fits with num_ctx {wanted or plan.num_ctx}.")
