@@ -6,6 +6,7 @@ import sys
 import uvicorn
 from pydantic import ValidationError
 
+from app.auth import is_loopback
 from app.logs import log
 from app.main import create_app
 from app.settings import Settings
@@ -18,6 +19,11 @@ def main() -> None:
     except ValidationError as error:
         first = error.errors()[0]
         sys.exit(f"The setting {str(first['loc'][0]).upper()} is wrong: {first['msg']}.")
+    if not (is_loopback(settings.host) or settings.keys or settings.allow_anonymous):
+        sys.exit(
+            f"Listening on {settings.host} would let anybody in: set API_KEY to a secret that "
+            "clients send, or HOST=127.0.0.1, or ALLOW_ANONYMOUS=true if that is meant."
+        )
     config = uvicorn.Config(
         create_app(settings),
         host=settings.host,

@@ -2,6 +2,7 @@
 
     Problem
     ├── InvalidRequest        400 invalid_request
+    ├── Unauthorized          401 unauthorized
     ├── ForbiddenUrl          403 forbidden_url
     ├── ModelNotFound         404 model_not_found
     ├── NotFound              404 not_found
@@ -60,6 +61,10 @@ class Problem(Exception):
 
 class InvalidRequest(Problem):
     status, code = 400, "invalid_request"
+
+
+class Unauthorized(Problem):
+    status, code = 401, "unauthorized"
 
 
 class ForbiddenUrl(Problem):

@@ -1,5 +1,6 @@
 """The application: parts tied together, once."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,14 +10,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app import logs
+from app.auth import KeyCheck
 from app.engine.gate import Gate
 from app.engine.ollama import Ollama
-from app.engine.registry import Registry
+from app.engine.registry import Registry, Room
 from app.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, Problem
 from app.images.decoder import Decoder
 from app.images.fetch import Fetcher
 from app.images.probe import Limits
 from app.middleware import Envelope
+from app.models.gpu import look
 from app.routes import ops, tasks
 from app.routes.problems import problem_response
 from app.settings import Settings
@@ -31,7 +34,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         ollama = Ollama(settings.ollama_host)
-        registry = Registry(ollama, settings.model_name, settings.allowed, settings.num_ctx)
+        gpus = await asyncio.to_thread(look, settings.ollama_host)
+        room = Room(settings.num_ctx, gpus, settings.num_parallel, settings.kv_cache_type)
+        registry = Registry(ollama, settings.model_name, settings.allowed, room)
         gate = Gate(settings.num_parallel, settings.max_queue)
         decoder = Decoder(Limits(settings.max_image_megapixels))
         app.state.line = Line(settings, registry, decoder, gate, ollama)
@@ -51,6 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.include_router(tasks.router())
     app.include_router(ops.router)
+    app.add_middleware(KeyCheck, keys=settings.keys)
     app.add_middleware(Envelope)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_problem)

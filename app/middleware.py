@@ -66,5 +66,6 @@ class Envelope:
                     method=scope["method"],
                     path=scope["path"],
                     status=status or "client left",
+                    client=scope["state"].get("client"),
                     ms=round((time.perf_counter() - started) * 1e3, 1),
                 )

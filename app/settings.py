@@ -41,12 +41,23 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(8000, ge=0, le=65535)
+    api_keys: str = Field(
+        "",
+        validation_alias=AliasChoices("api_keys", "api_key"),
+        description="Comma-separated; a request must carry one of them",
+    )
+    allow_anonymous: bool = Field(False, description="Listen publicly without a key")
     num_ctx: int = Field(0, ge=0, description="Context of the model in tokens; 0: planned")
     num_parallel: int = Field(
         1,
         ge=1,
         validation_alias=AliasChoices("num_parallel", "ollama_num_parallel"),
         description="Slots of the daemon, which does not tell them",
+    )
+    kv_cache_type: Literal["f16", "q8_0"] = Field(
+        "f16",
+        validation_alias=AliasChoices("kv_cache_type", "ollama_kv_cache_type"),
+        description="Of the daemon, which does not tell it; what the context is planned with",
     )
     max_queue: int = Field(64, ge=0, description="Requests that may wait for a slot")
     request_timeout_s: float = Field(300, gt=0)
@@ -59,6 +70,11 @@ class Settings(BaseSettings):
     allowed_models: str = Field("", description="Comma-separated; empty: any installed model")
     default_language: str = Field("en", description="BCP 47")
     log_format: Literal["console", "json"] = "console"
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The API keys; empty where none is wanted."""
+        return frozenset(filter(None, map(str.strip, self.api_keys.split(","))))
 
     @cached_property
     def allowed(self) -> frozenset[str]:

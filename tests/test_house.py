@@ -20,6 +20,7 @@ MAY = {
     "errors": set(),
     "schemas": set(),
     "logs": set(),
+    "auth": {"routes", "errors"},
     "middleware": {"routes", "errors", "logs"},
     "main": None,  # ties the parts together
     "cli": {"engine", "models"} | LEAVES,

@@ -7,8 +7,10 @@ from typing import Any
 
 from app.engine.ollama import Ollama
 from app.errors import InvalidParameter, ModelNotFound
-from app.models.catalog import resolve
-from app.models.plan import plan_context
+from app.logs import log
+from app.models.catalog import described, find, resolve
+from app.models.gpu import Gpus
+from app.models.plan import CacheType, Verdict, judge, plan, plan_context
 from app.models.tokens import Estimator, ImageRule, image_rule
 
 FRESH_S = 30.0  # a model can be pulled or replaced at any time; asking costs milliseconds
@@ -36,38 +38,30 @@ class Model:
         return "thinking" in self.capabilities
 
 
-def _from_show(
-    name: str,
-    shown: Mapping[str, Any],
-    *,
-    version: str,
-    num_ctx: int,
-    estimator: Estimator,
-    note: str,
-) -> Model:
-    info = shown.get("model_info") or {}
-    arch = info.get("general.architecture", "")
-    return Model(
-        name=name,
-        capabilities=frozenset(shown.get("capabilities") or ()),
-        family=str((shown.get("details") or {}).get("family", "")),
-        num_ctx=plan_context(num_ctx, int(info.get(f"{arch}.context_length", 0))),
-        image_rule=image_rule(info, version),
-        estimator=estimator,
-        note=note,
-    )
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What the context of a model is planned from: the user's own choice (0 for none), else the
+    GPUs and how the daemon uses them."""
+
+    num_ctx: int = 0
+    gpus: Gpus = field(default_factory=Gpus)
+    slots: int = 1
+    cache: CacheType = "f16"
 
 
 class Registry:
-    """Looks models up, and remembers each for `FRESH_S` seconds."""
+    """Looks models up, and remembers each for `FRESH_S` seconds; its context and what was learnt
+    of its prompts for as long as the server lives."""
 
-    def __init__(self, ollama: Ollama, default: str, allowed: frozenset[str], num_ctx: int) -> None:
+    def __init__(self, ollama: Ollama, default: str, allowed: frozenset[str], room: Room) -> None:
         self._ollama = ollama
         self._default = default
         self._allowed = {resolve(name)[0] for name in allowed | {default}} if allowed else set()
-        self._num_ctx = num_ctx
+        self._room = room
         self._known: dict[str, tuple[float, Model]] = {}
+        self._contexts: dict[str, int] = {}
         self._estimators: dict[str, Estimator] = {}
+        self._warned: dict[str, str] = {}
 
     async def find(self, asked: str | None = None, *, fresh: bool = False) -> Model:
         """The model that `asked` means; the default where it is None.
@@ -113,14 +107,59 @@ class Registry:
                 f"Get it with `ollama pull {name}` or `./download_model.sh {name}`.",
                 installed=installed,
             ) from None
-        return _from_show(
-            name,
-            shown,
-            version=await self._ollama.version(),
-            num_ctx=self._num_ctx,
+        info = shown.get("model_info") or {}
+        if name not in self._contexts:
+            self._contexts[name] = await self._plan(name, info)
+        return Model(
+            name=name,
+            capabilities=frozenset(shown.get("capabilities") or ()),
+            family=str((shown.get("details") or {}).get("family", "")),
+            num_ctx=self._contexts[name],
+            image_rule=image_rule(info, await self._ollama.version()),
             estimator=self._estimators.setdefault(name, Estimator()),
             note=note,
         )
+
+    async def _plan(self, name: str, info: Mapping[str, Any]) -> int:
+        """The context of a model, decided once: another one later would load it anew."""
+        arch = info.get("general.architecture", "")
+        planned = 0
+        if self._room.gpus.found:
+            size = int((await self.installed(name)).get("size") or 0)
+            entry = find(name) or described(name, size, info)
+            gpus = self._room.gpus
+            if entry:
+                made = plan(
+                    entry,
+                    gpus.total_bytes,
+                    self._room.slots,
+                    gpus=len(gpus.found),
+                    cache=self._room.cache,
+                )
+                planned = made.num_ctx
+        trained = int(info.get(f"{arch}.context_length", 0))
+        return plan_context(self._room.num_ctx, trained, planned)
+
+    async def installed(self, name: str) -> dict[str, Any]:
+        """The entry of `/api/tags` for a model; empty where it is not there."""
+        return _entry(await self._ollama.tags(), name)
+
+    async def placement(self, name: str) -> Verdict | None:
+        """Where a model is loaded, None where it is not. One that is partly on the CPU is a loud
+        line in the log, once for each way it is so."""
+        loaded = _entry(await self._ollama.ps(), name)
+        if not loaded:
+            return None
+        verdict = judge(loaded)
+        if verdict.warning != self._warned.get(name, ""):
+            self._warned[name] = verdict.warning
+            if verdict.warning:
+                log.warning("model is not on the GPU", model=name, detail=verdict.warning)
+        return verdict
+
+
+def _entry(models: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next((one for one in models if one.get("name") in (name, f"{name}:latest")), {})
 
 
 def _listed(names: set[str] | list[str]) -> str:

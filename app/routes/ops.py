@@ -5,9 +5,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from app.engine.ollama import Ollama
-from app.errors import EngineUnavailable, ModelNotFound, Problem
+from app.errors import EngineUnavailable, Problem
 from app.models.catalog import MIN_OLLAMA
+from app.models.plan import Verdict
 from app.schemas import ProblemBody
 from app.tasks.run import Line
 
@@ -54,20 +54,16 @@ async def status(request: Request) -> dict[str, Any]:
             "capabilities": sorted(model.capabilities),
             "num_ctx": model.num_ctx,
             "image_token_rule": asdict(model.image_rule),
-            **await _installed(line.ollama, model.name),
+            "digest": (await line.registry.installed(model.name)).get("digest"),
+            **_placed(await line.registry.placement(model.name)),
         }
     except Problem as problem:
         told["problem"] = {"code": problem.code, "detail": problem.detail}
     return told
 
 
-async def _installed(ollama: Ollama, name: str) -> dict[str, Any]:
-    """Digest, and where the model is loaded: the share of it in the GPU's memory, 0 to 1."""
-    names = {name, f"{name}:latest"}
-    tag = next((tag for tag in await ollama.tags() if tag.get("name") in names), None)
-    if tag is None:
-        raise ModelNotFound(f"{name} is not installed.")
-    loaded = next((one for one in await ollama.ps() if one.get("name") in names), None)
-    size = (loaded or {}).get("size") or 0
-    ratio = round((loaded or {}).get("size_vram", 0) / size, 3) if size else None
-    return {"digest": tag.get("digest"), "loaded": loaded is not None, "vram_ratio": ratio}
+def _placed(verdict: Verdict | None) -> dict[str, Any]:
+    """Whether the model is loaded, and the share of it in the GPU's memory, 0 to 1."""
+    if verdict is None:
+        return {"loaded": False, "vram_ratio": None, "warning": None}
+    return {"loaded": True, "vram_ratio": verdict.share, "warning": verdict.warning or None}

@@ -17,6 +17,7 @@ class Record:
     parts: list[Part] = field(default_factory=list)  # one a turn, in order
     ends: list[Generated] = field(default_factory=list)
     failures: dict[int, Problem] = field(default_factory=dict)  # of pages, by part
+    notes: list[str] = field(default_factory=list)  # warnings of the request as a whole
     estimated_tokens: int = 0
     prepare_ms: float = 0.0
     queue_ms: float = 0.0
@@ -24,6 +25,10 @@ class Record:
 
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.started) * 1e3
+
+    def load_ms(self) -> float:
+        """How long the engine took to load the model, if it did."""
+        return sum(end.load_ms for end in self.ends)
 
     def text(self) -> str:
         """All parts that have text, an empty line between them."""
@@ -62,7 +67,7 @@ class Record:
         return Timings(
             queue_ms=round(self.queue_ms, 1),
             prepare_ms=round(self.prepare_ms, 1),
-            load_ms=round(sum(end.load_ms for end in self.ends), 1),
+            load_ms=round(self.load_ms(), 1),
             prompt_ms=round(sum(end.prompt_ms for end in self.ends), 1),
             generate_ms=round(generate_ms, 1),
             total_ms=round(self.elapsed_ms(), 1),
@@ -70,7 +75,7 @@ class Record:
         )
 
     def _warnings(self, job: Job) -> list[str]:
-        notes = [job.model.note]
+        notes = [job.model.note, *self.notes]
         notes += [note for picture in job.pictures for note in picture.warnings]
         notes += [
             f"page {job.pictures[part].page} failed ({problem.code}): {problem.detail}"

@@ -1,7 +1,7 @@
 """The line: a request's pictures are planned, its turns are asked, its answer is one stream."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from app.engine.events import Done, Event, Start
@@ -17,6 +17,8 @@ from app.tasks.job import Job
 from app.tasks.reader import Part
 from app.tasks.record import Record
 from app.tasks.task import Task
+
+LOADED_MS = 100.0  # a model that was there already reports about 1 ms (findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,17 @@ class Line:
             if "partial" in problem.extra:
                 problem.extra["partial"] = record.text()
             raise
+        if record.load_ms() > LOADED_MS:
+            await self._check_placement(model.name, record)
         yield Done(record.answer(request_id, job))
+
+    async def _check_placement(self, name: str, record: Record) -> None:
+        """The model was just loaded: tell where it is not all on the GPU. An engine that cannot
+        say so now has still given its answer."""
+        with suppress(Problem):
+            verdict = await self.registry.placement(name)
+            if verdict and verdict.warning:
+                record.notes.append(verdict.warning)
 
     def _check_count(self, files: Sequence[bytes]) -> None:
         most = self.settings.max_images

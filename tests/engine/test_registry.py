@@ -1,0 +1,96 @@
+"""Which context a model gets, and where it is told to be, on GPUs that are not here."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import respx
+import structlog
+
+from app.engine.ollama import Ollama
+from app.engine.registry import Registry, Room
+from app.errors import ModelNotFound
+from app.models.gpu import Gpu, Gpus
+from app.models.plan import DEFAULT_NUM_CTX
+
+URL = "http://engine.test:11434"
+NAME = "qwen3-vl:32b"
+GIB = 1 << 30
+CARD = Gpus((Gpu(0, "GPU-1", "RTX 4090", 24 * GIB, 24 * GIB),), "nvml")
+SHOWN = {
+    "capabilities": ["completion", "vision", "thinking"],
+    "details": {"family": "qwen3vl"},
+    "model_info": {"general.architecture": "qwen3vl", "qwen3vl.context_length": 262_144},
+}
+
+
+@pytest.fixture
+def routes() -> Iterator[respx.MockRouter]:
+    with respx.mock(base_url=URL, assert_all_called=False) as routes:
+        yield routes
+
+
+@pytest.fixture
+async def ollama(routes: respx.MockRouter) -> AsyncIterator[Ollama]:
+    installed = {"name": NAME, "size": 21 * 10**9}
+    routes.post("/api/show").respond(json=SHOWN)
+    routes.get("/api/version").respond(json={"version": "0.33.0"})
+    routes.get("/api/tags").respond(json={"models": [installed]})
+    ollama = Ollama(URL)
+    yield ollama
+    await ollama.aclose()
+
+
+def registry(ollama: Ollama, allowed: frozenset[str] = frozenset(), **room: Any) -> Registry:
+    return Registry(ollama, NAME, allowed, Room(**room))
+
+
+@pytest.mark.parametrize(
+    ("room", "num_ctx"),
+    [
+        ({}, DEFAULT_NUM_CTX),
+        ({"gpus": CARD}, 9216),
+        ({"gpus": CARD, "cache": "q8_0"}, 18_432),
+        ({"gpus": CARD, "cache": "q8_0", "slots": 2}, 9216),
+        ({"gpus": CARD, "num_ctx": 4096}, 4096),
+        ({"num_ctx": 1_000_000}, 262_144),
+    ],
+)
+async def test_context(ollama: Ollama, room: dict[str, Any], num_ctx: int) -> None:
+    models = registry(ollama, **room)
+    assert (await models.find()).num_ctx == num_ctx
+    assert (await models.find(fresh=True)).num_ctx == num_ctx
+
+
+async def test_what_was_learnt_outlives_a_fresh_look(ollama: Ollama) -> None:
+    models = registry(ollama)
+    first = await models.find()
+    assert (await models.find(fresh=True)).estimator is first.estimator
+
+
+async def test_only_allowed_models(ollama: Ollama) -> None:
+    models = registry(ollama, frozenset({"llava"}))
+    assert (await models.find()).name == NAME  # the default is always served
+    with pytest.raises(ModelNotFound, match="not served here"):
+        await models.find("qwen3-vl:8b")
+
+
+@pytest.mark.parametrize(("size_vram", "warns"), [(25 * GIB, False), (15 * GIB, True), (0, True)])
+async def test_a_model_beside_the_gpu_is_told_once(
+    ollama: Ollama, routes: respx.MockRouter, size_vram: int, warns: bool
+) -> None:
+    loaded = {"name": NAME, "size": 25 * GIB, "size_vram": size_vram}
+    routes.get("/api/ps").respond(json={"models": [loaded]})
+    models = registry(ollama)
+    with structlog.testing.capture_logs() as lines:
+        verdicts = [await models.placement(NAME) for _ in range(3)]
+    assert len(lines) == int(warns)
+    assert {verdict.share for verdict in verdicts if verdict} == {size_vram / (25 * GIB)}
+    assert verdicts[0] and bool(verdicts[0].warning) is warns
+
+
+async def test_a_model_that_is_not_loaded_is_nowhere(
+    ollama: Ollama, routes: respx.MockRouter
+) -> None:
+    routes.get("/api/ps").respond(json={"models": []})
+    assert await registry(ollama).placement(NAME) is None

@@ -1,0 +1,89 @@
+"""Who is let in."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.auth import is_loopback
+from tests.server import Server
+from tests.test_server import start
+
+KEYS = {"one-secret", "another"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("auth") / "log"
+    with Server(log, OLLAMA_HOST="127.0.0.1:9", API_KEYS=" one-secret , another,") as server:
+        yield server
+
+
+def get(server: Server, path: str = "/v1/status", **headers: str) -> httpx.Response:
+    return httpx.get(f"{server.url}{path}", headers=headers, trust_env=False)
+
+
+@pytest.mark.parametrize("key", sorted(KEYS))
+def test_a_key_lets_in(server: Server, key: str) -> None:
+    assert get(server, Authorization=f"Bearer {key}").status_code == 200
+    assert get(server, Authorization=f"bearer  {key}").status_code == 200
+    assert get(server, **{"X-API-Key": key}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": "Bearer one-secret2"},
+        {"Authorization": "Bearer one-secret,another"},
+        {"Authorization": "Basic one-secret"},
+        {"X-API-Key": ""},
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/status", "/v1/ocr", "/nowhere"])
+def test_without_one_nothing(server: Server, headers: dict[str, str], path: str) -> None:
+    response = get(server, path, **headers)
+    assert response.status_code == 401
+    assert response.json()["code"] == "unauthorized"
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert response.headers["x-request-id"] == response.json()["request_id"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/docs", "/openapi.json"])
+def test_what_is_open(server: Server, path: str) -> None:
+    assert get(server, path).status_code == 200
+
+
+def test_the_log_has_a_hash_and_no_key(server: Server) -> None:
+    get(server, Authorization="Bearer one-secret")
+    log = server.log()
+    assert "client=" in log
+    assert not [key for key in KEYS if key in log]
+
+
+def test_no_public_address_without_a_key(tmp_path: Path) -> None:
+    ended = start(HOST="0.0.0.0", PORT="0")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Listening on 0.0.0.0 would let anybody in: set API_KEY")
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("localhost", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.0.7", False),
+        ("example.test", False),
+    ],
+)
+def test_loopback(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
