@@ -140,10 +140,10 @@ start_engine() {
     else
         command -v ollama >/dev/null || die "No Ollama answers at $url and there is no 'ollama'" \
             "command. Install it from https://ollama.com/download, or run ./quick_start.sh."
-        # A cache of 8 bits holds twice the context in the same memory.
-        OLLAMA_FLASH_ATTENTION=${OLLAMA_FLASH_ATTENTION:-1} \
-            OLLAMA_KV_CACHE_TYPE=${OLLAMA_KV_CACHE_TYPE:-q8_0} \
-            OLLAMA_HOST=${url#http://} ollama serve >"$engine_log" 2>&1 &
+        # A cache of 8 bits holds twice the context in the same memory. The server plans with it.
+        export OLLAMA_FLASH_ATTENTION=${OLLAMA_FLASH_ATTENTION:-1}
+        export OLLAMA_KV_CACHE_TYPE=${OLLAMA_KV_CACHE_TYPE:-q8_0}
+        OLLAMA_HOST=${url#http://} ollama serve >"$engine_log" 2>&1 &
     fi
     engine_pid=$!
     set +m
