@@ -14,11 +14,16 @@ from pathlib import Path
 DETECTOR = "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f"
 RECOGNISER = "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
 
-SIZE = 31_163_977  # bytes of both
+SIZE = 31_163_977 + 7_623_738 + 9_303_584  # bytes of all four that see and read
 
 # tessdata/README.md says where this comes from.
 TESSDATA = Path(__file__).with_name("tessdata")
 KOREAN = "6b85e11d9bbf07863b97b3523b1b112844c43e713df8b66418a081fd1060b3b2"
+
+# weights/README.md says where these come from.
+SIGHT = Path(__file__).with_name("weights")
+THINGS = "8d538b6d5b18623b0cd74f033a8dc76c74101ef89380d273ea8cd89064201f6d"
+CLASSES = "04c17bb7c10c92a08a66cec28dd4ebf4967fb15c066c29ab92b96477d8709b29"
 
 # What the engine imports beyond the standard library: module -> package.
 PACKAGES = {
@@ -29,6 +34,7 @@ PACKAGES = {
     "cv2": "opencv-python-headless",
     "onnxruntime": "onnxruntime",
     "rapidocr": "rapidocr",
+    "zxingcpp": "zxing-cpp",
 }
 REQUIREMENTS = "pip install -r requirements-embedded.txt"
 
@@ -76,6 +82,18 @@ def tessdata(folder: Path = TESSDATA) -> Path:
     """
     _check(folder / "kor.traineddata", KOREAN, "Check the repository out again.")
     return folder
+
+
+def sight(folder: Path = SIGHT) -> tuple[Path, Path]:
+    """The detector of things and the classifier of pictures, checked.
+
+    Raises:
+        WeightsError: a file is missing or its SHA-256 differs.
+    """
+    found = folder / "nanodet.onnx", folder / "efficientnet_lite0.onnx"
+    for path, digest in zip(found, (THINGS, CLASSES), strict=True):
+        _check(path, digest, "Check the repository out again.")
+    return found
 
 
 def _check(path: Path, digest: str, remedy: str) -> None:
