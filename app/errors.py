@@ -12,6 +12,7 @@
     ├── UnsupportedImage      415 unsupported_image
     ├── UnreadableImage       422 unreadable_image
     ├── InvalidParameter      422 invalid_parameter
+    ├── PageOutOfRange        422 page_out_of_range
     ├── ContextOverflow       422 context_overflow
     ├── QueueFull             429 queue_full
     ├── InternalError         500 internal_error
@@ -101,6 +102,10 @@ class UnreadableImage(Problem):
 
 class InvalidParameter(Problem):
     status, code = 422, "invalid_parameter"
+
+
+class PageOutOfRange(Problem):
+    status, code = 422, "page_out_of_range"
 
 
 class ContextOverflow(Problem):

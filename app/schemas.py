@@ -55,6 +55,9 @@ class TaskRequest(BaseModel):
         description="Language of the answer, BCP 47 (`ko`, `en`); default: that of the prompt "
         "or question, else `DEFAULT_LANGUAGE`",
     )
+    pages: str | None = Field(
+        None, max_length=1000, description="Of a PDF or multi-page TIFF: `1-3,7`; default: all"
+    )
     detail: Detail = Field(Detail.AUTO, description="Share of the image-token budget")
     max_tokens: int | None = Field(None, ge=1, le=1_000_000, description="Longest answer, tokens")
     temperature: float | None = Field(None, ge=0, le=2)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from app.images.decode import prepare
+from app.images.decode import Prepared, prepare
 from app.images.probe import Limits, Picture, probe
 
 
@@ -17,19 +17,22 @@ class Decoder:
         self._limits = limits
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "images")
 
-    async def probe(self, files: Sequence[bytes]) -> tuple[Picture, ...]:
-        """What the files hold, in their order.
+    async def probe(self, files: Sequence[bytes], pages: str | None) -> tuple[Picture, ...]:
+        """What the files hold, in their order; of documents the pages selected.
 
         Raises:
             Problem: as `images.probe` does, for the first file that is refused.
         """
         run = asyncio.get_running_loop().run_in_executor
         found = await asyncio.gather(
-            *(run(self._threads, probe, data, i, self._limits) for i, data in enumerate(files))
+            *(
+                run(self._threads, probe, data, index, self._limits, pages)
+                for index, data in enumerate(files)
+            )
         )
         return tuple(picture for pictures in found for picture in pictures)
 
-    def prepare(self, picture: Picture, size: tuple[int, int]) -> asyncio.Future[str]:
+    def prepare(self, picture: Picture, size: tuple[int, int]) -> asyncio.Future[Prepared]:
         """The picture as the daemon gets it (see `images.decode`), when it is ready."""
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self._threads, prepare, picture, size)

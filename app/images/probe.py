@@ -1,4 +1,4 @@
-"""What a file is, from its header alone: no pixel is decoded before the limits were checked."""
+"""What a file holds, from its header alone: no pixel is decoded before the limits were checked."""
 
 import io
 from dataclasses import dataclass
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from PIL import Image, ImageFile
 
 from app.errors import ImageTooLarge
+from app.images import formats, pdf
 from app.images.damage import reading
+from app.images.pages import selected
 
-FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_SIDE = 16_384
 MAX_ASPECT = 100  # the model's own limit is 200 (ollama v0.12.7 panics beyond)
 ORIENTATION = 0x0112
@@ -23,14 +24,18 @@ class Limits:
     """What a file may be."""
 
     max_megapixels: float
+    max_pages: int = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """One thing to be seen: an image, or a page of a document.
 
-    `index` is that of its file in the request; `page` counts from 1. `width` and `height` are of
-    the upright original, in pixels.
+    index: of its file in the request, from 0.
+    page: from 1; None for an image that is no document.
+    width, height: of the upright original: pixels, or points (1/72 inch) for a page of a PDF.
+    scale: pixels worth sending a unit of these.
+    text: the page's own, where it carries one that is sound.
     """
 
     data: bytes
@@ -39,42 +44,101 @@ class Picture:
     width: int
     height: int
     warnings: tuple[str, ...] = ()
-    text: str | None = None  # the page's own, where it carries one that is sound
+    text: str | None = None
+    scale: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"image[{self.index}]" + (f" page {self.page}" if self.page else "")
 
     @property
     def natural(self) -> tuple[int, int]:
         """The size, in pixels, beyond which nothing more is to be seen."""
-        return self.width, self.height
+        return max(1, round(self.width * self.scale)), max(1, round(self.height * self.scale))
 
 
-def probe(data: bytes, index: int, limits: Limits) -> tuple[Picture, ...]:
-    """The pictures in a file.
+def probe(data: bytes, index: int, limits: Limits, pages: str | None = None) -> tuple[Picture, ...]:
+    """The pictures in a file: one, or the pages of a document (those that `pages` selects).
 
     Raises:
         UnsupportedImage: no format that is taken here.
-        ImageTooLarge: more pixels, or a longer side, than allowed.
+        ImageTooLarge: more pixels, a longer side or more pages than allowed.
         UnreadableImage: the header is damaged.
+        InvalidParameter, PageOutOfRange: see `images.pages`.
     """
-    with reading(index, FORMATS):
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        width, height = image.size
-        _check_size(width, height, index, limits)
-        if image.getexif().get(ORIENTATION, 1) in LYING:
-            width, height = height, width
-        notes: tuple[str, ...] = ()
-        if getattr(image, "n_frames", 1) > 1:
-            notes = (f"image[{index}] is an animation; its first frame was used.",)
-    return (Picture(data, index, None, width, height, notes),)
+    name = f"image[{index}]"
+    with reading(name):
+        formats.check_heic(data, name)
+        if formats.is_pdf(data):
+            return _pdf(data, index, limits, pages)
+        with Image.open(io.BytesIO(data), formats=formats.FORMATS) as image:
+            count = _frames(image, limits.max_pages) if formats.is_tiff(data) else 1
+            numbers = selected(pages, count, limits.max_pages, name)
+            return tuple(
+                _frame(image, data, index, number if count > 1 else None, limits)
+                for number in numbers
+            )
 
 
-def _check_size(width: int, height: int, index: int, limits: Limits) -> None:
+def _pdf(data: bytes, index: int, limits: Limits, pages: str | None) -> tuple[Picture, ...]:
+    name = f"image[{index}]"
+    with pdf.opened(data, name) as document:
+        found = []
+        for number in selected(pages, len(document), limits.max_pages, name):
+            page = document.page(number)
+            width, height = max(1, round(page.width)), max(1, round(page.height))
+            _check_aspect(width, height, f"{name} page {number}")
+            scale = pdf.DPI / pdf.POINTS_PER_INCH
+            found.append(Picture(data, index, number, width, height, (), page.text, scale))
+        return tuple(found)
+
+
+def _frames(image: Image.Image, most: int) -> int:
+    """Pages of a TIFF, counted no further than one too many: a small file can claim millions."""
+    count = 1
+    try:
+        while count <= most:
+            image.seek(count)
+            count += 1
+    except EOFError:
+        pass
+    return count
+
+
+def _frame(
+    image: Image.Image, data: bytes, index: int, page: int | None, limits: Limits
+) -> Picture:
+    name = f"image[{index}]" + (f" page {page}" if page else "")
+    if page:
+        image.seek(page - 1)
+    width, height = image.size
+    _check_size(width, height, name, limits)
+    if image.getexif().get(ORIENTATION, 1) in LYING:
+        width, height = height, width
+    notes: tuple[str, ...] = ()
+    # A camera's JPEG with a second picture for its preview (MPO) is no animation.
+    if (
+        page is None
+        and image.format not in ("MPO", "TIFF")
+        and getattr(image, "is_animated", False)
+    ):
+        notes = (f"{name} is an animation; its first frame was used.",)
+    return Picture(data, index, page, width, height, notes)
+
+
+def _check_size(width: int, height: int, name: str, limits: Limits) -> None:
     if width * height > limits.max_megapixels * 1e6 or max(width, height) > MAX_SIDE:
         raise ImageTooLarge(
-            f"image[{index}] has {width}x{height} pixels; at most {limits.max_megapixels:g} "
+            f"{name} has {width}x{height} pixels; at most {limits.max_megapixels:g} "
             f"megapixels and {MAX_SIDE} pixels a side are taken. Shrink it."
         )
-    if max(width, height) > MAX_ASPECT * min(width, height):
+    _check_aspect(width, height, name)
+
+
+def _check_aspect(width: int, height: int, name: str) -> None:
+    if max(width, height) > MAX_ASPECT * max(1, min(width, height)):
         raise ImageTooLarge(
-            f"image[{index}] has {width}x{height} pixels; the long side may be at most "
+            f"{name} has {width}x{height} pixels; the long side may be at most "
             f"{MAX_ASPECT} times the short one. Cut it into pieces."
         )

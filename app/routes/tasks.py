@@ -14,7 +14,7 @@ from app.tasks.run import Line
 from app.tasks.task import Task
 
 TASKS = (describe.TASK, ocr.TASK, vqa.TASK)
-IMAGE = "An image, or several: JPEG, PNG or WebP"
+IMAGE = "An image or document, or several: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC, PDF"
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": ProblemBody, "content": {"application/problem+json": {}}}
     for status in (400, 404, 413, 415, 422, 429, 502, 503, 504)

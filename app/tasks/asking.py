@@ -11,6 +11,7 @@ from app.engine.gate import Gate
 from app.engine.generate import generate
 from app.engine.ollama import Ollama
 from app.errors import Problem
+from app.images.decode import Prepared
 from app.images.decoder import Decoder
 from app.tasks.job import Job
 from app.tasks.order import in_order
@@ -30,7 +31,7 @@ class Asking:
     decoder: Decoder
     gate: Gate
     ollama: Ollama
-    _decoding: dict[int, asyncio.Future[str]] = field(default_factory=dict)
+    _decoding: dict[int, asyncio.Future[Prepared]] = field(default_factory=dict)
 
     async def prepare(self) -> None:
         """Decode what is not a page, so that damage is known before anything is answered. Pages
@@ -73,6 +74,7 @@ class Asking:
             return
         deadline = asyncio.get_running_loop().time() + self.job.settings.request_timeout_s
         images = await asyncio.gather(*map(self._image, group[0].pictures))
+        self.record.notes += [note for image in images for note in image.warnings]
         async with self.gate.slot() as waited_ms:
             self.record.queue_ms = max(self.record.queue_ms, waited_ms)
             for number, ask in enumerate(group, first):
@@ -81,10 +83,12 @@ class Asking:
                     async for piece in pieces:
                         yield piece
 
-    async def _turn(self, ask: Ask, part: Part, images: list[str], deadline: float) -> Pieces:
+    async def _turn(self, ask: Ask, part: Part, images: list[Prepared], deadline: float) -> Pieces:
         cost, estimator = self.job.cost(ask), self.job.model.estimator
         self.record.estimated_tokens += estimator.predict(cost)
-        events = generate(self.ollama, self.job.prompt(ask, images), deadline)
+        events = generate(
+            self.ollama, self.job.prompt(ask, [image.base64 for image in images]), deadline
+        )
         async with aclosing(events):
             async for event in events:
                 match event:
@@ -99,7 +103,7 @@ class Asking:
         if text := part.end():
             yield self._placed(ask, text)
 
-    def _image(self, position: int) -> asyncio.Future[str]:
+    def _image(self, position: int) -> asyncio.Future[Prepared]:
         """The image of a picture, decoded once."""
         size = self.job.sizes[position]
         if size is None:

@@ -41,7 +41,7 @@ class Line:
         """
         record = Record()
         self._check_count(files)
-        pictures = await self.decoder.probe(files)
+        pictures = await self.decoder.probe(files, request.pages)
         model = await self.registry.seeing(request.model)
         job = Job.of(task, request, model, self.settings, pictures)
         record.parts = [Part(ask.reader()) for group in job.groups for ask in group]

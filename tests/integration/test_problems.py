@@ -93,7 +93,7 @@ BAD = [
     ),
     Bad("empty file", 422, "unreadable_image", "empty", form(b"")),
     Bad("text as image", 415, "unsupported_image", "JPEG", form(b"hello " * 100)),
-    Bad("PDF-like", 415, "unsupported_image", "JPEG", form(b"%PDF-1.7 nothing")),
+    Bad("PDF-like", 422, "unreadable_image", "PDF", form(b"%PDF-1.7 nothing")),
     Bad("cut JPEG", 422, "unreadable_image", "damaged", form(encoded(scene())[:-3000])),
     Bad("cut PNG", 422, "unreadable_image", "damaged", form(encoded(scene(), "PNG")[:400])),
     Bad("broken PNG", 422, "unreadable_image", "damaged", form(PNG[:60] + b"\0" * 9 + PNG[69:])),

@@ -1,0 +1,68 @@
+"""Any mode and any profile to sRGB, laid on white."""
+
+import io
+
+from PIL import Image, ImageCms
+
+SIXTEEN_TO_EIGHT = 1 / 257  # 65,535 -> 255; Pillow's own conversion clips instead
+_SRGB = ImageCms.createProfile("sRGB")
+
+
+def eight_bit(image: Image.Image) -> Image.Image:
+    """An image of 16 or 32 bits a sample, or of floats, scaled to 8 bits; others as they are."""
+    if image.mode.startswith("I;16"):
+        image = image.convert("I")
+        return image.point(lambda value: value * SIXTEEN_TO_EIGHT).convert("L")
+    if image.mode not in ("I", "F"):
+        return image
+    _, high = image.getextrema()
+    if not isinstance(high, int | float):
+        raise ValueError("samples that are no numbers")
+    # Nothing in the file says what white is: the narrowest range that holds the samples.
+    white = next((one for one in (1.0, 255.0, 65_535.0) if high <= one), float(high))
+    if image.mode == "I" and white == 1.0:
+        white = 255.0
+    scale = 255.0 / white
+    return image.convert("F").point(lambda value: value * scale + 0.0).convert("L")
+
+
+def plain(image: Image.Image) -> Image.Image:
+    """Out of modes that cannot be resized well: palettes and single bits."""
+    if image.mode in ("P", "PA") or "transparency" in image.info:
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return image.convert("L") if image.mode == "1" else image
+
+
+def srgb_on_white(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:
+    """RGB in sRGB, with what is transparent laid on white (text is mostly black); and a sentence
+    where the profile could not be used."""
+    alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
+    note = ""
+    if alpha:
+        image = image.convert("RGB" if image.mode == "RGBA" else "L")
+    if profile:
+        image, note = _managed(image, profile)
+    image = image.convert("RGB")
+    if alpha:
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=alpha)
+        image = white
+    return image, note
+
+
+def _managed(image: Image.Image, profile: bytes) -> tuple[Image.Image, str]:
+    """Through its ICC profile to sRGB. One that does not fit the image is passed over."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "srgb" in ImageCms.getProfileDescription(source).lower():
+            return image, ""
+        turned = ImageCms.profileToProfile(
+            image,
+            source,
+            _SRGB,
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return image, "its colour profile cannot be used; the colours may be slightly off"
+    return turned or image, ""
