@@ -26,3 +26,42 @@ def encoded(image: Image.Image, form: str = "JPEG", **how: Any) -> bytes:
 
 def base64_of(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+def text_pdf(pages: list[str], size: tuple[int, int] = (595, 842)) -> bytes:
+    """A PDF with a text layer: a page a text, in a font that every reader has (ASCII only)."""
+    objects = [b"<< /Type /Catalog /Pages 2 0 R >>", b""]
+    font = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"
+    kids = []
+    for text in pages:
+        lines = [
+            line.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
+            for line in text.split("\n")
+        ]
+        shown = " T* ".join(f"({line}) Tj" for line in lines)
+        content = f"BT /F1 12 Tf 14 TL 60 {size[1] - 80} Td {shown} ET".encode("ascii")
+        objects.append(b"<< /Length %d >>\nstream\n%b\nendstream" % (len(content), content))
+        page = (
+            (
+                f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {size[0]} {size[1]}] "
+                f"/Contents {len(objects)} 0 R /Resources << /Font << /F1 "
+            ).encode()
+            + font
+            + b" >> >> >>"
+        )
+        objects.append(page)
+        kids.append(f"{len(objects)} 0 R")
+    objects[1] = f"<< /Type /Pages /Count {len(kids)} /Kids [{' '.join(kids)}] >>".encode()
+    out = io.BytesIO(b"%PDF-1.4\n")
+    out.seek(0, io.SEEK_END)
+    places = []
+    for number, body in enumerate(objects, 1):
+        places.append(out.tell())
+        out.write(b"%d 0 obj\n%b\nendobj\n" % (number, body))
+    start = out.tell()
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    out.write(f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}".encode())
+    out.write(
+        f"trailer << /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF".encode()
+    )
+    return out.getvalue()

@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from app.errors import ImageTooLarge, Problem, UnreadableImage, UnsupportedImage
 from app.images.formats import TAKEN
 
-# All that a Pillow plugin was seen to raise on some 20,000 damaged files (tests/images), and what
+# All that a Pillow plugin was seen to raise on some 11,000 damaged files (tests/images), and what
 # its sources raise besides.
 DAMAGE = (
     OSError,
@@ -31,8 +31,9 @@ DAMAGE = (
 
 
 @contextmanager
-def reading(name: str) -> Iterator[None]:
-    """Around everything that opens or decodes a file; `name` is for the messages.
+def reading(name: str, kind: str) -> Iterator[None]:
+    """Around everything that opens or decodes a file of a kind (empty: none that is known);
+    `name` is for the messages.
 
     Raises:
         UnsupportedImage: the bytes are of no format that is taken.
@@ -44,6 +45,8 @@ def reading(name: str) -> Iterator[None]:
     except Problem:
         raise
     except UnidentifiedImageError:
+        if kind:
+            raise UnreadableImage(f"{name} is a damaged {kind}: its header is cut.") from None
         raise UnsupportedImage(f"{name} is no image that is taken here. Taken: {TAKEN}.") from None
     except (Image.DecompressionBombError, MemoryError):
         raise ImageTooLarge(f"{name} is too large to be decoded. Shrink it.") from None

@@ -39,8 +39,9 @@ def prepare(picture: Picture, size: Size) -> Prepared:
         UnreadableImage: the file is damaged.
     """
     note = ""
-    with reading(picture.name):
-        if formats.is_pdf(picture.data):
+    kind = formats.kind(picture.data)
+    with reading(picture.name, kind):
+        if kind == "PDF":
             with pdf.opened(picture.data, f"image[{picture.index}]") as document:
                 image = document.render(picture.page or 1, size)
         else:

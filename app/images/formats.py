@@ -1,5 +1,6 @@
 """Kinds of files, told by their bytes and never by their name."""
 
+import warnings
 from importlib.util import find_spec
 
 from app.errors import UnsupportedImage
@@ -19,23 +20,40 @@ def _register_heic() -> bool:
     return True
 
 
+# Odd metadata is no news: what matters raises.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
 READS_HEIC = _register_heic()
 FORMATS = [*PILLOW, "HEIF"] if READS_HEIC else PILLOW
 
 
-def is_pdf(data: bytes) -> bool:
-    """Readers take a header anywhere in the first 1,024 bytes (ISO 32000-1, annex H.3.4.1)."""
-    return b"%PDF-" in data[:1024]
+_MAGIC = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"BM": "BMP",
+    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF"),
+}
 
 
-def is_tiff(data: bytes) -> bool:
-    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+def kind(data: bytes) -> str:
+    """The kind of a file by its first bytes; empty for one that is not taken."""
+    # Readers take a PDF's header anywhere in the first 1,024 bytes (ISO 32000-1, H.3.4.1).
+    if b"%PDF-" in data[:1024]:
+        return "PDF"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WebP"
+    if data[4:8] == b"ftyp":
+        if data[8:12] in (b"avif", b"avis"):
+            return "AVIF"
+        return "HEIC" if data[8:12] in HEIC_BRANDS else ""
+    return next((name for magic, name in _MAGIC.items() if data.startswith(magic)), "")
 
 
 def check_heic(data: bytes, name: str) -> None:
     """Raises UnsupportedImage for a HEIC file where it cannot be read here."""
-    brand = data[8:12] if data[4:8] == b"ftyp" else b""
-    if brand in HEIC_BRANDS and b"avif" not in data[16:64] and not READS_HEIC:
+    if kind(data) == "HEIC" and not READS_HEIC:
         raise UnsupportedImage(
             f"{name} is HEIC, which this server cannot read as installed. On the server: "
             "`pip install pillow-heif`. Or send it as JPEG."

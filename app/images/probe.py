@@ -68,12 +68,13 @@ def probe(data: bytes, index: int, limits: Limits, pages: str | None = None) -> 
         InvalidParameter, PageOutOfRange: see `images.pages`.
     """
     name = f"image[{index}]"
-    with reading(name):
+    kind = formats.kind(data)
+    with reading(name, kind):
         formats.check_heic(data, name)
-        if formats.is_pdf(data):
+        if kind == "PDF":
             return _pdf(data, index, limits, pages)
         with Image.open(io.BytesIO(data), formats=formats.FORMATS) as image:
-            count = _frames(image, limits.max_pages) if formats.is_tiff(data) else 1
+            count = _frames(image, limits.max_pages) if kind == "TIFF" else 1
             numbers = selected(pages, count, limits.max_pages, name)
             return tuple(
                 _frame(image, data, index, number if count > 1 else None, limits)

@@ -1,0 +1,88 @@
+"""Every file of the corpus: upright with the right pixels, or refused with its code."""
+
+import base64
+import io
+import re
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.errors import Problem
+from app.images.budget import fit
+from app.images.decode import prepare
+from app.images.intake import from_bytes
+from app.images.probe import Limits, probe
+from app.models.tokens import ImageRule
+from tests.images.corpus import Case, bomb_bmp, bomb_gif, bomb_png, corpus, tiff_pages
+
+LIMITS = Limits(max_megapixels=50)
+RULE = ImageRule(32, 64, 2048)
+CASES = corpus()
+LEAST_DB = 30.0
+
+worst: dict[str, float] = {}
+
+
+def through(data: bytes) -> Image.Image:
+    """What the daemon decodes of a file's first picture."""
+    picture = probe(from_bytes(data, 0), 0, LIMITS)[0]
+    size = fit(picture.natural, RULE, 1536)
+    sent = Image.open(io.BytesIO(base64.b64decode(prepare(picture, size).base64)))
+    assert sent.size == size
+    assert sent.mode == "RGB"
+    return sent
+
+
+def psnr(a: Image.Image, b: Image.Image) -> float:
+    """Peak signal to noise, in dB; the second is brought to the first's size."""
+    b = b.convert("RGB").resize(a.size, Image.Resampling.LANCZOS)
+    error = np.mean((np.asarray(a, float) - np.asarray(b, float)) ** 2)
+    return float(99.0 if error == 0 else 10 * np.log10(255**2 / error))
+
+
+def test_it_is_a_corpus() -> None:
+    assert len(CASES) >= 120
+    assert len({case.name for case in CASES}) == len(CASES)
+    assert sum(case.reference is None for case in CASES) >= 30
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_file(case: Case) -> None:
+    if case.reference is None:
+        with pytest.raises(Problem) as refused:
+            through(case.data)
+        assert refused.value.code == case.code
+        assert re.fullmatch(r"image\[0\].*\.", refused.value.detail)
+        return
+    quality = psnr(through(case.data), case.reference)
+    worst[case.name] = quality
+    assert quality >= LEAST_DB
+
+
+def test_the_worst_of_all() -> None:
+    name = min(worst, key=lambda one: worst[one], default="")
+    if name:
+        print(f"{len(CASES)} files; worst of the valid: {name}, {worst[name]:.1f} dB")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [bomb_png(30_000, 30_000), bomb_gif(65_000, 65_000), bomb_bmp(30_000, 30_000), tiff_pages(400)],
+    ids=["PNG", "GIF", "BMP", "TIFF"],
+)
+def test_bombs_cost_nothing(data: bytes) -> None:
+    """Under 50 ms and 50 MB; the best of three, for other jobs run here."""
+    took = []
+    tracemalloc.start()
+    for _ in range(3):
+        started = time.perf_counter()
+        with pytest.raises(Problem):
+            probe(data, 0, LIMITS)
+        took.append(time.perf_counter() - started)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert min(took) < 0.05
+    assert peak < 50e6

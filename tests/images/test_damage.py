@@ -1,0 +1,44 @@
+"""Files with a few wrong bytes: a picture, or a problem that says what is wrong; nothing else."""
+
+import random
+import time
+
+import pytest
+
+from app.errors import Problem
+from app.images.decode import prepare
+from app.images.probe import Limits, probe
+from tests.images.corpus import Case, corpus
+
+LIMITS = Limits(max_megapixels=50)
+MUTATIONS = 12
+SLOW_S = 2.0
+
+VALID = [
+    case for case in corpus() if case.reference is not None and " orientation " not in case.name
+]
+
+
+def damaged(data: bytes, rng: random.Random) -> bytes:
+    """Cut, or with some bytes changed, most of them near the header."""
+    if rng.random() < 0.2:
+        return data[: rng.randrange(1, len(data))]
+    out = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 8))):
+        out[int(len(out) * rng.random() ** 3)] = rng.randrange(256)
+    return bytes(out)
+
+
+@pytest.mark.parametrize("case", VALID, ids=lambda case: case.name)
+def test_damage_is_a_problem(case: Case) -> None:
+    rng = random.Random(case.name)
+    for _ in range(MUTATIONS):
+        data = damaged(case.data, rng)
+        started = time.perf_counter()
+        try:
+            for picture in probe(data, 0, LIMITS):
+                prepare(picture, (64, 64))
+        except Problem as problem:
+            assert problem.status in (413, 415, 422)
+            assert "\n" not in problem.detail
+        assert time.perf_counter() - started < SLOW_S
