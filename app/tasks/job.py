@@ -70,6 +70,22 @@ class Job:
             for picture, size in zip(self.pictures, self.sizes, strict=True)
         ]
 
+    def known_pages(self) -> str:
+        """The pages whose own text is the answer, such as `1-3, 7`; empty where there are none."""
+        known = [
+            self.pictures[ask.pictures[0]].page or 1
+            for group in self.groups
+            for ask in group
+            if ask.known is not None
+        ]
+        runs: list[list[int]] = []
+        for page in known:
+            if runs and page == runs[-1][-1] + 1:
+                runs[-1].append(page)
+            else:
+                runs.append([page])
+        return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+
     def cost(self, ask: Ask) -> Cost:
         """What a turn costs, as far as it can be known before it is asked."""
         sizes = [self.sizes[position] for position in ask.pictures]

@@ -76,6 +76,8 @@ class Record:
 
     def _warnings(self, job: Job) -> list[str]:
         notes = [job.model.note, *self.notes]
+        if known := job.known_pages():
+            notes.append(f"The text layer of the document was used for page(s) {known}.")
         notes += [note for picture in job.pictures for note in picture.warnings]
         notes += [
             f"page {job.pictures[part].page} failed ({problem.code}): {problem.detail}"
