@@ -7,8 +7,8 @@ import ctypes
 from pathlib import Path
 
 import pypdfium2 as pdfium  # type: ignore[import-untyped]
-import pypdfium2.raw as raw  # type: ignore[import-untyped]
 from PIL import Image
+from pypdfium2 import raw  # type: ignore[import-untyped]
 
 HERE = Path(__file__).parent
 A4 = (595, 842)  # points
