@@ -42,7 +42,8 @@ def srgb_on_white(image: Image.Image, profile: bytes | None) -> tuple[Image.Imag
         image = image.convert("RGB" if image.mode == "RGBA" else "L")
     if profile:
         image, note = _managed(image, profile)
-    image = image.convert("RGB")
+    if image.mode != "RGB":  # converting would copy
+        image = image.convert("RGB")
     if alpha:
         white = Image.new("RGB", image.size, "white")
         white.paste(image, mask=alpha)

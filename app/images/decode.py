@@ -56,7 +56,8 @@ def _decoded(picture: Picture, size: Size) -> tuple[Image.Image, str]:
         # Print loses its thin strokes in a decoder's own shrinking; twice the size keeps them.
         image = _loaded(picture, size, 2)
     profile = image.info.get("icc_profile")
-    image = ImageOps.exif_transpose(plain(eight_bit(image)))
+    image = plain(eight_bit(image))
+    ImageOps.exif_transpose(image, in_place=True)
     if image.size != size:
         image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     return srgb_on_white(image, profile)
