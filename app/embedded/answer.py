@@ -1,18 +1,22 @@
-"""What the engine says to an intent: the text it read, and honest sentences about the rest."""
+"""What the engine says to an intent: what it read, measured and detected, and nothing else."""
 
+import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from app.embedded import labelled, ocr, picture
+from app.embedded import extract, facts, labelled, ocr, picture, saying, spots, vqa
+from app.embedded.facts import Facts, Models
 from app.embedded.intent import Intent, Kind
-from app.embedded.page import Readers
 from app.embedded.phrases import ENGLISH, KOREAN, Phrases
 from app.embedded.picture import Picture
 
+BRIEF_TEXT = 80  # characters of the text that a caption quotes
+
 
 def answer(
-    intent: Intent, images: Sequence[Picture], readers: Readers, cancelled: threading.Event
+    intent: Intent, images: Sequence[Picture], models: Models, cancelled: threading.Event
 ) -> Iterator[str]:
     """The answer in pieces, each as soon as it is known; together they are the whole text.
 
@@ -23,19 +27,44 @@ def answer(
     if not images:
         yield phrases.no_picture
         return
-    readings = (ocr.read(image.pixels, readers, cancelled) for image in images)
     match intent.kind:
         case Kind.READ:
-            texts: Iterable[Iterator[str]] = (_text(found, phrases) for found in readings)
-        case Kind.DESCRIBE:
-            texts = (
-                _description(image, found, phrases)
-                for image, found in zip(images, readings, strict=True)
-            )
+            readings = (ocr.read(image.pixels, models.readers, cancelled) for image in images)
+            yield from _separated((_text(found, phrases) for found in readings), "\n\n")
+        case Kind.SPOT:
+            yield spots.spots(intent.message, images, models, cancelled)
+        case Kind.DESCRIBE | Kind.CAPTION:
+            say = _caption if intent.kind is Kind.CAPTION else _description
+            texts = (say(image, models, phrases, cancelled) for image in images)
+            yield from _separated(texts, "\n\n")
         case Kind.ASK:
-            yield from _reply(intent.question, images, readings, phrases)
-            return
-    yield from _separated(texts, "\n\n")
+            yield from _reply(intent.question, images, models, phrases, cancelled)
+
+
+def structured(
+    schema: dict[str, Any] | None,
+    intent: Intent,
+    images: Sequence[Picture],
+    models: Models,
+    cancelled: threading.Event,
+) -> str:
+    """The answer as JSON and nothing else: what the schema asks for, null where that is not found.
+
+    Args:
+        schema: a JSON Schema; None: any JSON will do, and it holds the answer as a text.
+
+    Raises:
+        Cancelled: `cancelled` was set.
+    """
+    if schema is None:
+        said = "".join(answer(intent, images, models, cancelled))
+        key = "text" if intent.kind is Kind.READ else "answer"
+        return json.dumps({key: said}, ensure_ascii=False)
+    lines: list[str] = []
+    for image in images:
+        reading = ocr.read(image.pixels, models.readers, cancelled)
+        lines += [found.text for found in reading if isinstance(found, ocr.Line)]
+    return json.dumps(extract.fill(schema, lines), ensure_ascii=False)
 
 
 def decode(images: Sequence[bytes]) -> list[Picture]:
@@ -65,44 +94,85 @@ def _line(found: ocr.Found, phrases: Phrases) -> str:
             return phrases.no_korean.format(reason=reason)
 
 
-def _description(image: Picture, reading: Iterable[ocr.Found], phrases: Phrases) -> Iterator[str]:
-    yield f"{phrases.reads_only} {_size(image, phrases)} "
-    text = _text(reading, phrases)
+def _description(
+    image: Picture, models: Models, phrases: Phrases, cancelled: threading.Event
+) -> Iterator[str]:
+    """What kind of picture, what was found in it, its text, and what cannot be known."""
+    known = facts.gather(image, models, cancelled)
+    yield f"{saying.description(known, phrases)} "
+    text = _text(ocr.read_page(known.page, models.readers, cancelled), phrases)
     first = next(text, "")
     yield f"{phrases.text_follows}\n{first}" if first else phrases.no_text
     yield from text
+    if known.verdict.photographic:
+        yield f"\n{phrases.limits}" if first else f" {phrases.limits}"
+
+
+def _caption(
+    image: Picture, models: Models, phrases: Phrases, cancelled: threading.Event
+) -> Iterator[str]:
+    """The same in a sentence or two."""
+    known = facts.gather(image, models, cancelled)
+    yield saying.brief(known, phrases)
+    reading = ocr.read_page(known.page, models.readers, cancelled)
+    text = ""
+    for found in reading:
+        if isinstance(found, ocr.Line):
+            text = f"{text} {_close(found.text.strip())}".strip()
+        if len(text) > BRIEF_TEXT:
+            text = f"{text[:BRIEF_TEXT].rstrip()}…"
+            break
+    if text:
+        yield f" {phrases.text_brief.format(text=text)}"
 
 
 def _reply(
     question: str,
     images: Sequence[Picture],
-    readings: Iterable[Iterable[ocr.Found]],
+    models: Models,
     phrases: Phrases,
+    cancelled: threading.Event,
 ) -> Iterator[str]:
-    """The value that the text gives, or all that is known: the sizes and the text."""
-    texts = ["".join(_text(reading, phrases)) for reading in readings]
-    found = labelled.find(question, "\n".join(texts).splitlines())
-    if found is not None:
-        yield f"{found.answer}\n"
-        if found.first_line:
-            yield phrases.basis_first_line
-        else:
-            yield phrases.basis.format(line=" / ".join(map(_close, found.lines)))
-        return
-    yield phrases.cannot_know
-    for image, text in zip(images, texts, strict=True):
-        yield f" {_size(image, phrases)} "
-        yield f"{phrases.text_follows}\n{text}\n" if text else phrases.no_text
-    yield f"\n{phrases.connect}"
+    """The value that the text gives, else what the facts answer, else that it is not known."""
+    known: list[Facts] = []
+    lines: list[list[str]] = []
+    for image in images:
+        one = facts.gather(image, models, cancelled)
+        reading = ocr.read_page(one.page, models.readers, cancelled)
+        known.append(one)
+        lines.append("".join(_text(reading, phrases)).splitlines())
+    # A question about a code is not about a line that has the word in it.
+    if not vqa.CODE.search(question):
+        found = labelled.find(question, [line for page in lines for line in page])
+        if found is not None:
+            yield f"{found.answer}\n{_basis(found, phrases)}"
+            return
+    replies = [
+        vqa.reply(question, one, page, phrases) for one, page in zip(known, lines, strict=True)
+    ]
+    texts = [f"{reply.text}\n{reply.basis}".strip() for reply in replies if reply]
+    if not texts:
+        yield f"{phrases.cannot_know} {phrases.connect}"
+    elif len(images) == 1:
+        yield texts[0]
+    else:
+        numbered = [
+            phrases.image.format(number=number, text=f"{reply.text} {reply.basis}".strip())
+            for number, reply in enumerate(replies, 1)
+            if reply
+        ]
+        yield "\n".join(numbered)
+
+
+def _basis(found: labelled.Found, phrases: Phrases) -> str:
+    if found.first_line:
+        return phrases.basis_first_line
+    return phrases.basis.format(line=" / ".join(map(_close, found.lines)))
 
 
 def _close(line: str) -> str:
     """A line to quote: the gaps of the page's columns made small."""
     return re.sub(r"\s{2,}", "  ", line)
-
-
-def _size(image: Picture, phrases: Phrases) -> str:
-    return phrases.size.format(width=image.width, height=image.height)
 
 
 def _separated(texts: Iterable[Iterator[str]], separator: str) -> Iterator[str]:

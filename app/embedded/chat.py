@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 from app.embedded import protocol
-from app.embedded.answer import answer, decode
+from app.embedded.answer import answer, decode, structured
 from app.embedded.engine import Engine
+from app.embedded.facts import Models
 from app.embedded.intent import understand
-from app.embedded.page import Readers
 from app.embedded.picture import PictureError
 from app.embedded.protocol import ChatRequest, Counts, ProtocolError
 
@@ -22,13 +22,13 @@ async def chat(request: ChatRequest, engine: Engine) -> AsyncGenerator[dict[str,
         WeightsError: the models are missing.
     """
     asked = time.perf_counter()
-    readers = await engine.load()
+    models = await engine.load()
     loaded = time.perf_counter()
     work = _Work(request)
     count, reason = 0, "stop"
     async with engine.slot() as slot:
         begun = first = time.perf_counter()
-        async for text in slot.run(work, readers):
+        async for text in slot.run(work, models):
             if not count:
                 first = time.perf_counter()
             for piece in protocol.pieces(text):
@@ -58,11 +58,16 @@ class _Work:
         self._request = request
         self.image_tokens = 0
 
-    def __call__(self, readers: Readers, cancelled: threading.Event) -> Iterator[str]:
+    def __call__(self, models: Models, cancelled: threading.Event) -> Iterator[str]:
         try:
             images = decode(self._request.images)
         except PictureError as error:
             message = f"Failed to create new sequence: failed to process inputs: {error}\n"
             raise ProtocolError(500, message) from None
         self.image_tokens = sum(image.tokens for image in images)
-        yield from answer(understand(self._request.text), images, readers, cancelled)
+        intent = understand(self._request.text)
+        if self._request.format is None:
+            yield from answer(intent, images, models, cancelled)
+        else:
+            schema = self._request.format.schema
+            yield structured(schema, intent, images, models, cancelled)

@@ -7,44 +7,44 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
-from app.embedded import ocr
-from app.embedded.page import Readers
+from app.embedded import facts
+from app.embedded.facts import Models
 
 CORES = os.cpu_count() or 1
 THREADS = min(2, CORES)  # of one inference: a line of text hardly gains from more
 SLOTS = max(1, CORES // THREADS)
 
-Work = Callable[[Readers, threading.Event], Iterator[str]]
+Work = Callable[[Models, threading.Event], Iterator[str]]
 
 
 class Engine:
     """Runs at most `SLOTS` works at once, each in a thread; the rest wait in their order."""
 
     def __init__(self) -> None:
-        self._readers: Readers | None = None
+        self._models: Models | None = None
         self._loading = asyncio.Lock()
         self._slots = asyncio.Semaphore(SLOTS)
         self._threads = ThreadPoolExecutor(SLOTS + 1, "embedded")  # one more, that loads
 
     @property
     def loaded(self) -> bool:
-        return self._readers is not None
+        return self._models is not None
 
-    async def load(self) -> Readers:
+    async def load(self) -> Models:
         """The models, loaded if they were not.
 
         Raises:
             WeightsError: they are missing or damaged.
         """
         async with self._loading:
-            if self._readers is None:
+            if self._models is None:
                 loop = asyncio.get_running_loop()
-                self._readers = await loop.run_in_executor(self._threads, ocr.load, THREADS)
-            return self._readers
+                self._models = await loop.run_in_executor(self._threads, facts.load, THREADS)
+            return self._models
 
     def unload(self) -> None:
         """Let go of the models; works that run keep theirs until they end."""
-        self._readers = None
+        self._models = None
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator["Slot"]:
@@ -79,14 +79,14 @@ class Slot:
         self.cancelled = threading.Event()
         self.thread: asyncio.Future[None] | None = None
 
-    async def run(self, work: Work, readers: Readers) -> AsyncIterator[str]:
+    async def run(self, work: Work, models: Models) -> AsyncIterator[str]:
         """What the work yields, as it does; raises what it raises."""
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[str | None] = asyncio.Queue()
 
         def steps() -> None:
             try:
-                for piece in work(readers, self.cancelled):
+                for piece in work(models, self.cancelled):
                     loop.call_soon_threadsafe(queue.put_nowait, piece)
             finally:
                 loop.call_soon_threadsafe(queue.put_nowait, None)

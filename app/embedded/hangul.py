@@ -73,6 +73,8 @@ class HangulReader:
 
         symbols: list[Symbol] = []
         for place in iterate_level(self._api.GetIterator(), RIL.SYMBOL):
+            if place.Empty(RIL.SYMBOL):  # its text is an exception, not an empty string
+                continue
             text = place.GetUTF8Text(RIL.SYMBOL)
             box = place.BoundingBox(RIL.SYMBOL)
             if not text.strip() or box is None:

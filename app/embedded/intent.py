@@ -16,6 +16,9 @@ DESCRIBE = re.compile(
     r"|설명|묘사|캡션|대체\s*텍스트|요약",
     re.IGNORECASE,
 )
+CODE = re.compile(r"\bqr\b|\bbar\s?-?code|\bthe code\b|바코드|큐알", re.IGNORECASE)
+CAPTION = re.compile(r"\bcaptions?\b|\balt[ -]text\b|캡션|대체\s*텍스트", re.IGNORECASE)
+SPOT = re.compile(r"\bbbox_2d\b")  # boxes as Qwen3-VL writes them
 ASK = re.compile(
     r"[?？]|^\s*(?:what|which|who|whose|when|where|why|how|is|are|was|were|does|do|did|can|could"
     r"|has|have)\b|(?:뭐|무엇|얼마|언제|어디|누구|몇|왜)",
@@ -29,17 +32,21 @@ SENTENCE = re.compile(r"(?<=[.!?？。])\s+|\n+")
 
 class Kind(Enum):
     READ = auto()
+    SPOT = auto()
     DESCRIBE = auto()
+    CAPTION = auto()
     ASK = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """`question` is the question itself where `kind` is ASK, else empty."""
+    """`question` is the question itself where `kind` is ASK, `message` the whole where it is
+    SPOT; else they are empty."""
 
     kind: Kind
     korean: bool
     question: str = ""
+    message: str = ""
 
 
 def understand(message: str) -> Intent:
@@ -55,6 +62,8 @@ def understand(message: str) -> Intent:
         korean = language[1].lower() == "korean"
     else:
         korean = bool(HANGUL.search(labelled[1] if labelled else message))
+    if SPOT.search(message):
+        return Intent(Kind.SPOT, korean, message=message)
     sentences = [labelled[1]] if labelled else SENTENCE.split(message)
     for sentence in sentences:
         kind = _kind(sentence)
@@ -68,9 +77,11 @@ def understand(message: str) -> Intent:
 
 
 def _kind(sentence: str) -> Kind | None:
+    if CODE.search(sentence) and not DESCRIBE.search(sentence):
+        return Kind.ASK
     read, describe = READ.search(sentence), DESCRIBE.search(sentence)
     if read and not (describe and describe.start() < read.start()):
         return Kind.READ
     if describe:
-        return Kind.DESCRIBE
+        return Kind.CAPTION if CAPTION.search(sentence) else Kind.DESCRIBE
     return Kind.ASK if ASK.search(sentence) else None

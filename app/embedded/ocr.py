@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from app.embedded import weights
 from app.embedded.hangul import HangulMissing, HangulReader
 from app.embedded.ink import ink
-from app.embedded.layout import arrange
+from app.embedded.layout import Row, arrange
 from app.embedded.line import LineText, doubtful, merged, plain
 from app.embedded.page import Page, Readers, upright
 from app.embedded.ppocr import Detector, Pixels, Quad, Recogniser, cut
@@ -27,15 +27,20 @@ MAX_PHOTO_SHARE = 0.5
 UNREADABLE = "[?]"
 
 
+Box = tuple[float, float, float, float]
+
+
 class Cancelled(Exception):
     """Nobody waits for this reading any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the page as it is written out."""
+    """One line of the page as it is written out; `box` is its left, top, right and bottom in
+    pixels of the picture as it was given."""
 
     text: str
+    box: Box = field(default=(0.0, 0.0, 0.0, 0.0), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +88,34 @@ def read(
     time_limit_s: float = TIME_LIMIT_S,
     max_boxes: int = MAX_BOXES,
 ) -> Iterator[Found]:
-    """The text of one picture, each line as soon as it is read.
+    """The text of one picture, (height, width, 3) BGR; for the rest see `read_page`."""
+    deadline = time.monotonic() + time_limit_s
+    page = upright(image, readers)
+    left_s = deadline - time.monotonic()
+    for found in read_page(page, readers, cancelled, time_limit_s=left_s, max_boxes=max_boxes):
+        yield Stopped(seconds=time_limit_s) if found == Stopped(seconds=left_s) else found
+
+
+def read_page(
+    page: Page,
+    readers: Readers,
+    cancelled: threading.Event,
+    *,
+    time_limit_s: float = TIME_LIMIT_S,
+    max_boxes: int = MAX_BOXES,
+) -> Iterator[Found]:
+    """The text of one page, each line as soon as it is read.
 
     Args:
-        image: (height, width, 3) BGR.
         cancelled: set from elsewhere to end the work before the next box.
 
     Raises:
         Cancelled: it was set.
     """
     deadline = time.monotonic() + time_limit_s
-    page = upright(image, readers)
-    if len(page.quads) > max_boxes:
-        page = Page(page.image, page.quads[:max_boxes], page.turn, page.legible)
-        cut_short = True
-    else:
-        cut_short = False
+    cut_short = len(page.quads) > max_boxes
+    if cut_short:
+        page = replace(page, quads=page.quads[:max_boxes])
     layout = arrange(page.quads)
     boxes = _Boxes(page, readers)
     for row in layout.rows:
@@ -111,11 +128,19 @@ def read(
                 return
             texts.append(boxes.text(cell.index))
         if line := layout.line(row, texts):
-            yield Line(line)
+            yield Line(line, _around(page, row, texts))
     if cut_short:
         yield Stopped(boxes=max_boxes)
     if boxes.korean_missed:
         yield NoKorean(readers.hangul_missing)
+
+
+def _around(page: Page, row: Row, texts: list[str]) -> Box:
+    """What the cells of a row that hold text cover, in the picture as it was given."""
+    quads = [page.quads[cell.index] for cell, text in zip(row, texts, strict=True) if text]
+    corners = page.given(np.concatenate(quads))
+    (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    return left, top, right, bottom
 
 
 class _Boxes:

@@ -25,6 +25,19 @@ class Page:
     turn: int
     legible: bool
 
+    def given(self, points: Quad) -> Quad:
+        """Points, (n, 2) of x and y, on the page before it was turned."""
+        height, width = self.image.shape[:2]
+        x, y = points[:, 0], points[:, 1]
+        match self.turn:
+            case 90:
+                return np.stack([y, width - x], axis=1)
+            case 180:
+                return np.stack([width - x, height - y], axis=1)
+            case 270:
+                return np.stack([height - y, x], axis=1)
+        return points
+
 
 @dataclass(frozen=True, slots=True)
 class Readers:

@@ -59,6 +59,13 @@ class ProtocolError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Format:
+    """The answer is to be JSON: after a `schema`, or any where that is None."""
+
+    schema: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A chat; `text` is the last user message, `images` those of the last message that has any.
 
@@ -74,6 +81,7 @@ class ChatRequest:
     prompt_pieces: int
     load: bool
     unload: bool
+    format: Format | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +163,7 @@ def chat_request(body: bytes) -> ChatRequest:
         prompt_pieces=sum(1 for _ in pieces(text)),
         load=not messages and forever,
         unload=not messages and not forever,
+        format=_format(request.get("format")),
     )
 
 
@@ -207,7 +216,7 @@ def show(modified: str) -> dict[str, Any]:
         "details": DETAILS,
         "model_info": {
             "general.architecture": "embedded",
-            "general.basename": "PP-OCRv6 small, Tesseract kor",
+            "general.basename": "PP-OCRv6 small, Tesseract kor, NanoDet, EfficientNet-Lite0",
             "embedded.context_length": CONTEXT_LENGTH,
         },
         "capabilities": list(CAPABILITIES),
@@ -262,6 +271,18 @@ def _limit(options: dict[str, Any]) -> int | None:
     if isinstance(limit, bool) or not isinstance(limit, int | float):
         raise ProtocolError(500, 'option "num_predict" must be of type integer')
     return int(limit) if limit > 0 else None
+
+
+def _format(given: object) -> Format | None:
+    if given is None or given == "":
+        return None
+    if given == "json":
+        return Format(None)
+    if isinstance(given, dict):
+        return Format(given)
+    raw = json.dumps(json.dumps(given, ensure_ascii=False), ensure_ascii=False)
+    expected = 'expected "json" or a valid JSON Schema object'
+    raise ProtocolError(500, f"invalid format: {raw}; {expected}")
 
 
 def _forever(keep_alive: object) -> bool:

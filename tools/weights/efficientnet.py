@@ -100,10 +100,13 @@ class _Net:
         size, side = kernel.shape[2], -(-self.side // stride)
         pad = max((side - 1) * stride + size - self.side, 0)
         self.side = side
+        parts = [
+            self.weight(f"{name}_w", kernel * gain[:, None, None, None]),
+            self.weight(f"{name}_b", bias),
+        ]
         output = self.add(
             "Conv",
-            [x, self.weight(f"{name}_w", kernel * gain[:, None, None, None])]
-            + [self.weight(f"{name}_b", bias)],
+            [x, *parts],
             f"{name}_out",
             strides=[stride] * 2,
             group=kernel.shape[0] if depthwise else 1,

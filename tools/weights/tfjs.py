@@ -89,4 +89,4 @@ def _ordered(described: list[dict[str, Any]], outputs: list[str]) -> tuple[Node,
 
 
 def _bare(name: str) -> str:
-    return name.split(":")[0].lstrip("^")
+    return name.split(":", maxsplit=1)[0].lstrip("^")

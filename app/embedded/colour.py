@@ -1,0 +1,67 @@
+"""The colours of a picture by name, and how much of it each one fills."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.embedded.ppocr import Pixels
+
+SIDE = 96  # pixels; the picture is shrunk to it, fine grain is no colour
+LEAST = 0.04  # of the picture; a smaller share is not worth a word
+LIGHTNESS = 0.6  # how much a difference in lightness counts beside one in hue
+
+# sRGB of a typical sample: (English, Korean) -> R, G, B.
+SAMPLES = {
+    ("black", "검정"): (20, 20, 20),
+    ("dark grey", "짙은 회색"): (70, 70, 70),
+    ("grey", "회색"): (128, 128, 128),
+    ("light grey", "밝은 회색"): (200, 200, 200),
+    ("white", "흰색"): (250, 250, 250),
+    ("red", "빨강"): (205, 40, 40),
+    ("dark red", "짙은 빨강"): (120, 25, 25),
+    ("orange", "주황"): (240, 140, 30),
+    ("brown", "갈색"): (120, 75, 40),
+    ("beige", "베이지"): (222, 200, 165),
+    ("yellow", "노랑"): (240, 220, 60),
+    ("olive", "올리브색"): (120, 120, 45),
+    ("green", "초록"): (50, 150, 60),
+    ("dark green", "짙은 초록"): (25, 75, 35),
+    ("light green", "연두"): (150, 210, 140),
+    ("teal", "청록"): (30, 140, 140),
+    ("sky blue", "하늘색"): (130, 190, 235),
+    ("blue", "파랑"): (45, 95, 210),
+    ("navy", "남색"): (25, 35, 95),
+    ("purple", "보라"): (120, 55, 160),
+    ("pink", "분홍"): (240, 160, 190),
+}
+NAMES = tuple(SAMPLES)
+
+
+@dataclass(frozen=True, slots=True)
+class Colour:
+    """A named colour; `share` of the picture, 0 to 1."""
+
+    english: str
+    korean: str
+    share: float
+
+
+def colours(image: Pixels) -> tuple[Colour, ...]:
+    """The colours that fill `LEAST` of the picture or more, the largest first."""
+    small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)[:, :, ::-1]
+    seen, samples = (
+        _lab(np.asarray(small, dtype=np.uint8)),
+        _lab(np.array(list(SAMPLES.values()), dtype=np.uint8)),
+    )
+    away = ((seen[:, None] - samples[None]) ** 2 * np.array([LIGHTNESS, 1, 1])).sum(axis=2)
+    shares = np.bincount(away.argmin(axis=1), minlength=len(NAMES)) / len(seen)
+    order = [int(number) for number in shares.argsort()[::-1] if shares[number] >= LEAST]
+    return tuple(Colour(*NAMES[number], float(shares[number])) for number in order)
+
+
+def _lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(n, 3) in CIELAB, where distances are about as large as they look."""
+    row = np.ascontiguousarray(rgb.reshape(1, -1, 3)).astype(np.float32) / 255
+    return np.asarray(cv2.cvtColor(row, cv2.COLOR_RGB2LAB)[0], dtype=np.float32)

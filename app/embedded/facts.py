@@ -1,0 +1,76 @@
+"""All that is known of a picture before its text is read."""
+
+import threading
+from dataclasses import dataclass
+
+from app.embedded import kind, ocr
+from app.embedded.codes import Code, codes
+from app.embedded.colour import Colour, colours
+from app.embedded.layout import arrange
+from app.embedded.measures import Measures, measure
+from app.embedded.page import Page, Readers, upright
+from app.embedded.picture import Picture
+from app.embedded.sight import Seen, Sight
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What reads and what sees."""
+
+    readers: Readers
+    sight: Sight
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`table`: rows and columns of the largest one that the text forms. `seen` is empty where
+    `verdict` says that the picture is none of things: the networks know photos alone."""
+
+    picture: Picture
+    measures: Measures
+    colours: tuple[Colour, ...]
+    codes: tuple[Code, ...]
+    page: Page
+    verdict: kind.Verdict
+    table: tuple[int, int] | None
+    seen: Seen
+
+
+def load(threads: int) -> Models:
+    """Load what reads; what sees is loaded when it is first needed.
+
+    Args:
+        threads: of one inference.
+
+    Raises:
+        WeightsError: PP-OCR's weights are missing or damaged.
+    """
+    return Models(ocr.load(threads), Sight(threads))
+
+
+def gather(picture: Picture, models: Models, cancelled: threading.Event) -> Facts:
+    """Measure, decode, find lines of text, detect and classify.
+
+    Raises:
+        Cancelled: `cancelled` was set.
+        WeightsError: the detector's or the classifier's weights are missing or damaged.
+    """
+    image = picture.pixels
+    measures = measure(image)
+    found = codes(image)
+    if cancelled.is_set():
+        raise ocr.Cancelled
+    page = upright(image, models.readers)
+    verdict = kind.kind(measures, page)
+    if cancelled.is_set():
+        raise ocr.Cancelled
+    return Facts(
+        picture,
+        measures,
+        colours(image),
+        found,
+        page,
+        verdict,
+        kind.table(arrange(page.quads)) if page.legible else None,
+        models.sight.look(image) if verdict.photographic else Seen(),
+    )
