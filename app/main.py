@@ -18,6 +18,7 @@ from app.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound
 from app.images.decoder import Decoder
 from app.images.fetch import Fetcher
 from app.images.probe import Limits
+from app.metrics import Metrics
 from app.middleware import Envelope
 from app.models.gpu import look
 from app.routes import ops, tasks
@@ -39,6 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         registry = Registry(ollama, settings.model_name, settings.allowed, room)
         gate = Gate(settings.num_parallel, settings.max_queue)
         decoder = Decoder(Limits(settings.max_image_megapixels, settings.max_pages))
+        app.state.metrics = Metrics(gate)
         app.state.line = Line(settings, registry, decoder, gate, ollama)
         fetcher = Fetcher(int(settings.max_body_mb * 1e6)) if settings.allow_url_fetch else None
         app.state.fetcher = fetcher
@@ -65,6 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 - what it is registered for
+    request.state.code = error.code
     return problem_response(error, request.state.request_id)
 
 

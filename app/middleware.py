@@ -13,7 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import InternalError
 from app.logs import log
+from app.metrics import Metrics
 from app.routes.problems import problem_response
+from app.schemas import Answer
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 QUIET = frozenset({"/health", "/ready"})  # asked every few seconds by whoever watches
@@ -30,6 +32,22 @@ class Envelope:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+
+    @staticmethod
+    def _measure(scope: Scope, started: float) -> None:
+        """Tell the metrics of a task's request; the routes leave its outcome in the state."""
+        state = scope["state"]
+        if "task" not in state:
+            return
+        metrics: Metrics = scope["app"].state.metrics
+        answer: Answer | None = state.get("answer")
+        code = state.get("code") or ("ok" if answer else "client_left")
+        seconds = time.perf_counter() - started
+        metrics.ended(state["task"], state.get("model", ""), code, seconds)
+        if "first_text_at" in state:
+            metrics.first_text(state["task"], state["first_text_at"] - started)
+        if answer and code == "ok":
+            metrics.answered(answer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,6 +77,7 @@ class Envelope:
             problem = InternalError("A fault in this server ended the request.")
             await problem_response(problem, ident)(scope, receive, send_with_headers)
         finally:
+            self._measure(scope, started)
             if scope["path"] not in QUIET:
                 log.info(
                     "request",

@@ -5,13 +5,14 @@ engine. The whole of an answer that is not streamed comes by the same way, as it
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.engine.events import Event
+from app.engine.events import Delta, Done, Event, Start
 from app.errors import InternalError, Problem
 from app.logs import log
 from app.routes.forms import Form
@@ -33,6 +34,7 @@ class AnswerResponse(Response):
         self.request_id = request_id
         self.started = False
         self.background = None
+        self.said = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         work = asyncio.create_task(self._write(scope, receive, send))
@@ -50,11 +52,13 @@ class AnswerResponse(Response):
         try:
             async with aclosing(self.events) as events:
                 async for event in events:
+                    self._note(event, scope)
                     if data := self.form.encode(event):
                         await self._send(send, data, self.form.headers(event))
             await send({"type": "http.response.body", "body": b""})
         except Exception as error:  # whatever it is, the client is told
             problem = error
+            scope["state"]["code"] = getattr(error, "code", InternalError.code)
             if not isinstance(problem, Problem):
                 log.exception("a bug ended the request", request_id=self.request_id)
                 problem = InternalError("A fault in this server ended the request.")
@@ -64,6 +68,18 @@ class AnswerResponse(Response):
                     await send({"type": "http.response.body", "body": b""})
             else:
                 await problem_response(problem, self.request_id)(scope, receive, send)
+
+    def _note(self, event: Event, scope: Scope) -> None:
+        """What the log and the metrics want to know of an answer on its way."""
+        state = scope["state"]
+        match event:
+            case Start():
+                state["model"] = event.model
+            case Delta() if not self.said:
+                self.said = True
+                state["first_text_at"] = time.perf_counter()
+            case Done():
+                state["answer"] = event.answer
 
     async def _send(self, send: Send, data: bytes, headers: dict[str, str] | None = None) -> None:
         if not self.started:

@@ -4,8 +4,10 @@ from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
+from starlette.responses import PlainTextResponse, Response
 
-from app.errors import EngineUnavailable, Problem
+from app.errors import EngineUnavailable, ModelNotFound, Problem
+from app.metrics import Metrics
 from app.models.catalog import MIN_OLLAMA
 from app.models.plan import Verdict
 from app.schemas import ProblemBody
@@ -60,6 +62,22 @@ async def status(request: Request) -> dict[str, Any]:
     except Problem as problem:
         told["problem"] = {"code": problem.code, "detail": problem.detail}
     return told
+
+
+@router.get("/metrics", summary="Prometheus", response_class=PlainTextResponse)
+async def metrics(request: Request) -> Response:
+    """The engine is asked at each scrape, so that its state is that of now."""
+    line: Line = request.app.state.line
+    told: Metrics = request.app.state.metrics
+    try:
+        model = await line.registry.find()
+        verdict = await line.registry.placement(model.name)
+        told.engine(True, model.name, verdict.share if verdict else None)
+    except ModelNotFound:
+        told.engine(True)
+    except Problem:
+        told.engine(False)
+    return Response(told.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _placed(verdict: Verdict | None) -> dict[str, Any]:

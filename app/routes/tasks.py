@@ -58,6 +58,7 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
 def _add(router: APIRouter, task: Task) -> None:
     async def endpoint(request: Request) -> Response:
         line: Line = request.app.state.line
+        request.state.task = task.name
         most_mb, fetcher = line.settings.max_body_mb, request.app.state.fetcher
         fields, images = await read_task(request, task.request, most_mb, fetcher)
         ident: str = request.state.request_id

@@ -89,3 +89,30 @@ def test_nothing_private_is_logged(client: httpx.Client, server: Server) -> None
     assert answer["id"] in log
     assert "secret" not in log
     assert answer["text"] not in log
+
+
+def test_metrics_have_the_contracts_names(client: httpx.Client) -> None:
+    files = {"image": encoded(scene(64, 64))}
+    for _ in range(2):
+        assert client.post("/v1/describe", files=files).status_code == 200
+    client.post("/v1/describe", files=files, data={"style": "poem"})
+    client.post("/v1/ocr", files=files, data={"model": "nope", "stream": "true"})
+    text = client.get("/metrics").text
+    for name in (
+        'vlm_requests_total{code="ok",model="tiny-vlm",task="describe"}',
+        'vlm_requests_total{code="invalid_parameter",model="",task="describe"} 1.0',
+        'vlm_requests_total{code="model_not_found",model="",task="ocr"} 1.0',
+        'vlm_request_seconds_count{task="describe"}',
+        'vlm_queue_seconds_count{task="describe"}',
+        'vlm_prepare_seconds_count{task="describe"}',
+        'vlm_time_to_first_token_seconds_count{task="describe"}',
+        'vlm_prompt_tokens_total{model="tiny-vlm"}',
+        'vlm_completion_tokens_total{model="tiny-vlm"}',
+        'vlm_image_tokens_total{model="tiny-vlm"}',
+        "vlm_in_flight 0.0",
+        "vlm_queue_depth 0.0",
+        "vlm_cache_hits_total 0.0",
+        "vlm_engine_up 1.0",
+        'vlm_model_vram_ratio{model="tiny-vlm"} 0.0',
+    ):
+        assert name in text, name

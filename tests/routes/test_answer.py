@@ -24,6 +24,7 @@ class Client:
     def __init__(self, leaves_after_s: float = 60) -> None:
         self.messages: list[MutableMapping[str, Any]] = []
         self.leaves_after_s = leaves_after_s
+        self.scope: dict[str, Any] = {"type": "http", "method": "POST", "state": {}}
 
     async def receive(self) -> MutableMapping[str, Any]:
         await asyncio.sleep(self.leaves_after_s)
@@ -33,7 +34,7 @@ class Client:
         self.messages.append(message)
 
     async def read(self, response: AnswerResponse) -> str:
-        await response({"type": "http", "method": "POST"}, self.receive, self.send)
+        await response(self.scope, self.receive, self.send)
         return b"".join(message.get("body", b"") for message in self.messages[1:]).decode()
 
     @property
@@ -84,6 +85,7 @@ async def test_what_fails_later_is_the_last_event(error: Exception, code: str) -
     assert [name for name, _ in told] == ["start", "delta", "error"]
     assert told[-1][1]["code"] == code
     assert "a bug" not in json.dumps(told)
+    assert client.scope["state"]["code"] == code
     assert client.ended
 
 
