@@ -16,6 +16,14 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """Waiting for a slot: `position` 1 is next; `eta_ms` is expected from the measured rate."""
+
+    position: int
+    eta_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """A piece of the answer. `image` and `question` are indices from 0, where there are several;
     `page` counts from 1, where the image is a page."""
@@ -60,4 +68,4 @@ class Done:
     answer: Answer
 
 
-Event = Start | Delta | Reasoning | Done
+Event = Start | Queued | Delta | Reasoning | Done

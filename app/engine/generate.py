@@ -8,15 +8,17 @@ renderer does so only where `content` is not empty and `think` is not false; it 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from app.engine.events import Delta, Generated, Reasoning
 from app.engine.ollama import Chat, Chunk, Ollama
 from app.engine.registry import Model
 from app.errors import ContextOverflow, DeadlineExceeded, EngineError
+
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ async def _ask(
     retrying = bool(tally.thoughts)
     pieces = 0
     async with aclosing(ollama.chat(chat)) as chunks:
-        while (chunk := await _next(chunks, deadline)) is not None:
+        while (chunk := await before(deadline, anext(chunks, None))) is not None:
             if (thought := chunk.message.thinking) and not retrying:
                 if tally.reasoning == prompt.max_reasoning_tokens:
                     break
@@ -157,10 +159,15 @@ async def _ask(
     tally.finish_reason = "length"
 
 
-async def _next(chunks: AsyncIterator[Chunk], deadline: float) -> Chunk | None:
+async def before(deadline: float, coming: Awaitable[Thing]) -> Thing:
+    """What comes, if it comes before the deadline (the event loop's clock).
+
+    Raises:
+        DeadlineExceeded: it did not.
+    """
     try:
         async with asyncio.timeout_at(deadline):
-            return await anext(chunks, None)
+            return await coming
     except TimeoutError:
         raise DeadlineExceeded(
             "The answer was not done in REQUEST_TIMEOUT_S. Ask for less (max_tokens, detail), "

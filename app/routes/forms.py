@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from app.engine.events import Delta, Done, Event, Reasoning, Start
+from app.engine.events import Delta, Done, Event, Queued, Reasoning, Start
 from app.schemas import Timings
 
 
@@ -17,6 +17,8 @@ def event_data(event: Event) -> dict[str, Any]:
             return {"id": event.id, "task": event.task, "model": event.model, "images": images}
         case Delta():
             return {key: value for key, value in asdict(event).items() if value is not None}
+        case Queued():
+            return {"position": event.position, "eta_ms": event.eta_ms}
         case Reasoning():
             return {"text": event.text}
         case Done():

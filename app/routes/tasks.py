@@ -63,7 +63,8 @@ def _add(router: APIRouter, task: Task) -> None:
         fields, images = await read_task(request, task.request, most_mb, fetcher)
         ident: str = request.state.request_id
         form = choose(fields.stream, request.headers.get("accept", ""))
-        return AnswerResponse(line.run(task, fields, images, ident), form, ident)
+        client = getattr(request.state, "client", "")
+        return AnswerResponse(line.run(task, fields, images, ident, client), form, ident)
 
     router.add_api_route(
         f"/v1/{task.name}",

@@ -6,9 +6,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from app.engine.events import Delta, Generated, Reasoning
-from app.engine.gate import Gate
-from app.engine.generate import generate
+from app.engine.events import Delta, Generated, Queued, Reasoning
+from app.engine.gate import Gate, Ticket
+from app.engine.generate import before, generate
 from app.engine.ollama import Ollama
 from app.errors import Problem
 from app.images.decode import Prepared
@@ -19,7 +19,7 @@ from app.tasks.reader import Part
 from app.tasks.record import Record
 from app.tasks.task import Ask, Group
 
-Pieces = AsyncGenerator[Delta | Reasoning, None]
+Pieces = AsyncGenerator[Queued | Delta | Reasoning, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Asking:
     decoder: Decoder
     gate: Gate
     ollama: Ollama
+    client: str  # who asks; the gate lets clients take turns
     _decoding: dict[int, asyncio.Future[Prepared]] = field(default_factory=dict)
 
     async def prepare(self) -> None:
@@ -75,13 +76,23 @@ class Asking:
         deadline = asyncio.get_running_loop().time() + self.job.settings.request_timeout_s
         images = await asyncio.gather(*map(self._image, group[0].pictures))
         self.record.notes += [note for image in images for note in image.warnings]
-        async with self.gate.slot() as waited_ms:
-            self.record.queue_ms = max(self.record.queue_ms, waited_ms)
+        within_s = deadline - asyncio.get_running_loop().time()
+        async with self.gate.enter(self.client, within_s) as ticket:
+            async for queued in self._wait(ticket, deadline):
+                if first == 0:  # places of later pages would come when they are past
+                    yield queued
+            self.record.queue_ms = max(self.record.queue_ms, ticket.waited_ms)
             for number, ask in enumerate(group, first):
                 turn = self._turn(ask, self.record.parts[number], images, deadline)
                 async with aclosing(turn) as pieces:
                     async for piece in pieces:
                         yield piece
+
+    async def _wait(self, ticket: Ticket, deadline: float) -> AsyncGenerator[Queued, None]:
+        """Until the ticket has its slot."""
+        async with aclosing(self.gate.places(ticket)) as places:
+            while (place := await before(deadline, anext(places, None))) is not None:
+                yield Queued(place.position, round(place.eta_ms))
 
     async def _turn(self, ask: Ask, part: Part, images: list[Prepared], deadline: float) -> Pieces:
         cost, estimator = self.job.cost(ask), self.job.model.estimator

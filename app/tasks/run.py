@@ -32,7 +32,12 @@ class Line:
     ollama: Ollama
 
     async def run(
-        self, task: Task, request: TaskRequest, files: Sequence[bytes], request_id: str
+        self,
+        task: Task,
+        request: TaskRequest,
+        files: Sequence[bytes],
+        request_id: str,
+        client: str = "",
     ) -> AsyncGenerator[Event, None]:
         """Answer one request; ends with `Done`.
 
@@ -45,7 +50,7 @@ class Line:
         model = await self.registry.seeing(request.model)
         job = Job.of(task, request, model, self.settings, pictures)
         record.parts = [Part(ask.reader()) for group in job.groups for ask in group]
-        asking = Asking(job, record, self.decoder, self.gate, self.ollama)
+        asking = Asking(job, record, self.decoder, self.gate, self.ollama, client)
         await asking.prepare()
         record.prepare_ms = record.elapsed_ms()
         yield Start(request_id, task.name, model.name, tuple(job.infos()))

@@ -1,57 +1,159 @@
-"""Slots and the queue."""
+"""Slots, the line before them, and who is told no."""
 
 import asyncio
+import random
+import time
+from contextlib import aclosing
 
 import pytest
 
-from app.engine.gate import Gate
-from app.errors import QueueFull
+from app.engine.gate import Gate, Place, Ticket
+from app.errors import DeadlineExceeded, QueueFull
+
+
+async def through(gate: Gate, client: str = "", takes_s: float = 0.01) -> float:
+    """One request; the milliseconds that it waited."""
+    async with gate.enter(client) as ticket:
+        async for _ in gate.places(ticket):
+            pass
+        await asyncio.sleep(takes_s)
+        return ticket.waited_ms
+
+
+async def taught(slots: int, max_queue: int, service_s: float) -> Gate:
+    """A gate that has measured a service time."""
+    gate = Gate(slots, max_queue)
+    await asyncio.gather(*(through(gate, takes_s=service_s) for _ in range(3)))
+    return gate
 
 
 async def test_as_many_run_as_there_are_slots() -> None:
     gate = Gate(2, 10)
     most = 0
 
-    async def work() -> None:
+    async def watch() -> None:
         nonlocal most
-        async with gate.slot():
+        while True:
             most = max(most, gate.running)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.001)
 
-    await asyncio.gather(*(work() for _ in range(8)))
+    watcher = asyncio.create_task(watch())
+    await asyncio.gather(*(through(gate) for _ in range(8)))
+    watcher.cancel()
     assert most == 2
     assert (gate.running, gate.waiting) == (0, 0)
 
 
 async def test_who_waits_is_told_how_long_it_was() -> None:
     gate = Gate(1, 1)
-
-    async def work() -> float:
-        async with gate.slot() as waited_ms:
-            await asyncio.sleep(0.05)
-            return waited_ms
-
-    first, second = await asyncio.gather(work(), work())
+    first, second = await asyncio.gather(through(gate, takes_s=0.05), through(gate))
     assert first < 20
     assert second > 40
 
 
-async def test_a_full_queue_refuses_with_the_time_it_takes() -> None:
+async def test_a_full_line_refuses_with_the_time_it_takes() -> None:
     gate = Gate(1, 1)
-    async with gate.slot():
-        waiting = asyncio.create_task(gate.slot().__aenter__())
-        await asyncio.sleep(0)
-        with pytest.raises(QueueFull) as refused:
-            async with gate.slot():
-                pass
-        assert refused.value.retry_after_s == pytest.approx(10)
-        assert refused.value.headers() == {"Retry-After": "10"}
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
+    running = asyncio.create_task(through(gate, takes_s=1))
+    waiting = asyncio.create_task(through(gate))
+    await asyncio.sleep(0.01)
+    with pytest.raises(QueueFull) as refused:
+        await through(gate)
+    assert refused.value.headers() == {"Retry-After": "10"}  # two before it, at a guess of 5 s
+    for task in (waiting, running):
+        task.cancel()
+    await asyncio.gather(running, waiting, return_exceptions=True)
     assert (gate.running, gate.waiting) == (0, 0)
 
 
-async def test_no_queue_still_has_its_slots() -> None:
-    gate = Gate(1, 0)
-    async with gate.slot() as waited_ms:
-        assert waited_ms < 20
+async def test_no_line_still_has_its_slots() -> None:
+    assert await through(Gate(1, 0)) < 20
+
+
+async def test_what_cannot_be_met_is_refused_at_once() -> None:
+    gate = await taught(1, 10, 0.1)
+    tasks = [asyncio.create_task(through(gate, takes_s=0.1)) for _ in range(4)]
+    await asyncio.sleep(0.01)
+    started = time.perf_counter()
+    with pytest.raises(DeadlineExceeded, match="3 request"):
+        async with gate.enter(within_s=0.2):
+            pass
+    assert time.perf_counter() - started < 0.05
+    async with gate.enter(within_s=5) as ticket:
+        async for _ in gate.places(ticket):
+            pass
+    await asyncio.gather(*tasks)
+
+
+async def test_places_are_told_when_they_change() -> None:
+    gate = await taught(1, 10, 0.05)
+    tasks = [asyncio.create_task(through(gate, takes_s=0.05)) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    async with gate.enter() as ticket:
+        places = [place async for place in gate.places(ticket)]
+    assert [place.position for place in places] == [3, 2, 1]
+    assert [round(place.eta_ms, -1) for place in places] == pytest.approx([150, 100, 50], rel=0.4)
+    await asyncio.gather(*tasks)
+
+
+async def test_clients_take_turns() -> None:
+    gate = Gate(1, 100)
+    order: list[str] = []
+
+    async def one(client: str) -> None:
+        async with gate.enter(client) as ticket:
+            async for _ in gate.places(ticket):
+                pass
+            order.append(client)
+            await asyncio.sleep(0.001)
+
+    tasks = [asyncio.create_task(one("greedy")) for _ in range(5)]
+    await asyncio.sleep(0)
+    tasks += [asyncio.create_task(one(client)) for client in ("a", "b", "a")]
+    await asyncio.gather(*tasks)
+    assert order == ["greedy", "greedy", "a", "b", "greedy", "a", "greedy", "greedy"]
+
+
+async def test_a_position_is_the_number_of_grants_to_come() -> None:
+    """Whatever stands in the line: places that are told come true when nobody else joins."""
+    rng = random.Random(8)
+    for _ in range(50):
+        gate = Gate(1, 100)
+        async with gate.enter("first") as running:
+            clients = [rng.choice("abc") for _ in range(rng.randint(1, 12))]
+            order: list[int] = []
+            told: list[int] = []
+
+            async def one(number: int, client: str) -> None:
+                async with gate.enter(client) as ticket:  # noqa: B023
+                    async for _ in gate.places(ticket):  # noqa: B023
+                        pass
+                    order.append(number)  # noqa: B023
+
+            tasks = [asyncio.create_task(one(n, client)) for n, client in enumerate(clients)]
+            await asyncio.sleep(0)
+            waiting = [ticket for line in gate._lines.values() for ticket in line]
+            waiting.sort(key=lambda ticket: ticket.asked)
+            told = [gate._position(ticket) for ticket in waiting]
+            assert running.granted
+        await asyncio.gather(*tasks)
+        assert [order.index(number) + 1 for number in range(len(clients))] == told
+
+
+async def test_leaving_the_line_moves_the_others_up() -> None:
+    gate = Gate(1, 10)
+    running = asyncio.create_task(through(gate, takes_s=0.1))
+    await asyncio.sleep(0.01)
+    leaving = asyncio.create_task(through(gate))
+    await asyncio.sleep(0.01)
+
+    async def positions(ticket: Ticket) -> list[Place]:
+        async with aclosing(gate.places(ticket)) as places:
+            return [place async for place in places]
+
+    async with gate.enter() as ticket:
+        watching = asyncio.create_task(positions(ticket))
+        await asyncio.sleep(0.01)
+        leaving.cancel()
+        assert [place.position for place in await watching] == [2, 1]
+    await running
+    assert (gate.running, gate.waiting) == (0, 0)

@@ -82,6 +82,27 @@ def test_leaving_the_queue_is_never_seen_by_the_daemon(
     assert len(daemon.since(mark).of("/api/chat")) == 1
 
 
+def test_who_waits_is_told_its_place(server: Server, client: httpx.Client, warm: None) -> None:
+    first = request(server, stream=True)
+    time.sleep(0.3)
+    second = request(server, stream=False)
+    time.sleep(0.3)
+    fields = {"image": base64_of(encoded(scene(64, 64))), "stream": True}
+    with client.stream("POST", "/v1/ocr", json=fields) as third:
+        lines = third.iter_lines()
+        told = [line for line in (next(lines) for _ in range(6)) if line]
+        assert told[0] == "event: start"
+        assert told[2] == "event: queued"
+        assert json.loads(told[3].removeprefix("data: "))["position"] == 2
+        second.close()
+        following = [line for line in (next(lines) for _ in range(3)) if line]
+        assert following[0] == "event: queued"
+        assert json.loads(following[1].removeprefix("data: "))["position"] == 1
+        first.close()
+        rest = list(lines)
+    assert "event: done" in rest
+
+
 def test_the_next_request_runs_at_once(server: Server, client: httpx.Client, warm: None) -> None:
     sock = request(server, stream=True)
     time.sleep(0.5)
