@@ -88,7 +88,7 @@ def _resolved(schema: Any, root: Mapping[str, Any], depth: int) -> Any:
             return None
         if isinstance(reference := schema.get("$ref"), str):
             place: Any = root
-            for step in reference.removeprefix("#").strip("/").split("/"):
+            for step in filter(None, reference.removeprefix("#").split("/")):
                 place = place.get(step) if isinstance(place, Mapping) else None
             schema = place
         elif choices := [

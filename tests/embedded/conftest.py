@@ -84,10 +84,16 @@ async def client(program: Program) -> AsyncIterator[httpx.AsyncClient]:
 
 
 if not missing:
-    from app.embedded import ocr
+    from app.embedded import facts
+    from app.embedded.facts import Models
     from app.embedded.page import Readers
 
     @pytest.fixture(scope="session")
-    def readers() -> Readers:
+    def models() -> Models:
         """The loaded models."""
-        return ocr.load(2)
+        return facts.load(2)
+
+    @pytest.fixture(scope="session")
+    def readers(models: Models) -> Readers:
+        """Those that read."""
+        return models.readers

@@ -1,13 +1,15 @@
 """What is asked, and what may be said to it."""
 
+import json
+import re
 import threading
 
 import pytest
 
 from app.embedded import labelled
-from app.embedded.answer import answer, decode
+from app.embedded.answer import answer, decode, structured
+from app.embedded.facts import Models
 from app.embedded.intent import Intent, Kind, understand
-from app.embedded.page import Readers
 from tests.embedded.pictures import example, truth
 
 VQA = (
@@ -27,7 +29,10 @@ VQA = (
         ("여기 뭐라고 쓰여 있어?", Kind.READ, True),
         ("Read the text.\nAnswer in Korean.", Kind.READ, True),
         ("Describe this image, and any text that can be read.", Kind.DESCRIBE, False),
-        ("Write alt text.", Kind.DESCRIBE, False),
+        ("Write alt text.", Kind.CAPTION, False),
+        ("Describe this image in one short caption.", Kind.CAPTION, False),
+        ('Spot the text: [{"bbox_2d": [1, 2, 3, 4]}]', Kind.SPOT, False),
+        ("Read the QR code", Kind.ASK, False),
         ("이미지를 설명해 주세요.", Kind.DESCRIBE, True),
         ("Describe this image.\nAnswer in Korean.", Kind.DESCRIBE, True),
         ("설명해 줘\nAnswer in English.", Kind.DESCRIBE, False),
@@ -121,43 +126,92 @@ def table() -> list[str]:
     return (example("table.txt")).decode().splitlines()
 
 
-def say(readers: Readers, message: str, *names: str) -> str:
+def say(models: Models, message: str, *names: str) -> str:
     pictures = decode([example(name) for name in names])
-    return "".join(answer(understand(message), pictures, readers, threading.Event()))
+    return "".join(answer(understand(message), pictures, models, threading.Event()))
 
 
-def test_reading_adds_nothing(readers: Readers) -> None:
-    text = say(readers, "Read this.", "table.png")
+def test_reading_adds_nothing(models: Models) -> None:
+    text = say(models, "Read this.", "table.png")
     assert [" ".join(line.split()) for line in text.splitlines()] == truth("table.txt")
-    assert say(readers, "Read this.", "photo.jpg") == ""
+    assert say(models, "Read this.", "photo.jpg") == ""
 
 
-def test_description_is_honest(readers: Readers) -> None:
-    assert say(readers, "Describe this image.", "photo.jpg") == (
-        "This engine only reads text and cannot see objects, people or scenes. "
-        "The picture is 600 x 400 pixels. No text was found in it."
-    )
+def test_description(models: Models) -> None:
+    """The kind, what was measured, what is claimed, what is not, and the text."""
+    text = say(models, "Describe this image.", "photo.jpg")
+    assert text.startswith("This looks like a photo (landscape, 600 x 400 pixels as received).")
+    assert re.search(r"Main colours: brown \d+%", text)
+    assert re.search(r"Classifier of the whole picture: espresso \(coffee\) 0\.9\d\.", text)
+    assert re.search(r"0\.60, so not claimed: dining table 0\.[45]\d", text)
+    assert "No text was found in it." in text
+    assert text.endswith("this engine cannot know.")
 
 
-def test_description_in_korean(readers: Readers) -> None:
-    text = say(readers, "이 그림을 설명해 주세요", "table.png")
-    assert text.startswith("이 엔진은 글자만 읽을 수 있고")
-    assert "880 x 500" in text
+def test_description_of_a_document(models: Models) -> None:
+    """The networks know photos alone: they are not asked about a page."""
+    text = say(models, "Describe this image.", "receipt_ko.png")
+    head, lines = text.split("\n", 1)
+    assert head.startswith("This looks like a document (portrait, 640 x 855")
+    assert "a table of about 6 rows and 4 columns" in head
+    assert "etector" not in text
+    assert [" ".join(line.split()) for line in lines.splitlines()] == truth("receipt_ko.txt")
+
+
+def test_description_in_korean(models: Models) -> None:
+    text = say(models, "이 그림을 설명해 주세요", "table.png")
+    assert text.startswith("이 그림은 문서인 것 같습니다 (가로 방향, 받은 크기 880 x 500 픽셀).")
     assert "Monthly service report" in text
 
 
-def test_question_that_the_text_answers(readers: Readers) -> None:
-    assert say(readers, "합계는 얼마인가요?", "receipt_ko.png") == (
+def test_caption_is_short(models: Models) -> None:
+    text = say(models, "Write alt text for this image.", "receipt_ko.png")
+    assert text.startswith("This looks like a document. Text: “행복마트 서초점")
+    assert len(text) < 250
+
+
+def test_question_that_the_text_answers(models: Models) -> None:
+    assert say(models, "합계는 얼마인가요?", "receipt_ko.png") == (
         "25,440원\n근거가 된 줄: 합계  25,440원"
     )
 
 
-def test_question_that_it_cannot_know(readers: Readers) -> None:
-    text = say(readers, "What colour is the cup?", "photo.jpg")
-    assert "it cannot know" in text
-    assert "./download_model.sh" in text
+@pytest.mark.parametrize(
+    "question", ["What colour is the cup?", "Why is the cup empty?", "Who drinks this coffee?"]
+)
+def test_question_that_it_cannot_know(models: Models, question: str) -> None:
+    text = say(models, question, "photo.jpg")
+    assert text.startswith("This engine cannot know that")
+    assert text.endswith("install Ollama and run ./download_model.sh.")
 
 
-def test_no_image(readers: Readers) -> None:
-    assert say(readers, "Hello") == "This engine only reads the text in images; send it an image."
-    assert say(readers, "안녕") == "이 엔진은 이미지 속 글자만 읽습니다. 이미지를 보내 주세요."
+def test_no_image(models: Models) -> None:
+    assert say(models, "Hello") == "This engine only works on images; send it one."
+    assert say(models, "안녕") == "이 엔진은 이미지만 다룹니다. 이미지를 보내 주세요."
+
+
+def test_boxes_of_lines(models: Models) -> None:
+    """As Qwen3-VL writes them, in thousandths."""
+    ask = '"bbox_2d": [x1, y1, x2, y2], "text_content": "..."'
+    lines = json.loads(say(models, ask, "table.png"))
+    assert [" ".join(line["text_content"].split()) for line in lines] == truth("table.txt")
+    boxes = [line["bbox_2d"] for line in lines]
+    assert all(0 <= left < right <= 1000 and top < bottom for left, top, right, bottom in boxes)
+    assert [box[1] for box in boxes] == sorted(box[1] for box in boxes)
+
+
+def test_a_schema_is_filled(models: Models) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"total": {"type": "number"}, "invoice_number": {"type": "string"}},
+    }
+    pictures = decode([example("receipt_ko.png")])
+    intent = understand("Fill in the schema.")
+    said = structured(schema, intent, pictures, models, threading.Event())
+    assert json.loads(said) == {"total": 25440, "invoice_number": None}
+
+
+def test_json_without_a_schema(models: Models) -> None:
+    pictures = decode([example("receipt_ko.png")])
+    said = structured(None, understand("Read it."), pictures, models, threading.Event())
+    assert json.loads(said)["text"].startswith("행복마트 서초점")
