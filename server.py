@@ -1,12 +1,12 @@
 """Run the server: `python server.py`. What can be set: `app/settings.py`."""
 
-import signal
 import sys
 
 import uvicorn
 from pydantic import ValidationError
 
 from app.auth import is_loopback
+from app.drain import DrainingServer
 from app.logs import log
 from app.main import create_app
 from app.settings import Settings
@@ -33,16 +33,15 @@ def main() -> None:
         access_log=False,
         log_level="warning",
     )
-    # uvicorn raises the signal again when it has ended: ending when asked to is no failure.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
     log.info(
         "serving",
         url=f"http://{settings.host}:{settings.port}",
         model=settings.model_name,
         engine=settings.ollama_host,
     )
-    uvicorn.Server(config).run()  # says itself what it cannot do, and ends with 3 then
+    DrainingServer(
+        config, settings.drain_timeout_s
+    ).run()  # says itself what it cannot do, and ends with 3 then
 
 
 if __name__ == "__main__":

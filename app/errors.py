@@ -20,6 +20,7 @@
     ├── EngineInterrupted     502 engine_interrupted
     ├── EngineUnavailable     503 engine_unavailable
     ├── ModelLoadingFailed    503 model_loading_failed
+    ├── Draining              503 draining
     └── DeadlineExceeded      504 deadline_exceeded
 
 `detail` is for the person who reads it: what is wrong and what to do.
@@ -137,6 +138,10 @@ class EngineUnavailable(Problem):
 
 class ModelLoadingFailed(EngineUnavailable):
     status, code = 503, "model_loading_failed"
+
+
+class Draining(EngineUnavailable):
+    status, code = 503, "draining"
 
 
 class DeadlineExceeded(Problem):

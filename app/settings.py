@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     )
     max_queue: int = Field(64, ge=0, description="Requests that may wait for a slot")
     request_timeout_s: float = Field(300, gt=0)
+    drain_timeout_s: float = Field(
+        120, ge=0, description="How long a server that is asked to end finishes what runs"
+    )
     keep_alive: str = Field("-1", description="How long the daemon keeps the model loaded")
     max_body_mb: float = Field(20, gt=0)
     max_image_megapixels: float = Field(50, gt=0)

@@ -22,6 +22,7 @@ MAY = {
     "schemas": set(),
     "logs": set(),
     "auth": {"routes", "errors"},
+    "drain": {"engine", "logs"},
     "metrics": {"engine", "schemas"},
     "middleware": {"routes", "errors", "logs", "metrics", "schemas"},
     "main": None,  # ties the parts together

@@ -52,6 +52,7 @@ class Gate:
         self.slots = slots
         self.max_queue = max_queue
         self.running = 0
+        self.draining = False  # what is in the line is still served, nothing new is
         self._lines: dict[str, deque[Ticket]] = {}  # by client, in the order of their turns
         self._service_s = FIRST_GUESS_S
         self._served = 0

@@ -10,6 +10,7 @@ from app.errors import EngineUnavailable, ModelNotFound, Problem
 from app.metrics import Metrics
 from app.models.catalog import MIN_OLLAMA
 from app.models.plan import Verdict
+from app.routes.draining import refuse_if_draining
 from app.schemas import ProblemBody
 from app.tasks.run import Line
 
@@ -29,6 +30,7 @@ async def health() -> dict[str, str]:
 async def ready(request: Request) -> dict[str, str]:
     """The engine answers, and the model is installed and can see."""
     line: Line = request.app.state.line
+    refuse_if_draining(line.gate)
     try:
         model = await line.registry.seeing(fresh=True)
     except Problem as problem:

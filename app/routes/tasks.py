@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from app.routes.answer import AnswerResponse
 from app.routes.body import read_task
+from app.routes.draining import refuse_if_draining
 from app.routes.forms import choose
 from app.schemas import Answer, ProblemBody, TaskRequest
 from app.tasks import describe, ocr, vqa
@@ -59,6 +60,7 @@ def _add(router: APIRouter, task: Task) -> None:
     async def endpoint(request: Request) -> Response:
         line: Line = request.app.state.line
         request.state.task = task.name
+        refuse_if_draining(line.gate)
         most_mb, fetcher = line.settings.max_body_mb, request.app.state.fetcher
         fields, images = await read_task(request, task.request, most_mb, fetcher)
         ident: str = request.state.request_id
