@@ -40,6 +40,14 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """The last so many characters of the answer were a loop. They are out already in a stream;
+    the text of `done` is without them, and a warning says so."""
+
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reasoning:
     """A piece of the model's thoughts; leaves the server only where they were asked for."""
 

@@ -13,12 +13,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from app.engine.events import Delta, Generated, Reasoning
+from app.engine.events import Cut, Delta, Generated, Reasoning
+from app.engine.loops import LoopGuard
 from app.engine.ollama import Chat, Chunk, Ollama
 from app.engine.registry import Model
 from app.errors import ContextOverflow, DeadlineExceeded, EngineError
 
 Thing = TypeVar("Thing")
+LOOP_TEMPERATURE = 0.4  # at 0 a model goes back into the loop that it came out of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,10 @@ class _Tally:
     prompt_ns: int = 0
     generate_ns: int = 0
     finish_reason: str = ""
+    said: str = ""
+    loops: int = 0
+    forced: bool = False  # asked for the answer behind its thoughts
+    went_on: bool = False  # asked to go on behind a loop
     thoughts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -77,7 +83,7 @@ class _Tally:
 
 async def generate(
     ollama: Ollama, prompt: Prompt, deadline: float
-) -> AsyncGenerator[Delta | Reasoning | Generated, None]:
+) -> AsyncGenerator[Delta | Cut | Reasoning | Generated, None]:
     """Ask, and yield the answer as it comes; the last thing yielded is `Generated`.
 
     Args:
@@ -92,20 +98,16 @@ async def generate(
     tally = _Tally()
     if prompt.think and not prompt.model.thinks:
         tally.warnings.append(f"{prompt.model.name} does not reason; it answered at once.")
-    first = _ask(ollama, _chat(prompt), prompt, tally, deadline)
-    async with aclosing(first) as events:
-        async for event in events:
-            yield event
-    if tally.thoughts and not tally.answered:
-        # Everything went into reasoning: over its budget, or up to the last token.
-        second = _ask(ollama, _chat(prompt, "".join(tally.thoughts)), prompt, tally, deadline)
-        async with aclosing(second) as events:
+    chat: Chat | None = _chat(prompt)
+    while chat is not None:
+        async with aclosing(_ask(ollama, chat, prompt, tally, deadline)) as events:
             async for event in events:
                 yield event
-        if not tally.answered:
-            raise EngineError(
-                f"{prompt.model.name} reasoned but did not answer. Raise max_tokens, or ask again."
-            )
+        chat = _again(prompt, tally)
+    if tally.thoughts and not tally.answered:
+        raise EngineError(
+            f"{prompt.model.name} reasoned but did not answer. Raise max_tokens, or ask again."
+        )
     if tally.thoughts and not prompt.think:
         tally.warnings.append(
             f"{prompt.model.name} reasoned although it was asked not to; its thoughts are left out."
@@ -113,26 +115,48 @@ async def generate(
     yield tally.generated()
 
 
-def _chat(prompt: Prompt, thoughts: str | None = None) -> Chat:
-    """The request: open-ended with `think`, else (or once `thoughts` are there) answering now."""
+def _again(prompt: Prompt, tally: _Tally) -> Chat | None:
+    """What to ask after a request is over, if anything: once for the answer, where everything went
+    into reasoning (over its budget, or up to the last token); once to go on, where the answer
+    began to repeat itself."""
+    if tally.thoughts and not tally.answered and not tally.forced:
+        tally.forced = True
+        return _chat(prompt, "".join(tally.thoughts))
+    if tally.loops == 1 and not tally.went_on:
+        tally.went_on = True
+        if prompt.model.goes_on:
+            tally.warnings.append("The answer repeated itself; that was cut, and it was gone on.")
+            return _chat(prompt, "".join(tally.thoughts), tally.said)
+    if tally.loops:
+        tally.warnings.append("The answer repeated itself; it was cut and ends there.")
+    return None
+
+
+def _chat(prompt: Prompt, thoughts: str | None = None, said: str = "") -> Chat:
+    """The request: open-ended with `think`, else (or once `thoughts` are there) answering now;
+    where something was `said`, going on behind it, less likely to fall into the same loop."""
     messages = prompt.messages
     options = {**prompt.options, "num_ctx": prompt.model.num_ctx, "num_predict": prompt.max_tokens}
+    if said:
+        options["temperature"] = max(LOOP_TEMPERATURE, float(options.get("temperature", 0)))
     think = None
     if thoughts is None and prompt.think and prompt.model.thinks:
         think = True
         options["num_predict"] += prompt.max_reasoning_tokens
     elif thoughts is not None or prompt.model.thinks:
-        closed = {"role": "assistant", "thinking": thoughts or "", "content": "\n"}
+        closed = {"role": "assistant", "thinking": thoughts or "", "content": said or "\n"}
         messages = (*messages, closed)
     return Chat(prompt.model.name, messages, options, prompt.keep_alive, think)
 
 
 async def _ask(
     ollama: Ollama, chat: Chat, prompt: Prompt, tally: _Tally, deadline: float
-) -> AsyncGenerator[Delta | Reasoning, None]:
-    """One request; ends early where the reasoning or the answer passes its budget."""
+) -> AsyncGenerator[Delta | Cut | Reasoning, None]:
+    """One request; ends early where the reasoning or the answer passes its budget, or where the
+    answer repeats itself."""
     retrying = bool(tally.thoughts)
     pieces = 0
+    guard = LoopGuard()
     async with aclosing(ollama.chat(chat)) as chunks:
         while (chunk := await before(deadline, anext(chunks, None))) is not None:
             if (thought := chunk.message.thinking) and not retrying:
@@ -145,11 +169,17 @@ async def _ask(
             # Models open with spaces, or with the newline that the template trimmed.
             text = chunk.message.content
             if text := text if tally.answered else text.lstrip():
-                if pieces == prompt.max_tokens:
+                if tally.answered == prompt.max_tokens:
                     break
                 pieces += 1
                 tally.answered += 1
+                tally.said += text
                 yield Delta(text)
+                if surplus := guard.feed(text):
+                    tally.loops += 1
+                    tally.said = tally.said[:-surplus]
+                    yield Cut(surplus)
+                    break
             if chunk.done:
                 _refuse_cut(chunk, prompt)
                 tally.close(chunk)

@@ -34,6 +34,12 @@ class Model:
         return "vision" in self.capabilities
 
     @property
+    def goes_on(self) -> bool:
+        """Whether an assistant turn at the end is gone on with: Ollama's qwen3vl renderer leaves
+        it open (v0.33, model/renderers/qwen3vl.go); other templates close it."""
+        return self.thinks or self.family.startswith("qwen3vl")
+
+    @property
     def thinks(self) -> bool:
         return "thinking" in self.capabilities
 

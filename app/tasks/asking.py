@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from app.engine.events import Delta, Generated, Queued, Reasoning
+from app.engine.events import Cut, Delta, Generated, Queued, Reasoning
 from app.engine.gate import Gate, Ticket
 from app.engine.generate import before, generate
 from app.engine.ollama import Ollama
@@ -106,6 +106,8 @@ class Asking:
                     case Delta():
                         if text := part.take(event.text):
                             yield self._placed(ask, text)
+                    case Cut():
+                        part.cut(event.characters)
                     case Reasoning():
                         yield event
                     case Generated():

@@ -45,6 +45,12 @@ class Part:
         self.text += text
         return text
 
+    def cut(self, characters: int) -> None:
+        """The last characters that the model wrote were a loop. Where the text is made of what it
+        wrote, and not the same, nothing can be cut: a loop then shows as lines that repeat."""
+        if type(self.reader) is Reader:
+            self.text = self.text[: max(0, len(self.text) - characters)]
+
     def end(self) -> str:
         """The turn is over; what of the text was still missing."""
         text = self.reader.end()

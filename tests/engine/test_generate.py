@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.engine.events import Delta, Generated, Reasoning
+from app.engine.events import Cut, Delta, Generated, Reasoning
 from app.engine.generate import Prompt, generate
 from app.engine.ollama import Ollama
 from app.engine.registry import Model
@@ -129,3 +129,59 @@ async def test_a_silent_engine_is_left_at_the_deadline() -> None:
     engine.ollama = Ollama("http://engine.test", transport=Silent())
     with pytest.raises(DeadlineExceeded):
         await run(engine, prompt(PLAIN), seconds=0.05)
+
+
+LOOP = "| a line of a table | 25,440 | paid |"
+
+
+def looping(start: str, times: int = 400) -> bytes:
+    said: list[dict[str, Any]] = [
+        {"message": {"content": text}} for text in (start, *[f"{LOOP}\n"] * times)
+    ]
+    said.append({"done": True, "done_reason": "length", "eval_count": times})
+    return b"".join(json.dumps(line).encode() + b"\n" for line in said)
+
+
+def whole(events: list[Any]) -> str:
+    """The text as it stands at the end."""
+    text = ""
+    for event in events:
+        if isinstance(event, Delta):
+            text += event.text
+        elif isinstance(event, Cut):
+            text = text[: -event.characters]
+    return text
+
+
+async def test_a_loop_is_cut_and_gone_on_behind() -> None:
+    engine = Scripted(looping("Head.\n"), lines(content="the end"))
+    events = await run(engine, prompt(THINKER, max_tokens=4000))
+    assert whole(events) == f"Head.\n{LOOP}\n the end"
+    assert len(events) < 120, "it was left early"
+    second = engine.asked[1]
+    assert second["messages"][-1] == {
+        "role": "assistant",
+        "thinking": "",
+        "content": f"Head.\n{LOOP}\n",
+    }
+    assert second["options"]["temperature"] == 0.4
+    assert events[-1].finish_reason == "stop"
+    assert "gone on" in events[-1].warnings[0]
+
+
+async def test_a_second_loop_ends_the_answer() -> None:
+    engine = Scripted(looping("Head.\n"), looping("More.\n"))
+    events = await run(engine, prompt(THINKER, max_tokens=4000))
+    assert whole(events) == f"Head.\n{LOOP}\nMore.\n{LOOP}\n"
+    assert len(engine.asked) == 2
+    assert events[-1].finish_reason == "length"
+    assert "ends there" in events[-1].warnings[-1]
+
+
+async def test_a_model_that_would_begin_anew_is_not_asked_again() -> None:
+    engine = Scripted(looping(""))
+    events = await run(engine, prompt(PLAIN, max_tokens=4000))
+    assert whole(events) == f"{LOOP}\n"
+    assert len(engine.asked) == 1
+    assert events[-1].finish_reason == "length"
+    assert events[-1].warnings == ("The answer repeated itself; it was cut and ends there.",)

@@ -171,13 +171,17 @@ def test_prompt_that_the_daemon_cut_in_silence_is_no_success(
 
 
 @pytest.mark.parametrize("stream", ["true", "false"])
-def test_a_loop_ends(client: httpx.Client, stream: str) -> None:
-    """A model that never stops is stopped by max_tokens."""
-    data = {"model": "tiny-loop", "max_tokens": "200", "stream": stream}
+def test_a_loop_is_cut(client: httpx.Client, daemon: Daemon, stream: str) -> None:
+    """A model that says its sentence over and over would do so 1,500 times."""
+    mark = daemon.mark()
+    data = {"model": "tiny-loop", "stream": stream, "max_tokens": "1500"}
     response = client.post("/v1/ocr", files=FILES, data=data)
     answer = sse(response.text)[-1][1] if stream == "true" else response.json()
     assert answer["finish_reason"] == "length"
-    assert answer["usage"]["completion_tokens"] == 200
+    assert answer["text"].count("stone road") <= 2
+    assert answer["warnings"] == ["The answer repeated itself; it was cut and ends there."]
+    assert answer["usage"]["completion_tokens"] < 700
+    daemon.wait_for_requests(mark, "/api/chat", timeout_s=1)
 
 
 def test_deadline(
