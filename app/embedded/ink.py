@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from app.embedded.ppocr import Char, Pixels
 
@@ -14,6 +15,11 @@ from app.embedded.ppocr import Char, Pixels
 # 0.25, 0.33): a line's own gaps tell, and where they do not, this does.
 USUAL_SPACE = 0.28
 SMALLEST_SPACE, LARGEST_SPACE = 0.12, 0.6
+# A page's lines are set in one font: with this many gaps, its own least space is known.
+ENOUGH_GAPS = 12
+SPACES = np.arange(0.2, 0.42, 0.01)  # where a page's least space is looked for
+CLIPPED = 0.5  # a wider gap is a space as any other
+OWN_WEIGHT = 0.75  # of the page's own least space beside the usual one
 BLANK = 0.3  # that much without ink is no part of a character
 # Two neighbouring characters' middles are at most a square character apart.
 REACH = 1.25
@@ -90,6 +96,26 @@ class Ink:
         """How much of the stretch between two places is ink or small gaps."""
         blank = self.gap(left, right) * self.height
         return right - left - (blank if blank > BLANK * self.height else 0.0)
+
+
+def page_space(gaps: Sequence[float]) -> float | None:
+    """The least gap that is a space on a page with these gaps between Hangul, in heights of the
+    ink: where they part best into two kinds (Otsu's criterion). None for too few gaps."""
+    if len(gaps) < ENOUGH_GAPS:
+        return None
+    sizes = np.minimum(np.asarray(gaps), CLIPPED)
+    apart = [_apart(sizes[sizes <= least], sizes[sizes > least]) for least in SPACES]
+    if not any(apart):
+        return None
+    best = SPACES[np.isclose(apart, max(apart))].mean()
+    return float(OWN_WEIGHT * best + (1 - OWN_WEIGHT) * USUAL_SPACE)
+
+
+def _apart(small: NDArray[np.float64], large: NDArray[np.float64]) -> float:
+    """How well two kinds are apart, by Otsu; 0 where there is but one."""
+    if not len(small) or not len(large):
+        return 0.0
+    return float(len(small) * len(large) * (large.mean() - small.mean()) ** 2)
 
 
 def ink(line: Pixels) -> Ink:

@@ -27,7 +27,7 @@ PUNCTUATION = set(".,!?:;()[]\"'~…·")
 # Gaps in heights of the ink. Latin letters and digits of one word are up to 0.5 apart (beside
 # "1" and ","), a space is 0.6 and more; from WIDE on, two spaces keep columns apart.
 LATIN_SPACE = 0.55
-MIXED_SPACE, SMALL_SPACE = 0.33, 0.28
+MIXED_SPACE, ONE_SPACE = 0.26, 0.32  # between Hangul and the rest; beside a "1"
 WIDE_SPACE = 1.8
 
 Read = Callable[[Pixels], Reading]
@@ -64,12 +64,20 @@ def plain(reading: Reading, written: Ink) -> LineText:
 
 
 def merged(
-    line: Pixels, reading: Reading, symbols: Sequence[Symbol], written: Ink, read: Read
+    line: Pixels,
+    reading: Reading,
+    symbols: Sequence[Symbol],
+    written: Ink,
+    read: Read,
+    *,
+    space: float | None = None,
 ) -> LineText:
     """The line out of both readings; PP-OCR's alone where Tesseract saw no Hangul.
 
     Args:
         read: PP-OCR's recogniser, for the pieces that are not Hangul.
+        space: the page's least gap that is a space between Hangul, in heights of the ink; None:
+            the line's own gaps tell.
     """
     symbols = [symbol for symbol in symbols if not _misread(symbol, reading, written)]
     if not any(map(_surely_hangul, symbols)) or _ideographs(reading):
@@ -81,10 +89,11 @@ def merged(
         zip(pieces, starts, [*starts[1:], 1.0], strict=True)
     ):
         if number:
-            gap = _gap(pieces[number - 1][-1], piece[0], written)
-            text += _space(gap, min(MIXED_SPACE, max(SMALL_SPACE, written.hangul_space)))
+            before, first = pieces[number - 1][-1], piece[0]
+            narrow = "1" in (before.text, first.text)
+            text += _space(_gap(before, first, written), ONE_SPACE if narrow else MIXED_SPACE)
         if _surely_hangul(piece[0]):
-            said, score = _hangul(piece, written), _score(piece)
+            said, score = _hangul(piece, written, space or written.hangul_space), _score(piece)
         else:
             said, score = _other(line, piece, start, end, read)
         text += said
@@ -127,11 +136,20 @@ def _ideographs(reading: Reading) -> bool:
     return len(scores) > 2 and sum(scores) / len(scores) > 0.9
 
 
-def _hangul(piece: Sequence[Symbol], written: Ink) -> str:
+def hangul_gaps(symbols: Sequence[Symbol], written: Ink) -> list[float]:
+    """The gaps between neighbouring syllables, in heights of the ink."""
+    return [
+        _gap(before, symbol, written)
+        for before, symbol in pairwise(symbols)
+        if _surely_hangul(before) and _surely_hangul(symbol)
+    ]
+
+
+def _hangul(piece: Sequence[Symbol], written: Ink, least: float) -> str:
     """Hangul with spaces at the gaps: Tesseract's own stand after many a syllable."""
     text = piece[0].text
     for before, symbol in pairwise(piece):
-        text += _space(_gap(before, symbol, written), written.hangul_space) + symbol.text
+        text += _space(_gap(before, symbol, written), least) + symbol.text
     return text
 
 

@@ -176,7 +176,8 @@ class _Boxes:
             self.korean_missed = True
             return LineText(f"{found.text} {UNREADABLE}".strip(), found.score)
         read = self._readers.recogniser.read
-        return merged(line, reading, self._readers.hangul.read(line), written, read)
+        symbols = self._readers.hangul.read(line)
+        return merged(line, reading, symbols, written, read, space=self._page.space)
 
 
 def _upright(line: Pixels, readers: Readers) -> Pixels:

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 
 from app.embedded.hangul import HangulReader, is_hangul
+from app.embedded.ink import ink, page_space
+from app.embedded.line import hangul_gaps
 from app.embedded.ppocr import Detector, Pixels, Quad, Recogniser, cut
 
 PROBED = 6  # the longest lines stand for the page
@@ -18,12 +20,15 @@ CLEARLY_BETTER = 0.1
 @dataclass(frozen=True, slots=True)
 class Page:
     """`turn`: degrees clockwise that were needed to set it upright. `legible`: some line on it
-    is text beyond doubt; where none is, what the detector found may be texture."""
+    is text beyond doubt; where none is, what the detector found may be texture. `space`: the
+    least gap that is a space between Hangul, in heights of the ink; None where too little of it
+    was seen."""
 
     image: Pixels
     quads: tuple[Quad, ...]
     turn: int
     legible: bool
+    space: float | None = None
 
     def given(self, points: Quad) -> Quad:
         """Points, (n, 2) of x and y, on the page before it was turned."""
@@ -56,26 +61,41 @@ def upright(image: Pixels, readers: Readers) -> Page:
         image, turn = _rotated(image, cv2.ROTATE_90_CLOCKWISE), 90
         quads = readers.detector.find(image)
     lines = [cut(image, quad) for quad in sorted(quads, key=_length, reverse=True)[:PROBED]]
-    certainty = [_certainty(line, readers) for line in lines]
-    if lines and np.mean(certainty) < CERTAIN:
-        over = [_certainty(_rotated(line, cv2.ROTATE_180), readers) for line in lines]
-        if np.mean(over) > np.mean(certainty) + CLEARLY_BETTER:
+    probes = [_probe(line, readers) for line in lines]
+    if lines and _mean(probes) < CERTAIN:
+        over = [_probe(_rotated(line, cv2.ROTATE_180), readers) for line in lines]
+        if _mean(over) > _mean(probes) + CLEARLY_BETTER:
             image, turn = _rotated(image, cv2.ROTATE_180), turn + 180
             # The lines must be found anew: their order and their corners are those of the page.
-            quads, certainty = readers.detector.find(image), over
-    return Page(image, tuple(quads), turn, any(c > 0.85 for c in certainty))
+            quads, probes = readers.detector.find(image), over
+    space = page_space([gap for probe in probes for gap in probe.gaps])
+    return Page(image, tuple(quads), turn, any(probe.certainty > 0.85 for probe in probes), space)
 
 
-def _certainty(line: Pixels, readers: Readers) -> float:
-    """How sure the better reader is of a line, 0 to 1; half for less than four characters."""
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """How sure the better reader is of a line, 0 to 1, and its gaps between Hangul."""
+
+    certainty: float
+    gaps: tuple[float, ...] = ()
+
+
+def _mean(probes: Sequence[_Probe]) -> float:
+    return sum(probe.certainty for probe in probes) / len(probes)
+
+
+def _probe(line: Pixels, readers: Readers) -> _Probe:
+    """Read a line; its certainty is half for less than four characters."""
     reading = readers.recogniser.read(line)
     best = reading.score if len(reading.text) > 3 else reading.score / 2
-    if best < CERTAIN and readers.hangul is not None:
-        symbols = readers.hangul.read(line)
-        hangul = [symbol.score for symbol in symbols if is_hangul(symbol.text[0])]
-        if len(hangul) > 1 and len(hangul) > 0.12 * len(symbols):
-            best = max(best, sum(hangul) / len(hangul))
-    return best
+    if best >= CERTAIN or readers.hangul is None:
+        return _Probe(best)
+    symbols = readers.hangul.read(line)
+    hangul = [symbol.score for symbol in symbols if is_hangul(symbol.text[0])]
+    if len(hangul) < 2 or len(hangul) <= 0.12 * len(symbols):
+        return _Probe(best)
+    gaps = tuple(hangul_gaps(symbols, ink(line)))
+    return _Probe(max(best, sum(hangul) / len(hangul)), gaps)
 
 
 def _sideways(quads: Sequence[Quad]) -> bool:

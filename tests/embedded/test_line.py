@@ -3,7 +3,7 @@
 import numpy as np
 
 from app.embedded.hangul import Symbol
-from app.embedded.ink import Ink, ink
+from app.embedded.ink import Ink, ink, page_space
 from app.embedded.line import doubtful, merged, plain
 from app.embedded.ppocr import Char, Pixels, Reading
 
@@ -109,3 +109,23 @@ def test_japanese_stays() -> None:
     page = line((0, 27), (30, 57), (60, 87))
     found = merged(page, reading("日本語", 0.03, 0.1, 0.18), symbols("민", 0.0), ink(page), never)
     assert found.text == "日本語"
+
+
+def test_a_pages_own_space() -> None:
+    """A tight font's space is no more than another's gap inside words."""
+    tight = [0.1, 0.12, 0.14, 0.13, 0.15, 0.11, 0.12, 0.14, 0.26, 0.27, 0.25, 0.28]
+    wide = [0.2, 0.24, 0.25, 0.22, 0.26, 0.21, 0.22, 0.24, 0.6, 0.66, 0.62, 0.61]
+    in_tight, in_wide = page_space(tight), page_space(wide)
+    assert in_tight is not None
+    assert in_wide is not None
+    assert 0.15 < in_tight < 0.25
+    assert 0.26 < in_wide < 0.6
+    assert page_space(tight[:5]) is None
+    assert page_space([0.1] * 20) is None
+
+
+def test_the_pages_space_decides() -> None:
+    page = line((0, 27), (34, 61))
+    said = symbols("오늘", 0, 0.085)
+    assert merged(page, reading(""), said, ink(page), never, space=0.2).text == "오 늘"
+    assert merged(page, reading(""), said, ink(page), never, space=0.3).text == "오늘"
