@@ -14,6 +14,7 @@
     ├── InvalidParameter      422 invalid_parameter
     ├── PageOutOfRange        422 page_out_of_range
     ├── ContextOverflow       422 context_overflow
+    ├── RateLimited           429 rate_limited
     ├── QueueFull             429 queue_full
     ├── InternalError         500 internal_error
     ├── EngineError           502 engine_error
@@ -111,6 +112,10 @@ class PageOutOfRange(Problem):
 
 class ContextOverflow(Problem):
     status, code = 422, "context_overflow"
+
+
+class RateLimited(Problem):
+    status, code = 429, "rate_limited"
 
 
 class QueueFull(Problem):

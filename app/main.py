@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from app import logs
@@ -21,6 +22,7 @@ from app.images.probe import Limits
 from app.metrics import Metrics
 from app.middleware import Envelope
 from app.models.gpu import look
+from app.rates import Rates
 from app.routes import ops, tasks
 from app.routes.problems import problem_response
 from app.settings import Settings
@@ -41,6 +43,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         gate = Gate(settings.num_parallel, settings.max_queue)
         decoder = Decoder(Limits(settings.max_image_megapixels, settings.max_pages))
         app.state.metrics = Metrics(gate)
+        app.state.rates = Rates(settings.rate_limit)
         app.state.line = Line(settings, registry, decoder, gate, ollama)
         fetcher = Fetcher(int(settings.max_body_mb * 1e6)) if settings.allow_url_fetch else None
         app.state.fetcher = fetcher
@@ -59,6 +62,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(tasks.router())
     app.include_router(ops.router)
     app.add_middleware(KeyCheck, keys=settings.keys)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-ID", "Server-Timing", "Retry-After"],
+        )
     app.add_middleware(Envelope)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_problem)

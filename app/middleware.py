@@ -64,6 +64,9 @@ class Envelope:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = ident
+                headers["x-content-type-options"] = "nosniff"
+                headers["x-frame-options"] = "DENY"
+                headers["referrer-policy"] = "no-referrer"
                 elapsed_ms = (time.perf_counter() - started) * 1e3
                 headers.setdefault("server-timing", f"total;dur={elapsed_ms:.1f}")
             await send(message)

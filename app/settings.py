@@ -4,7 +4,8 @@ from functools import cached_property
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from limits import parse
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.models.catalog import DEFAULT_MODEL
@@ -28,6 +29,13 @@ def _ollama_url(value: str) -> str:
     if ":" in host:
         host = f"[{host}]"
     return f"{scheme}://{host}:{port}{parts.path.rstrip('/')}"
+
+
+def _rule(value: str) -> str:
+    """Raises ValueError for a rate that cannot be read."""
+    if value.strip():
+        parse(value)
+    return value
 
 
 class Settings(BaseSettings):
@@ -72,12 +80,21 @@ class Settings(BaseSettings):
     allow_url_fetch: bool = Field(False, description="Fetch images from public addresses")
     allowed_models: str = Field("", description="Comma-separated; empty: any installed model")
     default_language: str = Field("en", description="BCP 47")
+    rate_limit: Annotated[str, AfterValidator(_rule)] = Field(
+        "", description="Of each client, such as 60/minute; empty: none"
+    )
+    cors_origins: str = Field("", description="Comma-separated origins of web pages that may ask")
     log_format: Literal["console", "json"] = "console"
 
     @cached_property
     def keys(self) -> frozenset[str]:
         """The API keys; empty where none is wanted."""
         return frozenset(filter(None, map(str.strip, self.api_keys.split(","))))
+
+    @cached_property
+    def origins(self) -> list[str]:
+        """Web origins that may ask; empty for none."""
+        return list(filter(None, map(str.strip, self.cors_origins.split(","))))
 
     @cached_property
     def allowed(self) -> frozenset[str]:

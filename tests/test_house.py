@@ -23,6 +23,7 @@ MAY = {
     "logs": set(),
     "auth": {"routes", "errors"},
     "drain": {"engine", "logs"},
+    "rates": {"errors"},
     "metrics": {"engine", "schemas"},
     "middleware": {"routes", "errors", "logs", "metrics", "schemas"},
     "main": None,  # ties the parts together

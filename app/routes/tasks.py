@@ -61,11 +61,14 @@ def _add(router: APIRouter, task: Task) -> None:
         line: Line = request.app.state.line
         request.state.task = task.name
         refuse_if_draining(line.gate)
+        client = getattr(request.state, "client", "")
+        await request.app.state.rates.check(
+            client or (request.client.host if request.client else "")
+        )
         most_mb, fetcher = line.settings.max_body_mb, request.app.state.fetcher
         fields, images = await read_task(request, task.request, most_mb, fetcher)
         ident: str = request.state.request_id
         form = choose(fields.stream, request.headers.get("accept", ""))
-        client = getattr(request.state, "client", "")
         return AnswerResponse(line.run(task, fields, images, ident, client), form, ident)
 
     router.add_api_route(

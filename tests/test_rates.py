@@ -1,0 +1,67 @@
+"""How often a client may ask, and which web pages may."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from app.errors import RateLimited
+from app.rates import Rates
+from tests.server import Server
+from tests.test_server import start
+
+
+async def test_one_too_many() -> None:
+    rates = Rates("3/minute")
+    for _ in range(3):
+        await rates.check("a")
+    await rates.check("b")
+    with pytest.raises(RateLimited, match="At most 3 per 1 minute") as refused:
+        await rates.check("a")
+    assert refused.value.retry_after_s is not None
+    assert 50 < refused.value.retry_after_s <= 60
+
+
+async def test_no_rule_no_limit() -> None:
+    rates = Rates("")
+    for _ in range(1000):
+        await rates.check("a")
+
+
+def test_a_rule_that_cannot_be_read_is_one_sentence() -> None:
+    ended = start(RATE_LIMIT="often")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("The setting RATE_LIMIT is wrong: ")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("rates") / "log"
+    settings = {"RATE_LIMIT": "2/hour", "API_KEYS": "k1,k2", "CORS_ORIGINS": "https://a.test"}
+    with Server(log, OLLAMA_HOST="127.0.0.1:9", **settings) as server:
+        yield server
+
+
+def test_each_key_has_its_own(server: Server) -> None:
+    def ask(key: str) -> httpx.Response:
+        headers = {"X-API-Key": key}
+        return httpx.post(f"{server.url}/v1/ocr", headers=headers, trust_env=False)
+
+    assert [ask("k1").status_code for _ in range(3)] == [400, 400, 429]
+    refused = ask("k1")
+    assert refused.json()["code"] == "rate_limited"
+    assert 3000 < int(refused.headers["retry-after"]) <= 3600
+    assert ask("k2").status_code == 400
+
+
+def test_only_named_origins(server: Server) -> None:
+    for origin, allowed in (("https://a.test", True), ("https://b.test", False)):
+        headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        response = httpx.options(f"{server.url}/v1/ocr", headers=headers, trust_env=False)
+        assert (response.headers.get("access-control-allow-origin") == origin) is allowed
+
+
+def test_every_answer_says_how_it_may_be_used(server: Server) -> None:
+    headers = httpx.get(f"{server.url}/health", trust_env=False).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
