@@ -1,9 +1,13 @@
-"""A small program that speaks Ollama's HTTP API and reads the text in images on a CPU.
+"""A small program that speaks Ollama's HTTP API and tells of images what a CPU can know.
 
 `python -m app.embedded` serves one model, `embedded`, where no GPU and no Ollama is at hand. It
-is a program of its own and imports nothing else of `app`: the server meets it only over HTTP.
+is a program of its own and imports nothing else of `app`: the server meets it only over HTTP. It
+reads text, measures, decodes codes and detects common things; what it cannot know it says it
+cannot. Text set in vertical columns (Japanese, Chinese) it does not read.
 
-    server -> protocol      HTTP and Ollama's objects
-    answer -> intent        what was asked, and what this engine may say to it
-    ocr -> page, hangul     a picture becomes lines of text
+    server -> protocol, chat    HTTP and Ollama's objects
+    answer -> intent            what was asked, and what this engine may say to it
+    saying, vqa, extract        facts in words, as answers, as a schema's fields
+    facts -> kind, sight, codes what is known of a picture beside its text
+    ocr -> page, line, hangul   a picture becomes lines of text
 """

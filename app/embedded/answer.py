@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from app.embedded import extract, facts, labelled, ocr, picture, saying, spots, vqa
-from app.embedded.facts import Facts, Models
 from app.embedded.intent import Intent, Kind
+from app.embedded.memory import Known
+from app.embedded.models import Models
 from app.embedded.phrases import ENGLISH, KOREAN, Phrases
 from app.embedded.picture import Picture
 
@@ -98,7 +99,7 @@ def _description(
     image: Picture, models: Models, phrases: Phrases, cancelled: threading.Event
 ) -> Iterator[str]:
     """What kind of picture, what was found in it, its text, and what cannot be known."""
-    known = facts.gather(image, models, cancelled)
+    known = facts.gather(image, models.readers, models.sight, cancelled)
     yield f"{saying.description(known, phrases)} "
     text = _text(ocr.read_page(known.page, models.readers, cancelled), phrases)
     first = next(text, "")
@@ -112,7 +113,7 @@ def _caption(
     image: Picture, models: Models, phrases: Phrases, cancelled: threading.Event
 ) -> Iterator[str]:
     """The same in a sentence or two."""
-    known = facts.gather(image, models, cancelled)
+    known = facts.gather(image, models.readers, models.sight, cancelled)
     yield saying.brief(known, phrases)
     reading = ocr.read_page(known.page, models.readers, cancelled)
     text = ""
@@ -134,22 +135,14 @@ def _reply(
     cancelled: threading.Event,
 ) -> Iterator[str]:
     """The value that the text gives, else what the facts answer, else that it is not known."""
-    known: list[Facts] = []
-    lines: list[list[str]] = []
-    for image in images:
-        one = facts.gather(image, models, cancelled)
-        reading = ocr.read_page(one.page, models.readers, cancelled)
-        known.append(one)
-        lines.append("".join(_text(reading, phrases)).splitlines())
+    known = [_known(image, models, phrases, cancelled) for image in images]
     # A question about a code is not about a line that has the word in it.
     if not vqa.CODE.search(question):
-        found = labelled.find(question, [line for page in lines for line in page])
+        found = labelled.find(question, [line for one in known for line in one.lines])
         if found is not None:
             yield f"{found.answer}\n{_basis(found, phrases)}"
             return
-    replies = [
-        vqa.reply(question, one, page, phrases) for one, page in zip(known, lines, strict=True)
-    ]
+    replies = [vqa.reply(question, one.facts, one.lines, phrases) for one in known]
     texts = [f"{reply.text}\n{reply.basis}".strip() for reply in replies if reply]
     if not texts:
         yield f"{phrases.cannot_know} {phrases.connect}"
@@ -162,6 +155,15 @@ def _reply(
             if reply
         ]
         yield "\n".join(numbered)
+
+
+def _known(image: Picture, models: Models, phrases: Phrases, cancelled: threading.Event) -> Known:
+    def learn() -> Known:
+        found = facts.gather(image, models.readers, models.sight, cancelled)
+        reading = ocr.read_page(found.page, models.readers, cancelled)
+        return Known(found, tuple("".join(_text(reading, phrases)).splitlines()))
+
+    return models.memory.recall(image, phrases is KOREAN, learn)
 
 
 def _basis(found: labelled.Found, phrases: Phrases) -> str:

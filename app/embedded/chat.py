@@ -8,8 +8,8 @@ from typing import Any
 from app.embedded import protocol
 from app.embedded.answer import answer, decode, structured
 from app.embedded.engine import Engine
-from app.embedded.facts import Models
 from app.embedded.intent import understand
+from app.embedded.models import Models
 from app.embedded.picture import PictureError
 from app.embedded.protocol import ChatRequest, Counts, ProtocolError
 

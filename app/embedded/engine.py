@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
-from app.embedded import facts
-from app.embedded.facts import Models
+from app.embedded import models
+from app.embedded.models import Models
 
 CORES = os.cpu_count() or 1
 THREADS = min(2, CORES)  # of one inference: a line of text hardly gains from more
@@ -39,7 +39,7 @@ class Engine:
         async with self._loading:
             if self._models is None:
                 loop = asyncio.get_running_loop()
-                self._models = await loop.run_in_executor(self._threads, facts.load, THREADS)
+                self._models = await loop.run_in_executor(self._threads, models.load, THREADS)
             return self._models
 
     def unload(self) -> None:

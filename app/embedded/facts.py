@@ -14,14 +14,6 @@ from app.embedded.sight import Seen, Sight
 
 
 @dataclass(frozen=True, slots=True)
-class Models:
-    """What reads and what sees."""
-
-    readers: Readers
-    sight: Sight
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """`table`: rows and columns of the largest one that the text forms. `seen` is empty where
     `verdict` says that the picture is none of things: the networks know photos alone."""
@@ -36,19 +28,7 @@ class Facts:
     seen: Seen
 
 
-def load(threads: int) -> Models:
-    """Load what reads; what sees is loaded when it is first needed.
-
-    Args:
-        threads: of one inference.
-
-    Raises:
-        WeightsError: PP-OCR's weights are missing or damaged.
-    """
-    return Models(ocr.load(threads), Sight(threads))
-
-
-def gather(picture: Picture, models: Models, cancelled: threading.Event) -> Facts:
+def gather(picture: Picture, readers: Readers, sight: Sight, cancelled: threading.Event) -> Facts:
     """Measure, decode, find lines of text, detect and classify.
 
     Raises:
@@ -60,7 +40,7 @@ def gather(picture: Picture, models: Models, cancelled: threading.Event) -> Fact
     found = codes(image)
     if cancelled.is_set():
         raise ocr.Cancelled
-    page = upright(image, models.readers)
+    page = upright(image, readers)
     verdict = kind.kind(measures, page)
     if cancelled.is_set():
         raise ocr.Cancelled
@@ -72,5 +52,5 @@ def gather(picture: Picture, models: Models, cancelled: threading.Event) -> Fact
         page,
         verdict,
         kind.table(arrange(page.quads)) if page.legible else None,
-        models.sight.look(image) if verdict.photographic else Seen(),
+        sight.look(image) if verdict.photographic else Seen(),
     )

@@ -83,11 +83,11 @@ def things(facts: Facts, phrases: Phrases) -> list[str]:
     if not facts.verdict.photographic:
         return []
     sentences = claimed(facts, phrases) or [phrases.nothing_sure]
-    seen: list[Thing | Guess] = [
-        *(thing for thing in facts.seen.things if thing.score < detector.CLAIMED),
-        *(guess for guess in facts.seen.guesses if guess.score < classifier.CLAIMED),
-    ]
-    unsure = seen[:MOST_UNSURE]
+    detected, classified = _sure(facts)
+    claims: list[Thing | Guess] = [*detected, *classified]
+    every: list[Thing | Guess] = [*facts.seen.things, *facts.seen.guesses]
+    told = {one.label for one in claims}
+    unsure = [one for one in every if one.label not in told][:MOST_UNSURE]
     if unsure:
         sentences.append(
             phrases.unsure.format(threshold=detector.CLAIMED, things=scored(unsure, phrases))
@@ -97,14 +97,21 @@ def things(facts: Facts, phrases: Phrases) -> list[str]:
 
 def claimed(facts: Facts, phrases: Phrases) -> list[str]:
     """The sentences of what stands above the thresholds."""
-    detected = [thing for thing in facts.seen.things if thing.score >= detector.CLAIMED]
-    classified = [guess for guess in facts.seen.guesses if guess.score >= classifier.CLAIMED]
+    detected, classified = _sure(facts)
     sentences = []
     if detected:
         sentences.append(phrases.detector.format(things=scored(detected, phrases)))
     if classified:
         sentences.append(phrases.classifier.format(things=scored(classified, phrases)))
     return sentences
+
+
+def _sure(facts: Facts) -> tuple[list[Thing], list[Guess]]:
+    """What stands above the thresholds."""
+    return (
+        [thing for thing in facts.seen.things if thing.score >= detector.CLAIMED],
+        [guess for guess in facts.seen.guesses if guess.score >= classifier.CLAIMED],
+    )
 
 
 def scored(seen: Sequence[Thing | Guess], phrases: Phrases) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.embedded import detector, ocr
-from app.embedded.facts import Models
+from app.embedded.models import Models
 from app.embedded.names import COCO, labels_in
 from app.embedded.picture import Picture
 

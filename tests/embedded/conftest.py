@@ -84,14 +84,14 @@ async def client(program: Program) -> AsyncIterator[httpx.AsyncClient]:
 
 
 if not missing:
-    from app.embedded import facts
-    from app.embedded.facts import Models
+    from app.embedded import models as loaded
+    from app.embedded.models import Models
     from app.embedded.page import Readers
 
     @pytest.fixture(scope="session")
     def models() -> Models:
         """The loaded models."""
-        return facts.load(2)
+        return loaded.load(2)
 
     @pytest.fixture(scope="session")
     def readers(models: Models) -> Readers:

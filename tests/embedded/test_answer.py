@@ -3,13 +3,14 @@
 import json
 import re
 import threading
+from dataclasses import replace
 
 import pytest
 
 from app.embedded import labelled
 from app.embedded.answer import answer, decode, structured
-from app.embedded.facts import Models
 from app.embedded.intent import Intent, Kind, understand
+from app.embedded.models import Models
 from tests.embedded.pictures import example, truth
 
 VQA = (
@@ -215,3 +216,10 @@ def test_json_without_a_schema(models: Models) -> None:
     pictures = decode([example("receipt_ko.png")])
     said = structured(None, understand("Read it."), pictures, models, threading.Event())
     assert json.loads(said)["text"].startswith("행복마트 서초점")
+
+
+def test_a_second_question_about_a_picture_is_not_read_again(models: Models) -> None:
+    first = say(models, "합계는 얼마인가요?", "receipt_ko.png")
+    blind = replace(models, readers=replace(models.readers, hangul=None))
+    assert say(blind, "합계는 얼마인가요?", "receipt_ko.png") == first
+    assert say(blind, "합계는 얼마인가요?", "table.png") != first

@@ -14,8 +14,9 @@ from app.embedded import facts, kind, vqa
 from app.embedded.classifier import Guess
 from app.embedded.codes import Code
 from app.embedded.detector import CLAIMED, Thing
-from app.embedded.facts import Facts, Models
+from app.embedded.facts import Facts
 from app.embedded.kind import Kind
+from app.embedded.models import Models
 from app.embedded.phrases import ENGLISH, KOREAN, Phrases
 from app.embedded.picture import Picture, decode
 from app.embedded.ppocr import Pixels
@@ -34,7 +35,7 @@ def skimage(name: str) -> Path:
 
 
 def known(models: Models, path: Path) -> Facts:
-    return facts.gather(decode(path.read_bytes()), models, threading.Event())
+    return facts.gather(decode(path.read_bytes()), models.readers, models.sight, threading.Event())
 
 
 def scores(found: Facts) -> dict[str, float]:
@@ -163,7 +164,7 @@ def test_codes(models: Models) -> None:
 
 
 def gather(models: Models, pixels: Pixels) -> Facts:
-    return facts.gather(Picture(pixels), models, threading.Event())
+    return facts.gather(Picture(pixels), models.readers, models.sight, threading.Event())
 
 
 def test_blank(models: Models) -> None:

@@ -1,0 +1,45 @@
+"""The last picture's facts and text: questions about one picture come one after another."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+
+from app.embedded.facts import Facts
+from app.embedded.picture import Picture
+
+MOST_PIXELS = 4_000_000  # a larger picture is looked at anew; kept, it would cost 12 MB and more
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Facts and the text as it was read, line by line."""
+
+    facts: Facts
+    lines: tuple[str, ...]
+
+
+class Memory:
+    """Keeps one picture. Safe to call from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._key: object = None
+        self._known: Known | None = None
+
+    def recall(self, picture: Picture, korean: bool, learn: Callable[[], Known]) -> Known:
+        """What is known of the picture, by its pixels; what `learn` finds where it is another.
+
+        Args:
+            korean: the language of the notes among the lines.
+        """
+        if picture.width * picture.height > MOST_PIXELS:
+            return learn()
+        key = picture.pixels.shape, sha256(picture.pixels.tobytes()).digest(), korean
+        with self._lock:
+            if self._known is not None and self._key == key:
+                return self._known
+        known = learn()
+        with self._lock:
+            self._key, self._known = key, known
+        return known
