@@ -17,10 +17,11 @@ from app.engine.events import Cut, Delta, Generated, Reasoning
 from app.engine.loops import LoopGuard
 from app.engine.ollama import Chat, Chunk, Ollama
 from app.engine.registry import Model
-from app.errors import ContextOverflow, DeadlineExceeded, EngineError
+from app.errors import ContextOverflow, DeadlineExceeded, EngineError, EngineInterrupted
 
 Thing = TypeVar("Thing")
-LOOP_TEMPERATURE = 0.4  # at 0 a model goes back into the loop that it came out of
+LIVELIER = 0.4  # the temperature at which a model leaves the loop that it is in at 0
+STALL_S = 60.0  # between two tokens; before the first one a model may load and read for long
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class _Tally:
     finish_reason: str = ""
     said: str = ""
     loops: int = 0
-    forced: bool = False  # asked for the answer behind its thoughts
+    forced: bool = False  # asked once more for an answer
     went_on: bool = False  # asked to go on behind a loop
     thoughts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -122,23 +123,29 @@ def _again(prompt: Prompt, tally: _Tally) -> Chat | None:
     if tally.thoughts and not tally.answered and not tally.forced:
         tally.forced = True
         return _chat(prompt, "".join(tally.thoughts))
+    if not tally.answered and not tally.thoughts and not tally.forced:
+        # Models sometimes end before they began (ollama issue 16216).
+        tally.forced = True
+        return _chat(prompt, livelier=True)
     if tally.loops == 1 and not tally.went_on:
         tally.went_on = True
         if prompt.model.goes_on:
             tally.warnings.append("The answer repeated itself; that was cut, and it was gone on.")
-            return _chat(prompt, "".join(tally.thoughts), tally.said)
+            return _chat(prompt, "".join(tally.thoughts), tally.said, livelier=True)
     if tally.loops:
         tally.warnings.append("The answer repeated itself; it was cut and ends there.")
     return None
 
 
-def _chat(prompt: Prompt, thoughts: str | None = None, said: str = "") -> Chat:
+def _chat(
+    prompt: Prompt, thoughts: str | None = None, said: str = "", livelier: bool = False
+) -> Chat:
     """The request: open-ended with `think`, else (or once `thoughts` are there) answering now;
-    where something was `said`, going on behind it, less likely to fall into the same loop."""
+    going on behind what was `said`; `livelier` where the same would only happen again."""
     messages = prompt.messages
     options = {**prompt.options, "num_ctx": prompt.model.num_ctx, "num_predict": prompt.max_tokens}
-    if said:
-        options["temperature"] = max(LOOP_TEMPERATURE, float(options.get("temperature", 0)))
+    if livelier:
+        options["temperature"] = max(LIVELIER, float(options.get("temperature", 0)))
     think = None
     if thoughts is None and prompt.think and prompt.model.thinks:
         think = True
@@ -158,7 +165,9 @@ async def _ask(
     pieces = 0
     guard = LoopGuard()
     async with aclosing(ollama.chat(chat)) as chunks:
-        while (chunk := await before(deadline, anext(chunks, None))) is not None:
+        limit = deadline
+        while (chunk := await before(limit, anext(chunks, None), deadline)) is not None:
+            limit = min(deadline, asyncio.get_running_loop().time() + STALL_S)
             if (thought := chunk.message.thinking) and not retrying:
                 if tally.reasoning == prompt.max_reasoning_tokens:
                     break
@@ -189,16 +198,21 @@ async def _ask(
     tally.finish_reason = "length"
 
 
-async def before(deadline: float, coming: Awaitable[Thing]) -> Thing:
-    """What comes, if it comes before the deadline (the event loop's clock).
+async def before(limit: float, coming: Awaitable[Thing], deadline: float | None = None) -> Thing:
+    """What comes, if it comes before a limit (on the event loop's clock).
 
     Raises:
         DeadlineExceeded: it did not.
+        EngineInterrupted: it did not, and the limit is not yet the `deadline` of all.
     """
     try:
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout_at(limit):
             return await coming
     except TimeoutError:
+        if deadline is not None and limit < deadline:
+            raise EngineInterrupted(
+                f"The engine sent nothing for {STALL_S:g} s. Ask again.", partial=""
+            ) from None
         raise DeadlineExceeded(
             "The answer was not done in REQUEST_TIMEOUT_S. Ask for less (max_tokens, detail), "
             "or raise the limit.",

@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
+from app.engine import generate as module
 from app.engine.events import Cut, Delta, Generated, Reasoning
 from app.engine.generate import Prompt, generate
 from app.engine.ollama import Ollama
 from app.engine.registry import Model
-from app.errors import DeadlineExceeded, EngineError
+from app.errors import DeadlineExceeded, EngineError, EngineInterrupted
 
 THINKER = Model("thinker", frozenset({"completion", "vision", "thinking"}), "qwen3vl", 4096)
 PLAIN = Model("plain", frozenset({"completion", "vision"}), "qwen25vl", 4096)
@@ -185,3 +187,29 @@ async def test_a_model_that_would_begin_anew_is_not_asked_again() -> None:
     assert len(engine.asked) == 1
     assert events[-1].finish_reason == "length"
     assert events[-1].warnings == ("The answer repeated itself; it was cut and ends there.",)
+
+
+async def test_an_empty_answer_is_asked_for_once_more() -> None:
+    engine = Scripted(lines(), lines(content="a cat"))
+    events = await run(engine, prompt(PLAIN))
+    assert said(events) == "a cat"
+    assert [asked["options"]["temperature"] for asked in engine.asked] == [0, 0.4]
+    engine = Scripted(lines(), lines())
+    assert said(await run(engine, prompt(PLAIN))) == ""
+    assert len(engine.asked) == 2
+
+
+async def test_an_engine_that_falls_silent_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STALL_S", 0.05)
+
+    class Stalls(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            await asyncio.sleep(0.2)  # before the first token it may take its time
+            yield b'{"message":{"content":"a"}}\n'
+            await asyncio.sleep(60)
+
+    engine = Scripted()
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Stalls()))
+    engine.ollama = Ollama("http://engine.test", transport=transport)
+    with pytest.raises(EngineInterrupted, match="sent nothing for"):
+        await run(engine, prompt(PLAIN))
