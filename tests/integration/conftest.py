@@ -14,6 +14,7 @@ def server(_daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory) ->
     """The server with the tiny model as its default."""
     log = tmp_path_factory.mktemp("server") / "server.log"
     settings = {"OLLAMA_HOST": _daemon_process.url, "MODEL_NAME": "tiny-vlm", "NUM_CTX": "4096"}
+    settings["REQUEST_TIMEOUT_S"] = "45"
     with Server(log, **settings) as server:
         yield server
 

@@ -1,5 +1,6 @@
 """Thinking kept in hand, on a real daemon with a tiny model that really thinks."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -12,11 +13,31 @@ from tests.pictures import encoded, scene
 JPEG = encoded(scene())
 
 
+def post(client: httpx.Client, task: str, data: dict[str, str]) -> httpx.Response:
+    return client.post(f"/v1/{task}", files={"image": JPEG}, data=data)
+
+
+@pytest.fixture
+def client(client: httpx.Client, daemon: Daemon) -> Iterator[httpx.Client]:
+    """A daemon that answers: the runner of 0.9.3 can hang for good when a request is left at the
+    very moment that it ends, as the tiny model's 20 ms make likely (seen once in some 20 runs)."""
+    probe = {"model": "tiny-think", "max_tokens": "1"}
+    try:
+        alive = client.post("/v1/describe", files={"image": JPEG}, data=probe, timeout=15)
+    except httpx.ReadTimeout:
+        alive = None
+    if alive is None or alive.status_code != 200:
+        print("the daemon's runner hangs: started again")
+        daemon.stop()
+        daemon.start()
+    yield client
+
+
 def ask(client: httpx.Client, task: str = "describe", **fields: Any) -> list[Any]:
     data = {"model": "tiny-think", "stream": "true", "question": "What?", **fields}
     if task != "vqa":
         del data["question"]
-    response = client.post(f"/v1/{task}", files={"image": JPEG}, data=data)
+    response = post(client, task, data)
     assert response.status_code == 200, response.text
     return sse(response.text)
 
@@ -54,6 +75,11 @@ def test_reasoning_stays_inside_its_budget_and_then_answers(
 ) -> None:
     mark = daemon.mark()
     events = ask(client, think="true", max_reasoning_tokens=5)
+    if events[-1][1].get("code") == "deadline_exceeded":  # it hung at this very request
+        daemon.stop()
+        daemon.start()
+        mark = daemon.mark()
+        events = ask(client, think="true", max_reasoning_tokens=5)
     assert reasoning(events) == "first I look at this"
     done = events[-1][1]
     assert done["usage"]["reasoning_tokens"] == 5
