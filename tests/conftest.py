@@ -1,11 +1,18 @@
 """The real daemon for every test that asks for it, and how many did."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests.daemon.install import InstallError, install, unsupported
 from tests.daemon.process import Daemon
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background of a shell: what the tests start would inherit that, and Ctrl-C
+    # could not be tested.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
