@@ -8,7 +8,6 @@ import pytest
 from tests.daemon.install import InstallError, install, unsupported
 from tests.daemon.process import Daemon
 
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a shell: what the tests start would inherit that, and Ctrl-C
     # could not be tested.
