@@ -1,6 +1,5 @@
 """What is seen on real photos, and what is said to questions about them."""
 
-import importlib.util
 import re
 import threading
 from pathlib import Path
@@ -21,17 +20,9 @@ from app.embedded.phrases import ENGLISH, KOREAN, Phrases
 from app.embedded.picture import Picture, decode
 from app.embedded.ppocr import Pixels
 from tests.embedded.pictures import EXAMPLES
+from tests.embedded.skimage_data import picture
 
 PHOTOS = Path(__file__).with_name("photos")
-NOT_FOR_US_TO_COPY = "needs scikit-image's pictures: pip install scikit-image"
-
-
-def skimage(name: str) -> Path:
-    """A picture of scikit-image's that is not free enough to lie here."""
-    spec = importlib.util.find_spec("skimage")
-    if spec is None or spec.origin is None:
-        pytest.skip(NOT_FOR_US_TO_COPY)
-    return Path(spec.origin).parent / "data" / name
 
 
 def known(models: Models, path: Path) -> Facts:
@@ -66,13 +57,13 @@ def test_photos_are_named(cat: Facts, person: Facts, coffee: Facts) -> None:
 
 
 def test_motorcycle(models: Models) -> None:
-    found = known(models, skimage("motorcycle_left.png"))
+    found = known(models, picture("motorcycle_left.png"))
     assert scores(found)["motorcycle"] >= CLAIMED
 
 
 def test_a_wrong_detection_is_not_claimed(models: Models) -> None:
     """The detector takes an eye's ground for a bed, at 0.58."""
-    found = known(models, skimage("retina.jpg"))
+    found = known(models, picture("retina.jpg"))
     assert scores(found)["bed"] < CLAIMED
 
 
