@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from app import logs
 from app.auth import KeyCheck
+from app.engine.cache import Answers
 from app.engine.gate import Gate
 from app.engine.ollama import Ollama
 from app.engine.registry import Registry, Room
@@ -44,7 +45,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         decoder = Decoder(Limits(settings.max_image_megapixels, settings.max_pages))
         app.state.metrics = Metrics(gate)
         app.state.rates = Rates(settings.rate_limit)
-        app.state.line = Line(settings, registry, decoder, gate, ollama)
+        answers = Answers(int(settings.cache_mb * 1e6))
+        app.state.line = Line(settings, registry, decoder, gate, ollama, answers)
         fetcher = Fetcher(int(settings.max_body_mb * 1e6)) if settings.allow_url_fetch else None
         app.state.fetcher = fetcher
         yield

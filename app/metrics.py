@@ -47,7 +47,10 @@ class Metrics:
         self._first.labels(task).observe(seconds)
 
     def answered(self, answer: Answer) -> None:
-        """A whole answer went out."""
+        """A whole answer went out; tokens are counted where they were spent."""
+        if answer.cached:
+            self._cache_hits.inc()
+            return
         self._queue.labels(answer.task).observe(answer.timings.queue_ms / 1e3)
         self._prepare.labels(answer.task).observe(answer.timings.prepare_ms / 1e3)
         self._prompt.labels(answer.model).inc(answer.usage.prompt_tokens)

@@ -77,6 +77,10 @@ class Settings(BaseSettings):
     max_image_megapixels: float = Field(50, gt=0)
     max_images: int = Field(16, ge=1)
     max_pages: int = Field(50, ge=1, description="Pages of a document that are taken at once")
+    cache_mb: float = Field(64, ge=0, description="Answers that are kept; 0: none")
+    stall_timeout_s: float = Field(
+        60, gt=0, description="Silence between two tokens after which an answer is given up"
+    )
     allow_url_fetch: bool = Field(False, description="Fetch images from public addresses")
     allowed_models: str = Field("", description="Comma-separated; empty: any installed model")
     default_language: str = Field("en", description="BCP 47")

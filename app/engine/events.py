@@ -71,9 +71,12 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The whole answer; nothing comes after it."""
+    """The whole answer; nothing comes after it. `repeatable`: the same request would get the same
+    again."""
 
     answer: Answer
+    repeatable: bool = False
 
 
-Event = Start | Queued | Delta | Reasoning | Done
+Piece = Queued | Delta | Reasoning | Done
+Event = Start | Piece

@@ -8,20 +8,31 @@ renderer does so only where `content` is not empty and `think` is not false; it 
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import stamina
+
 from app.engine.events import Cut, Delta, Generated, Reasoning
 from app.engine.loops import LoopGuard
 from app.engine.ollama import Chat, Chunk, Ollama
 from app.engine.registry import Model
-from app.errors import ContextOverflow, DeadlineExceeded, EngineError, EngineInterrupted
+from app.errors import (
+    ContextOverflow,
+    DeadlineExceeded,
+    EngineError,
+    EngineInterrupted,
+    EngineUnavailable,
+)
 
 Thing = TypeVar("Thing")
 LIVELIER = 0.4  # the temperature at which a model leaves the loop that it is in at 0
-STALL_S = 60.0  # between two tokens; before the first one a model may load and read for long
+# Before the first token a model may load and read for long. Whether the engine lives is then
+# asked by the way: it answers that at once, whatever else it does.
+PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,7 @@ class Prompt:
     keep_alive: int | str = -1
     think: bool = False
     max_reasoning_tokens: int = 1024
+    stall_s: float = 60.0  # the longest silence between two tokens
 
 
 @dataclass(slots=True)
@@ -164,10 +176,8 @@ async def _ask(
     retrying = bool(tally.thoughts)
     pieces = 0
     guard = LoopGuard()
-    async with aclosing(ollama.chat(chat)) as chunks:
-        limit = deadline
-        while (chunk := await before(limit, anext(chunks, None), deadline)) is not None:
-            limit = min(deadline, asyncio.get_running_loop().time() + STALL_S)
+    async with aclosing(_stream(ollama, chat, prompt.stall_s, deadline)) as chunks:
+        async for chunk in chunks:
             if (thought := chunk.message.thinking) and not retrying:
                 if tally.reasoning == prompt.max_reasoning_tokens:
                     break
@@ -198,20 +208,67 @@ async def _ask(
     tally.finish_reason = "length"
 
 
-async def before(limit: float, coming: Awaitable[Thing], deadline: float | None = None) -> Thing:
-    """What comes, if it comes before a limit (on the event loop's clock).
+async def _stream(
+    ollama: Ollama, chat: Chat, stall_s: float, deadline: float
+) -> AsyncGenerator[Chunk, None]:
+    """The engine's chunks, none of them waited for too long."""
+    ollama.breaker.enter()
+    chunks, first = await before(deadline, _opened(ollama, chat))
+    async with aclosing(chunks):
+        while first is not None:
+            yield first
+            first = await before(deadline, anext(chunks, None), stall_s)
+
+
+async def _opened(ollama: Ollama, chat: Chat) -> tuple[AsyncGenerator[Chunk, None], Chunk | None]:
+    """A stream and its first chunk. What breaks before that is tried again: nobody has seen
+    anything of it yet, and an engine that was just started again is back in a moment."""
+    tries = stamina.retry_context(
+        on=_passes, attempts=3, timeout=2.0, wait_initial=0.1, wait_max=1.0, wait_jitter=0.1
+    )
+    async for attempt in tries:
+        with attempt:
+            chunks = ollama.chat(chat)
+            try:
+                return chunks, await _first(chunks, ollama)
+            except BaseException:
+                await chunks.aclose()
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _passes(problem: Exception) -> bool:
+    """Whether it may be over with the next try; a model that does not load stays so."""
+    return type(problem) in (EngineUnavailable, EngineInterrupted)
+
+
+async def _first(chunks: AsyncGenerator[Chunk, None], ollama: Ollama) -> Chunk | None:
+    """The first chunk, for as long as the engine lives."""
+    coming = asyncio.ensure_future(anext(chunks, None))
+    try:
+        while not (await asyncio.wait((coming,), timeout=PATIENCE_S))[0]:
+            await ollama.version()
+        return coming.result()
+    finally:
+        coming.cancel()
+        await asyncio.wait((coming,))
+
+
+async def before(deadline: float, coming: Awaitable[Thing], stall_s: float = math.inf) -> Thing:
+    """What comes, if it comes before a deadline (on the event loop's clock).
 
     Raises:
         DeadlineExceeded: it did not.
-        EngineInterrupted: it did not, and the limit is not yet the `deadline` of all.
+        EngineInterrupted: nothing came for `stall_s` seconds.
     """
+    limit = min(deadline, asyncio.get_running_loop().time() + stall_s)
     try:
         async with asyncio.timeout_at(limit):
             return await coming
     except TimeoutError:
-        if deadline is not None and limit < deadline:
+        if limit < deadline:
             raise EngineInterrupted(
-                f"The engine sent nothing for {STALL_S:g} s. Ask again.", partial=""
+                f"The engine sent nothing for {stall_s:g} s. Ask again.", partial=""
             ) from None
         raise DeadlineExceeded(
             "The answer was not done in REQUEST_TIMEOUT_S. Ask for less (max_tokens, detail), "

@@ -13,6 +13,7 @@ import httpx
 import msgspec
 import orjson
 
+from app.engine.breaker import Breaker
 from app.errors import (
     ContextOverflow,
     EngineError,
@@ -124,6 +125,7 @@ class Ollama:
 
     def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.url = url
+        self.breaker = Breaker()
         self._http = httpx.AsyncClient(
             base_url=url, timeout=TIMEOUT, limits=LIMITS, transport=transport, trust_env=False
         )
@@ -171,6 +173,7 @@ class Ollama:
             if response.status_code != 200:
                 await response.aread()
                 self._object(response, chat.model)
+            self.breaker.answered()
             decoder = msgspec.json.Decoder(Chunk)
             async for line in response.aiter_lines():
                 try:
@@ -190,6 +193,7 @@ class Ollama:
         return self._object(response, "")
 
     def _object(self, response: httpx.Response, model: str) -> dict[str, Any]:
+        self.breaker.answered()
         try:
             body = response.json()
         except ValueError:
@@ -204,15 +208,19 @@ class Ollama:
 
     @asynccontextmanager
     async def _reaching(self) -> AsyncIterator[None]:
-        """Turns what the network does into problems."""
+        """Turns what the network does into problems, and tells the breaker."""
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise EngineUnavailable(
+            raise self._unreached(
                 f"No engine answers at {self.url}. Start it (`ollama serve` or "
                 "`python -m app.embedded`) or set OLLAMA_HOST."
             ) from error
         except httpx.TimeoutException as error:
-            raise EngineUnavailable(f"The engine at {self.url} did not answer in time.") from error
+            raise self._unreached(f"The engine at {self.url} did not answer in time.") from error
         except httpx.TransportError as error:
             raise EngineInterrupted("The connection to the engine broke.", partial="") from error
+
+    def _unreached(self, reason: str) -> EngineUnavailable:
+        self.breaker.failed(reason)
+        return EngineUnavailable(reason)

@@ -28,6 +28,7 @@ class Model:
     image_rule: ImageRule = field(default_factory=ImageRule)
     estimator: Estimator = field(default_factory=Estimator, compare=False)
     note: str = ""
+    digest: str = ""  # of its weights and template
 
     @property
     def sees(self) -> bool:
@@ -114,8 +115,9 @@ class Registry:
                 installed=installed,
             ) from None
         info = shown.get("model_info") or {}
+        entry = await self.installed(name)
         if name not in self._contexts:
-            self._contexts[name] = await self._plan(name, info)
+            self._contexts[name] = self._plan(name, info, int(entry.get("size") or 0))
         return Model(
             name=name,
             capabilities=frozenset(shown.get("capabilities") or ()),
@@ -124,14 +126,14 @@ class Registry:
             image_rule=image_rule(info, await self._ollama.version()),
             estimator=self._estimators.setdefault(name, Estimator()),
             note=note,
+            digest=str(entry.get("digest", "")),
         )
 
-    async def _plan(self, name: str, info: Mapping[str, Any]) -> int:
+    def _plan(self, name: str, info: Mapping[str, Any], size: int) -> int:
         """The context of a model, decided once: another one later would load it anew."""
         arch = info.get("general.architecture", "")
         planned = 0
         if self._room.gpus.found:
-            size = int((await self.installed(name)).get("size") or 0)
             entry = find(name) or described(name, size, info)
             gpus = self._room.gpus
             if entry:

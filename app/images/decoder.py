@@ -2,6 +2,7 @@
 waits, and a burst of photos does not take the machine."""
 
 import asyncio
+import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,5 +38,18 @@ class Decoder:
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self._threads, prepare, picture, size)
 
+    def digest(self, parts: Sequence[bytes | str]) -> asyncio.Future[bytes]:
+        """One hash over all of it, when it is ready."""
+        return asyncio.get_running_loop().run_in_executor(self._threads, _digest, parts)
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _digest(parts: Sequence[bytes | str]) -> bytes:
+    whole = hashlib.blake2b(digest_size=32)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        whole.update(len(data).to_bytes(8, "big"))
+        whole.update(data)
+    return whole.digest()

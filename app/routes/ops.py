@@ -58,7 +58,7 @@ async def status(request: Request) -> dict[str, Any]:
             "capabilities": sorted(model.capabilities),
             "num_ctx": model.num_ctx,
             "image_token_rule": asdict(model.image_rule),
-            "digest": (await line.registry.installed(model.name)).get("digest"),
+            "digest": model.digest,
             **_placed(await line.registry.placement(model.name)),
         }
     except Problem as problem:

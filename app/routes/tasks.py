@@ -11,7 +11,7 @@ from app.routes.draining import refuse_if_draining
 from app.routes.forms import choose
 from app.schemas import Answer, ProblemBody, TaskRequest
 from app.tasks import describe, ocr, vqa
-from app.tasks.run import Line
+from app.tasks.run import Caller, Line
 from app.tasks.task import Task
 
 TASKS = (describe.TASK, ocr.TASK, vqa.TASK)
@@ -56,20 +56,26 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
     return {name: _inlined(value, definitions) for name, value in schema.items()}
 
 
+def _caller(request: Request) -> Caller:
+    return Caller(
+        request_id=request.state.request_id,
+        key=getattr(request.state, "client", ""),
+        address=request.client.host if request.client else "",
+        no_store="no-store" in request.headers.get("cache-control", "").lower(),
+    )
+
+
 def _add(router: APIRouter, task: Task) -> None:
     async def endpoint(request: Request) -> Response:
         line: Line = request.app.state.line
         request.state.task = task.name
         refuse_if_draining(line.gate)
-        client = getattr(request.state, "client", "")
-        await request.app.state.rates.check(
-            client or (request.client.host if request.client else "")
-        )
+        caller = _caller(request)
+        await request.app.state.rates.check(caller.client)
         most_mb, fetcher = line.settings.max_body_mb, request.app.state.fetcher
         fields, images = await read_task(request, task.request, most_mb, fetcher)
-        ident: str = request.state.request_id
         form = choose(fields.stream, request.headers.get("accept", ""))
-        return AnswerResponse(line.run(task, fields, images, ident, client), form, ident)
+        return AnswerResponse(line.run(task, fields, images, caller), form, caller.request_id)
 
     router.add_api_route(
         f"/v1/{task.name}",

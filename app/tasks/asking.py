@@ -44,6 +44,26 @@ class Asking:
         singles = [i for i, one in enumerate(self.job.pictures) if one.page is None]
         await asyncio.gather(*map(self._image, singles))
 
+    async def fingerprint(self, key: str) -> bytes:
+        """What two requests with the same answer have in common; `prepare` must be over.
+
+        Args:
+            key: the API key's hash: answers are not shared beyond it.
+        """
+        job = self.job
+        told = [
+            (key, job.task.name, job.model.name, job.model.digest, job.model.note),
+            job.request.model_dump_json(exclude={"model", "stream"}),
+            [info.model_dump_json() for info in job.infos()],
+        ]
+        files = {picture.index: picture.data for picture in job.pictures if picture.page}
+        seen = [
+            (await self._image(position)).base64
+            for position, picture in enumerate(job.pictures)
+            if picture.page is None
+        ]
+        return await self.decoder.digest([repr(told).encode(), *files.values(), *seen])
+
     async def all(self) -> Pieces:
         """Every group, in order; while some run, the next is decoded and queues."""
         groups = self.job.groups

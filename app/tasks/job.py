@@ -105,6 +105,7 @@ class Job:
             keep_alive=self.settings.keep_alive_value,
             think=self.request.think,
             max_reasoning_tokens=self.request.max_reasoning_tokens,
+            stall_s=self.settings.stall_timeout_s,
         )
 
 

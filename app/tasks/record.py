@@ -8,6 +8,7 @@ from app.errors import Problem
 from app.schemas import Answer, Timings, Usage
 from app.tasks.job import Job
 from app.tasks.reader import Part
+from app.tasks.task import options
 
 
 @dataclass(slots=True)
@@ -49,6 +50,25 @@ class Record:
             warnings=self._warnings(job),
             **job.task.read(job.request, self.parts),
         )
+
+    def repeatable(self, job: Job) -> bool:
+        """Whether the same request would get the same again: nothing failed, and nothing is left
+        to chance. An answer of nothing is worth another try."""
+        chance = options(job.task, job.request, job.model.thinks)["temperature"]
+        return chance == 0 and not self.failures and bool(self.text())
+
+    def taken_over(self, answer: Answer, request_id: str) -> Answer:
+        """An answer that another request had generated, as that of this one."""
+        spent = Timings(
+            queue_ms=0,
+            prepare_ms=round(self.prepare_ms, 1),
+            load_ms=0,
+            prompt_ms=0,
+            generate_ms=0,
+            total_ms=round(self.elapsed_ms(), 1),
+            tokens_per_second=0,
+        )
+        return answer.model_copy(update={"id": request_id, "timings": spent})
 
     def _finishes(self) -> set[str]:
         return {end.finish_reason for end in self.ends}

@@ -3,8 +3,10 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import partial
 
-from app.engine.events import Done, Event, Start
+from app.engine.cache import Answers
+from app.engine.events import Done, Event, Piece, Start
 from app.engine.gate import Gate
 from app.engine.ollama import Ollama
 from app.engine.registry import Registry
@@ -22,6 +24,21 @@ LOADED_MS = 100.0  # a model that was there already reports about 1 ms (findings
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. Answers are shared among those of one `key` (empty where no keys are wanted);
+    clients, known by key or address, take turns. `no_store`: neither shared nor kept."""
+
+    request_id: str
+    key: str = ""
+    address: str = ""
+    no_store: bool = False
+
+    @property
+    def client(self) -> str:
+        return self.key or self.address
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """What every request passes through."""
 
@@ -30,14 +47,10 @@ class Line:
     decoder: Decoder
     gate: Gate
     ollama: Ollama
+    answers: Answers
 
     async def run(
-        self,
-        task: Task,
-        request: TaskRequest,
-        files: Sequence[bytes],
-        request_id: str,
-        client: str = "",
+        self, task: Task, request: TaskRequest, files: Sequence[bytes], caller: Caller
     ) -> AsyncGenerator[Event, None]:
         """Answer one request; ends with `Done`.
 
@@ -45,15 +58,31 @@ class Line:
             Problem: whatever ends it; where text was already out, it is in `partial`.
         """
         record = Record()
+        self.ollama.breaker.check()
         self._check_count(files)
         pictures = await self.decoder.probe(files, request.pages)
         model = await self.registry.seeing(request.model)
         job = Job.of(task, request, model, self.settings, pictures)
         record.parts = [Part(ask.reader()) for group in job.groups for ask in group]
-        asking = Asking(job, record, self.decoder, self.gate, self.ollama, client)
+        asking = Asking(job, record, self.decoder, self.gate, self.ollama, caller.client)
         await asking.prepare()
         record.prepare_ms = record.elapsed_ms()
-        yield Start(request_id, task.name, model.name, tuple(job.infos()))
+        yield Start(caller.request_id, task.name, model.name, tuple(job.infos()))
+        make = partial(self._work, asking, caller.request_id)
+        if caller.no_store:
+            work = make()
+        else:
+            work = self.answers.stream(await asking.fingerprint(caller.key), make)
+        async with aclosing(work) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Done) and piece.answer.cached:
+                    yield Done(record.taken_over(piece.answer, caller.request_id))
+                else:
+                    yield piece
+
+    async def _work(self, asking: Asking, request_id: str) -> AsyncGenerator[Piece, None]:
+        """Have the answer generated."""
+        record, job = asking.record, asking.job
         try:
             async with aclosing(asking.all()) as pieces:
                 async for piece in pieces:
@@ -63,8 +92,8 @@ class Line:
                 problem.extra["partial"] = record.text()
             raise
         if record.load_ms() > LOADED_MS:
-            await self._check_placement(model.name, record)
-        yield Done(record.answer(request_id, job))
+            await self._check_placement(job.model.name, record)
+        yield Done(record.answer(request_id, job), record.repeatable(job))
 
     async def _check_placement(self, name: str, record: Record) -> None:
         """The model was just loaded: tell where it is not all on the GPU. An engine that cannot

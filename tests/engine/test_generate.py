@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 
-from app.engine import generate as module
 from app.engine.events import Cut, Delta, Generated, Reasoning
 from app.engine.generate import Prompt, generate
 from app.engine.ollama import Ollama
@@ -199,9 +198,7 @@ async def test_an_empty_answer_is_asked_for_once_more() -> None:
     assert len(engine.asked) == 2
 
 
-async def test_an_engine_that_falls_silent_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "STALL_S", 0.05)
-
+async def test_an_engine_that_falls_silent_is_left() -> None:
     class Stalls(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
             await asyncio.sleep(0.2)  # before the first token it may take its time
@@ -212,4 +209,4 @@ async def test_an_engine_that_falls_silent_is_left(monkeypatch: pytest.MonkeyPat
     transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Stalls()))
     engine.ollama = Ollama("http://engine.test", transport=transport)
     with pytest.raises(EngineInterrupted, match="sent nothing for"):
-        await run(engine, prompt(PLAIN))
+        await run(engine, prompt(PLAIN, stall_s=0.05))

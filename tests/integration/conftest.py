@@ -21,6 +21,7 @@ def server(_daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def client(server: Server, daemon: Daemon) -> Iterator[httpx.Client]:
-    """A client of that server; the daemon behind it runs."""
-    with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as client:
+    """A client of that server, for whom nothing is kept; the daemon behind it runs."""
+    headers = {"Cache-Control": "no-store"}
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=60, headers=headers) as client:
         yield client

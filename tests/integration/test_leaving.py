@@ -26,7 +26,8 @@ def request(server: Server, accept: str = "*/*", **fields: object) -> socket.soc
     )
     head = (
         f"POST /v1/describe HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        "Cache-Control: no-store\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
     )
     sock = socket.create_connection(("127.0.0.1", server.port))
     sock.sendall((head + body).encode())

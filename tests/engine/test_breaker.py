@@ -1,0 +1,126 @@
+"""A dead engine is asked by one at a time."""
+
+import asyncio
+import time
+
+import httpx
+import pytest
+
+from app.engine import breaker as module
+from app.engine import generate as generating
+from app.engine.breaker import Breaker
+from app.engine.generate import generate
+from app.engine.ollama import Ollama
+from app.errors import DeadlineExceeded, EngineInterrupted, EngineUnavailable, ModelLoadingFailed
+from tests.engine.test_generate import PLAIN, lines, prompt
+
+
+def test_opens_lets_a_probe_through_and_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAUSE_S", 0.05)
+    breaker = Breaker()
+    for _ in range(module.OPENS_AFTER):
+        breaker.enter()
+        breaker.failed("Nobody there.")
+    with pytest.raises(EngineUnavailable, match=r"Nobody there\. It was tried 3 times"):
+        breaker.enter()
+    time.sleep(0.06)
+    breaker.check()  # looking takes no probe away
+    breaker.enter()
+    with pytest.raises(EngineUnavailable):
+        breaker.enter()
+    breaker.answered()
+    breaker.enter()
+    breaker.enter()
+
+
+class Failing:
+    """An engine that fails so often, one way each, and then answers."""
+
+    def __init__(self, *failures: Exception | httpx.Response) -> None:
+        self.failures = list(failures)
+        self.asked = 0
+        self.ollama = Ollama("http://engine.test", transport=httpx.MockTransport(self._answer))
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        if not self.failures:
+            return httpx.Response(200, content=lines(content="a cat"))
+        failure = self.failures.pop(0)
+        if isinstance(failure, Exception):
+            raise failure
+        return failure
+
+    async def ask(self, seconds: float = 10) -> list[object]:
+        deadline = asyncio.get_running_loop().time() + seconds
+        return [piece async for piece in generate(self.ollama, prompt(PLAIN), deadline)]
+
+
+REFUSED = httpx.ConnectError("refused")
+HUNG_UP = httpx.RemoteProtocolError("hung up")
+BUSY = httpx.Response(503, json={"error": "server busy"})
+BROKE_OFF = b'{"error": "an error was encountered while running the model: EOF"}\n'
+
+
+@pytest.mark.parametrize(
+    "failures",
+    [
+        (REFUSED,),
+        (HUNG_UP,),
+        (BUSY,),
+        (REFUSED, HUNG_UP),
+        (httpx.Response(200, content=BROKE_OFF),),
+    ],
+)
+async def test_what_breaks_before_the_first_byte_is_tried_again(
+    failures: tuple[Exception | httpx.Response, ...],
+) -> None:
+    engine = Failing(*failures)
+    assert await engine.ask()
+    assert engine.asked == len(failures) + 1
+
+
+async def test_three_tries_at_most_and_then_at_once() -> None:
+    engine = Failing(*[REFUSED] * 10)
+    with pytest.raises(EngineUnavailable, match="ollama serve"):
+        await engine.ask()
+    assert engine.asked == 3
+    with pytest.raises(EngineUnavailable, match="It was tried 3 times"):
+        await engine.ask()
+    assert engine.asked == 3
+
+
+async def test_what_broke_after_the_first_byte_is_not() -> None:
+    said = b'{"message": {"content": "a"}}\n'
+    engine = Failing(httpx.Response(200, content=said + BROKE_OFF))
+    with pytest.raises(EngineInterrupted):
+        await engine.ask()
+    assert engine.asked == 1
+
+
+async def test_a_model_that_does_not_load_is_not() -> None:
+    error = {"error": "model requires more system memory (9 GiB) than is available (1 GiB)"}
+    engine = Failing(httpx.Response(500, json=error))
+    with pytest.raises(ModelLoadingFailed):
+        await engine.ask()
+    assert engine.asked == 1
+
+
+@pytest.mark.parametrize("lives", [True, False])
+async def test_an_engine_is_waited_for_while_it_lives(
+    lives: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model may load for long; an engine that does not even tell its version is dead."""
+    monkeypatch.setattr(generating, "PATIENCE_S", 0.02)
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/chat":
+            await asyncio.sleep(60)
+        if not lives:
+            raise httpx.ReadTimeout("silence")
+        return httpx.Response(200, json={"version": "0.9.3"})
+
+    ollama = Ollama("http://engine.test", transport=httpx.MockTransport(answer))
+    deadline = asyncio.get_running_loop().time() + (0.3 if lives else 5)
+    with pytest.raises(DeadlineExceeded if lives else EngineUnavailable):
+        async for _ in generate(ollama, prompt(PLAIN), deadline):
+            pass
