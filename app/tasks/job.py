@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from app.engine.generate import Prompt
 from app.engine.registry import Model
@@ -11,7 +13,7 @@ from app.images.probe import Picture
 from app.models.tokens import Cost
 from app.schemas import Detail, ImageInfo, TaskRequest
 from app.settings import Settings
-from app.tasks.task import SYSTEM, Ask, Group, Task, options
+from app.tasks.task import Ask, Group, Task, options
 
 # Kept free beside what was estimated: a share of it, and at least so many tokens.
 MARGIN = 0.02
@@ -90,16 +92,22 @@ class Job:
         """What a turn costs, as far as it can be known before it is asked."""
         sizes = [self.sizes[position] for position in ask.pictures]
         rule = self.model.image_rule
-        return Cost.of(SYSTEM + ask.text, [rule.tokens(*size) for size in sizes if size])
+        return Cost.of(_words(ask), [rule.tokens(*size) for size in sizes if size])
 
     def prompt(self, ask: Ask, images: Sequence[str]) -> Prompt:
-        """One turn, with its images as base64. System and images come first, the text that
-        differs last (the daemon puts a turn's images before its text), so that its prefix cache
-        holds them."""
-        turn = {"role": "user", "content": ask.text, "images": list(images)}
+        """What is asked, with its images as base64, in the order of the turns. System and images
+        come first, the text that differs last (the daemon puts a turn's images before its text),
+        so that its prefix cache holds them."""
+        left = iter(images)
+        messages: list[dict[str, Any]] = []
+        for turn in ask.turns:
+            message: dict[str, Any] = {"role": turn.role, "content": turn.text}
+            if turn.pictures:
+                message["images"] = list(islice(left, len(turn.pictures)))
+            messages.append(message)
         return Prompt(
             model=self.model,
-            messages=({"role": "system", "content": SYSTEM}, turn),
+            messages=tuple(messages),
             options=options(self.task, self.request, self.model.thinks),
             max_tokens=answer_tokens(self.task, self.request, self.model),
             keep_alive=self.settings.keep_alive_value,
@@ -107,6 +115,10 @@ class Job:
             max_reasoning_tokens=self.request.max_reasoning_tokens,
             stall_s=self.settings.stall_timeout_s,
         )
+
+
+def _words(ask: Ask) -> str:
+    return "".join(turn.text for turn in ask.turns)
 
 
 def answer_tokens(task: Task, request: TaskRequest, model: Model) -> int:
@@ -132,17 +144,18 @@ def _planned(
     if not asked:
         return {}
     shown = asked[0].pictures
-    bare = [Cost.of(SYSTEM + ask.text, [0] * len(shown)) for ask in asked]
+    bare = [Cost.of(_words(ask), [0] * len(shown)) for ask in asked]
     text = max(map(model.estimator.predict, bare))
     margin = max(LEAST_MARGIN, int(MARGIN * model.num_ctx))
     natural = [pictures[position].natural for position in shown]
-    left = max(0, room - text - margin)
-    if planned := plan(natural, model.image_rule, left, detail):
+    left = room - text - margin
+    planned = plan(natural, model.image_rule, left, detail) if left >= 0 else None
+    if planned is not None:
         return dict(zip(shown, planned, strict=True))
     need = sum(least(size, model.image_rule) for size in natural)
     answer = model.num_ctx - room
     raise ContextOverflow(
-        f"The context of {model.num_ctx} tokens leaves {left} for images beside {text} of text, "
+        f"The context of {model.num_ctx} tokens leaves {max(0, left)} for images beside {text} of text, "
         f"{answer} for the answer and {margin} to spare; {len(shown)} image(s) need at least "
         f"{need}. Send fewer images or less text, lower max_tokens, or raise NUM_CTX.",
         num_ctx=model.num_ctx,

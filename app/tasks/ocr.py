@@ -55,7 +55,7 @@ def asks(
     boxed = request.format is TextFormat.JSON
     return tuple(
         (
-            Ask(
+            Ask.of(
                 text,
                 (position,),
                 known=picture.text if plain else None,

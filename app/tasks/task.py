@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from app.images.probe import Picture
 from app.schemas import TaskRequest
 from app.tasks.reader import Part, Reader
+
+Role = Literal["system", "user", "assistant"]
 
 # The same in every request of every task: with the images right after it, it is the prefix that
 # the daemon keeps, so a second question on an image is cheap.
@@ -23,18 +25,40 @@ EXACT = {"temperature": 0.0, "top_p": 1.0, "top_k": 20, "presence_penalty": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """One message to the model, with some of the request's pictures (their positions)."""
+
+    role: Role
+    text: str
+    pictures: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
-    """One turn of the user, about some of the request's pictures (their positions).
+    """What is asked at once, the last turn being the user's.
 
     `question` is the index of the question that it puts. `known` is the answer where nobody need
     be asked for it; `reader` makes what reads the answer while it comes.
     """
 
-    text: str
-    pictures: tuple[int, ...]
+    turns: tuple[Turn, ...]
     question: int | None = None
     known: str | None = None
     reader: Callable[[], Reader] = Reader
+
+    @classmethod
+    def of(cls, text: str, pictures: tuple[int, ...], **how: Any) -> "Ask":
+        """One turn of the user's after the system's."""
+        return cls((Turn("system", SYSTEM), Turn("user", text, pictures)), **how)
+
+    @property
+    def pictures(self) -> tuple[int, ...]:
+        return tuple(position for turn in self.turns for position in turn.pictures)
+
+    @property
+    def text(self) -> str:
+        """What the user says last."""
+        return self.turns[-1].text
 
 
 Group = tuple[Ask, ...]
@@ -70,7 +94,7 @@ def options(task: Task, request: TaskRequest, thinks: bool) -> dict[str, Any]:
 
 def one_turn(lines: Sequence[str], pictures: Sequence[Picture]) -> tuple[Group, ...]:
     """A single turn about all pictures."""
-    return ((Ask("\n".join(filter(None, lines)), tuple(range(len(pictures)))),),)
+    return ((Ask.of("\n".join(filter(None, lines)), tuple(range(len(pictures)))),),)
 
 
 def several(pictures: Sequence[Picture]) -> str:

@@ -25,7 +25,7 @@ def asks(
         language = instruction(request.language, question, default_language)
         asked = f"Question: {question}"
         lines = [ANSWER, several(pictures), request.prompt or "", asked, language]
-        turns.append(Ask("\n".join(filter(None, lines)), everything, question=index))
+        turns.append(Ask.of("\n".join(filter(None, lines)), everything, question=index))
     return (tuple(turns),)
 
 
