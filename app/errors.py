@@ -14,6 +14,7 @@
     ├── InvalidParameter      422 invalid_parameter
     ├── PageOutOfRange        422 page_out_of_range
     ├── ContextOverflow       422 context_overflow
+    ├── SchemaUnsatisfied     422 schema_unsatisfied
     ├── RateLimited           429 rate_limited
     ├── QueueFull             429 queue_full
     ├── InternalError         500 internal_error
@@ -112,6 +113,10 @@ class PageOutOfRange(Problem):
 
 class ContextOverflow(Problem):
     status, code = 422, "context_overflow"
+
+
+class SchemaUnsatisfied(Problem):
+    status, code = 422, "schema_unsatisfied"
 
 
 class RateLimited(Problem):

@@ -1,5 +1,6 @@
 """The public request and answer models. Their names are the contract's."""
 
+import json
 import types
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -35,6 +36,16 @@ class TextFormat(StrEnum):
 
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _object(value: Any) -> Any:
+    """A form has no objects; it has their JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ValueError(f"it is not JSON ({error})") from None
 
 
 NonEmpty = Annotated[str, Field(min_length=1, max_length=32_768)]
@@ -90,6 +101,20 @@ class VqaRequest(TaskRequest):
     question: OneOrMore = Field(description="One question or more")
 
 
+class ExtractRequest(TaskRequest):
+    """Fills a JSON Schema from the image(s)."""
+
+    schema_: Annotated[dict[str, Any], BeforeValidator(_object)] = Field(
+        alias="schema", description="A JSON Schema object; the answer's `data` fits it"
+    )
+
+
+class DetectRequest(TaskRequest):
+    """Finds things, in pixels of the original image."""
+
+    labels: OneOrMore = Field(description="What to find: one label or more")
+
+
 class ImageInfo(BaseModel):
     """What became of one image: its own size, and the size and tokens that the model saw."""
 
@@ -107,6 +132,16 @@ class QuestionAnswer(BaseModel):
 
     question: str
     text: str
+
+
+class DetectedObject(BaseModel):
+    """One thing and where it is: left, top, right, bottom in pixels of the upright original
+    (points on a PDF page)."""
+
+    label: str
+    box: tuple[float, float, float, float]
+    image: int
+    page: int | None
 
 
 class Usage(BaseModel):
@@ -131,7 +166,7 @@ class Timings(BaseModel):
 
 
 class Answer(BaseModel):
-    """The whole answer; `answers` and `data` are there for their task only."""
+    """The whole answer; `answers`, `data` and `objects` are there for their task only."""
 
     id: str
     task: str
@@ -139,11 +174,13 @@ class Answer(BaseModel):
     text: str
     finish_reason: Literal["stop", "length"]
     answers: list[QuestionAnswer] | None = None
-    data: dict[str, Any] | None = Field(
+    data: Any = Field(
         None,
         description="OCR as json: `lines`, each with its `text`, `box` in pixels of the "
-        "original (left, top, right, bottom; points on a PDF page), `image` and `page`",
+        "original (left, top, right, bottom; points on a PDF page), `image` and `page`. "
+        "Extract: what fits the schema",
     )
+    objects: list[DetectedObject] | None = None
     images: list[ImageInfo]
     usage: Usage
     timings: Timings

@@ -46,6 +46,7 @@ class Prompt:
     keep_alive: int | str = -1
     think: bool = False
     max_reasoning_tokens: int = 1024
+    format: Mapping[str, Any] | str | None = None  # a JSON Schema, or `json`
     stall_s: float = 60.0  # the longest silence between two tokens
 
 
@@ -65,6 +66,7 @@ class _Tally:
     said: str = ""
     loops: int = 0
     forced: bool = False  # asked once more for an answer
+    unheld: bool = False  # left where the answer began, since it was not held to its format
     went_on: bool = False  # asked to go on behind a loop
     thoughts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -132,16 +134,15 @@ def _again(prompt: Prompt, tally: _Tally) -> Chat | None:
     """What to ask after a request is over, if anything: once for the answer, where everything went
     into reasoning (over its budget, or up to the last token); once to go on, where the answer
     began to repeat itself."""
-    if tally.thoughts and not tally.answered and not tally.forced:
+    if not tally.answered and not tally.forced:
         tally.forced = True
-        return _chat(prompt, "".join(tally.thoughts))
-    if not tally.answered and not tally.thoughts and not tally.forced:
+        if tally.thoughts or tally.unheld:
+            return _chat(prompt, "".join(tally.thoughts))
         # Models sometimes end before they began (ollama issue 16216).
-        tally.forced = True
         return _chat(prompt, livelier=True)
     if tally.loops == 1 and not tally.went_on:
         tally.went_on = True
-        if prompt.model.goes_on:
+        if prompt.model.goes_on and prompt.format is None:
             tally.warnings.append("The answer repeated itself; that was cut, and it was gone on.")
             return _chat(prompt, "".join(tally.thoughts), tally.said, livelier=True)
     if tally.loops:
@@ -158,14 +159,16 @@ def _chat(
     options = {**prompt.options, "num_ctx": prompt.model.num_ctx, "num_predict": prompt.max_tokens}
     if livelier:
         options["temperature"] = max(LIVELIER, float(options.get("temperature", 0)))
-    think = None
+    think, form = None, prompt.format
     if thoughts is None and prompt.think and prompt.model.thinks:
         think = True
         options["num_predict"] += prompt.max_reasoning_tokens
+        if not prompt.model.thinks_freely:
+            form = None  # else its thoughts would be held to it
     elif thoughts is not None or prompt.model.thinks:
         closed = {"role": "assistant", "thinking": thoughts or "", "content": said or "\n"}
         messages = (*messages, closed)
-    return Chat(prompt.model.name, messages, options, prompt.keep_alive, think)
+    return Chat(prompt.model.name, messages, options, prompt.keep_alive, think, form)
 
 
 async def _ask(
@@ -173,7 +176,7 @@ async def _ask(
 ) -> AsyncGenerator[Delta | Cut | Reasoning, None]:
     """One request; ends early where the reasoning or the answer passes its budget, or where the
     answer repeats itself."""
-    retrying = bool(tally.thoughts)
+    retrying = tally.forced and (bool(tally.thoughts) or tally.unheld)
     pieces = 0
     guard = LoopGuard()
     async with aclosing(_stream(ollama, chat, prompt.stall_s, deadline)) as chunks:
@@ -189,6 +192,9 @@ async def _ask(
             text = chunk.message.content
             if text := text if tally.answered else text.lstrip():
                 if tally.answered == prompt.max_tokens:
+                    break
+                if chat.format is None and prompt.format is not None:
+                    tally.unheld = True  # the thoughts are over; the answer is asked for now
                     break
                 pieces += 1
                 tally.answered += 1

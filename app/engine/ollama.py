@@ -4,7 +4,7 @@ Facts marked (findings) were seen on a real daemon: an accepted chat is 200 what
 an error is then one line of the stream, and a stream may end with neither an error nor `done`.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,7 @@ from app.errors import (
     EngineError,
     EngineInterrupted,
     EngineUnavailable,
+    InvalidParameter,
     ModelLoadingFailed,
     ModelNotFound,
     Problem,
@@ -42,6 +43,8 @@ INTERRUPTIONS = (
     "an error was encountered while running the model",
     "model runner has unexpectedly stopped",
 )
+# What it says to a `format` that it cannot make a grammar of.
+UNHELD = ("invalid JSON schema in format", "failed to parse grammar", "failed to load model vocab")
 # What newer daemons (0.13 on) answer to `truncate: false` when the prompt does not fit.
 OVERFLOWS = (
     "exceeds the available context size",
@@ -78,6 +81,7 @@ class Chat:
     options: Mapping[str, Any]
     keep_alive: int | str
     think: bool | None = None
+    format: Mapping[str, Any] | str | None = None
 
     def body(self) -> bytes:
         """Always streamed, so that closing the connection cancels in every mode.
@@ -95,6 +99,8 @@ class Chat:
         }
         if self.think is not None:
             body["think"] = self.think
+        if self.format is not None:
+            body["format"] = self.format
         return orjson.dumps(body)
 
 
@@ -102,22 +108,42 @@ def problem_of(error: str, status: int, model: str) -> Problem:
     """What a daemon's error means for the client."""
     if status == 404 or "invalid model" in error:
         return ModelNotFound(f"{error} (on the engine: `ollama pull {model}`)")
-    if any(sign in error for sign in OVERFLOWS):
-        return ContextOverflow(
-            f"The engine refused the prompt: {error}. Send fewer or smaller images, or less text."
-        )
-    if any(sign in error for sign in LOAD_FAILURES):
-        return ModelLoadingFailed(
-            f"The engine could not load {model}: {error}. Look at its log, or choose a "
-            "smaller model."
-        )
-    if any(sign in error for sign in INTERRUPTIONS):
-        return EngineInterrupted(
-            f"The engine broke off: {error}. Send the request again.", partial=""
-        )
+    for signs, make in _MEANINGS:
+        if any(sign in error for sign in signs):
+            return make(error, model)
     if status == 503:
         return EngineUnavailable(f"The engine is busy: {error}")
     return EngineError(f"The engine answered with an error: {error}")
+
+
+_MEANINGS: tuple[tuple[Sequence[str], Callable[[str, str], Problem]], ...] = (
+    (
+        OVERFLOWS,
+        lambda error, _model: ContextOverflow(
+            f"The engine refused the prompt: {error}. Send fewer or smaller images, or less text."
+        ),
+    ),
+    (
+        UNHELD,
+        lambda error, _model: InvalidParameter(
+            f"The engine cannot be held to this schema: {error}. Make it simpler.",
+            parameter="schema",
+        ),
+    ),
+    (
+        LOAD_FAILURES,
+        lambda error, model: ModelLoadingFailed(
+            f"The engine could not load {model}: {error}. Look at its log, or choose a "
+            "smaller model."
+        ),
+    ),
+    (
+        INTERRUPTIONS,
+        lambda error, _model: EngineInterrupted(
+            f"The engine broke off: {error}. Send the request again.", partial=""
+        ),
+    ),
+)
 
 
 class Ollama:

@@ -1,5 +1,6 @@
 """Which models are installed, and what each can do, as the engine tells it."""
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from app.models.gpu import Gpus
 from app.models.plan import CacheType, Verdict, judge, plan, plan_context
 from app.models.tokens import Estimator, ImageRule, image_rule
 
+THINKS_FREELY = (0, 12, 4)  # Ollama's version (pull request 12460)
 FRESH_S = 30.0  # a model can be pulled or replaced at any time; asking costs milliseconds
 
 
@@ -29,6 +31,7 @@ class Model:
     estimator: Estimator = field(default_factory=Estimator, compare=False)
     note: str = ""
     digest: str = ""  # of its weights and template
+    thinks_freely: bool = False  # a `format` begins to hold where its thoughts end
 
     @property
     def sees(self) -> bool:
@@ -116,6 +119,7 @@ class Registry:
             ) from None
         info = shown.get("model_info") or {}
         entry = await self.installed(name)
+        version = await self._ollama.version()
         if name not in self._contexts:
             self._contexts[name] = self._plan(name, info, int(entry.get("size") or 0))
         return Model(
@@ -123,7 +127,8 @@ class Registry:
             capabilities=frozenset(shown.get("capabilities") or ()),
             family=str((shown.get("details") or {}).get("family", "")),
             num_ctx=self._contexts[name],
-            image_rule=image_rule(info, await self._ollama.version()),
+            image_rule=image_rule(info, version),
+            thinks_freely=_numbers(version) >= THINKS_FREELY,
             estimator=self._estimators.setdefault(name, Estimator()),
             note=note,
             digest=str(entry.get("digest", "")),
@@ -164,6 +169,11 @@ class Registry:
             if verdict.warning:
                 log.warning("model is not on the GPU", model=name, detail=verdict.warning)
         return verdict
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """`0.12.7-rc1` -> (0, 12, 7)."""
+    return tuple(map(int, re.findall(r"\d+", version.partition("-")[0])))
 
 
 def _entry(models: list[dict[str, Any]], name: str) -> dict[str, Any]:

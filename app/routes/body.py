@@ -144,6 +144,6 @@ def _checked(model: type[Fields], fields: dict[str, Any]) -> Fields:
     if first["type"] == "missing":
         raise InvalidRequest(f"The field `{name}` is missing.", parameter=name)
     if first["type"] == "extra_forbidden":
-        known = ", ".join(["image", *model.model_fields])
+        known = ", ".join(["image", *(f.alias or n for n, f in model.model_fields.items())])
         raise InvalidParameter(f"`{name}` is no field here. Fields: {known}.", parameter=name)
     raise InvalidParameter(f"{name}: {first['msg']}.", parameter=name)

@@ -10,11 +10,11 @@ from app.routes.body import read_task
 from app.routes.draining import refuse_if_draining
 from app.routes.forms import choose
 from app.schemas import Answer, ProblemBody, TaskRequest
-from app.tasks import describe, ocr, vqa
+from app.tasks import describe, detect, extract, ocr, vqa
 from app.tasks.run import Caller, Line
 from app.tasks.task import Task
 
-TASKS = (describe.TASK, ocr.TASK, vqa.TASK)
+TASKS = (describe.TASK, ocr.TASK, vqa.TASK, extract.TASK, detect.TASK)
 IMAGE = "An image or document, or several: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC, PDF"
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": ProblemBody, "content": {"application/problem+json": {}}}

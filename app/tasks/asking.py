@@ -115,6 +115,21 @@ class Asking:
                 yield Queued(place.position, round(place.eta_ms))
 
     async def _turn(self, ask: Ask, part: Part, images: list[Prepared], deadline: float) -> Pieces:
+        """One turn; asked once more where its reader says so."""
+        async with aclosing(self._asked(ask, part, images, deadline)) as pieces:
+            async for piece in pieces:
+                yield piece
+        answer = part.reader.raw()
+        whole = self.record.ends[-1].finish_reason == "stop"
+        if whole and (fault := part.reader.again()):
+            again = ask.corrected(answer, fault)
+            async with aclosing(self._asked(again, part, images, deadline)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        if text := part.end():
+            yield self._placed(ask, text)
+
+    async def _asked(self, ask: Ask, part: Part, images: list[Prepared], deadline: float) -> Pieces:
         cost, estimator = self.job.cost(ask), self.job.model.estimator
         self.record.estimated_tokens += estimator.predict(cost)
         events = generate(
@@ -128,13 +143,11 @@ class Asking:
                             yield self._placed(ask, text)
                     case Cut():
                         part.cut(event.characters)
-                    case Reasoning():
+                    case Reasoning() if self.job.request.think:
                         yield event
                     case Generated():
                         self.record.ends.append(event)
                         estimator.learn(cost, event.asked_tokens)
-        if text := part.end():
-            yield self._placed(ask, text)
 
     def _image(self, position: int) -> asyncio.Future[Prepared]:
         """The image of a picture, decoded once."""

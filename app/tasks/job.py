@@ -111,7 +111,8 @@ class Job:
             options=options(self.task, self.request, self.model.thinks),
             max_tokens=answer_tokens(self.task, self.request, self.model),
             keep_alive=self.settings.keep_alive_value,
-            think=self.request.think,
+            think=self.request.think if ask.think is None else ask.think and self.model.thinks,
+            format=ask.format,
             max_reasoning_tokens=self.request.max_reasoning_tokens,
             stall_s=self.settings.stall_timeout_s,
         )
@@ -148,14 +149,15 @@ def _planned(
     text = max(map(model.estimator.predict, bare))
     margin = max(LEAST_MARGIN, int(MARGIN * model.num_ctx))
     natural = [pictures[position].natural for position in shown]
-    left = room - text - margin
-    planned = plan(natural, model.image_rule, left, detail) if left >= 0 else None
+    left = max(0, room - text - margin)
+    fits = room >= text + margin  # there may be no picture
+    planned = plan(natural, model.image_rule, left, detail) if fits else None
     if planned is not None:
         return dict(zip(shown, planned, strict=True))
     need = sum(least(size, model.image_rule) for size in natural)
     answer = model.num_ctx - room
     raise ContextOverflow(
-        f"The context of {model.num_ctx} tokens leaves {max(0, left)} for images beside {text} of text, "
+        f"The context of {model.num_ctx} tokens leaves {left} for images beside {text} of text, "
         f"{answer} for the answer and {margin} to spare; {len(shown)} image(s) need at least "
         f"{need}. Send fewer images or less text, lower max_tokens, or raise NUM_CTX.",
         num_ctx=model.num_ctx,

@@ -7,8 +7,9 @@ from typing import Any
 
 from app.images.probe import Picture
 from app.schemas import OcrRequest, TextFormat
+from app.tasks.boxes import LineReader
 from app.tasks.language import name
-from app.tasks.reader import LineReader, Part, Reader
+from app.tasks.reader import Part, Reader
 from app.tasks.task import EXACT, Ask, Group, Task
 
 READ = (

@@ -1,10 +1,6 @@
-"""How the text of one turn is read while it comes."""
+"""What the model wrote, as text of the answer: read while it comes."""
 
 from dataclasses import dataclass
-from typing import Any
-
-from app.images.probe import Picture
-from app.tasks.grounding import ObjectScanner, box_of
 
 
 class Reader:
@@ -14,22 +10,25 @@ class Reader:
         """What of this piece belongs to the answer's text."""
         return text
 
+    def raw(self) -> str:
+        """What the model wrote, where that is not the text."""
+        return ""
+
+    def again(self) -> str | None:
+        """What to tell the model where its whole answer is not what it has to be, so that it is
+        asked once more; the reader then begins anew."""
+        return None
+
     def end(self) -> str:
-        """What is left of it when the turn is over."""
+        """What is left of the text when the turn is over.
+
+        Raises:
+            Problem: the answer is not what it has to be.
+        """
         return ""
 
     def warnings(self) -> list[str]:
         return []
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of text and where it stands, in pixels of the original."""
-
-    text: str
-    box: tuple[float, float, float, float] | None
-    image: int
-    page: int | None
 
 
 @dataclass(slots=True)
@@ -56,44 +55,3 @@ class Part:
         text = self.reader.end()
         self.text += text
         return text
-
-
-class LineReader(Reader):
-    """Lines with boxes, from the model's JSON; the text is the lines alone."""
-
-    def __init__(self, picture: Picture) -> None:
-        self.lines: list[Line] = []
-        self._picture = picture
-        self._scanner = ObjectScanner()
-        self._raw: list[str] = []
-
-    def feed(self, text: str) -> str:
-        self._raw.append(text)
-        before = len(self.lines)
-        for found in self._scanner.feed(text):
-            self._add(found)
-        new = enumerate(self.lines[before:], before)
-        return "".join(f"\n{line.text}" if at else line.text for at, line in new)
-
-    def end(self) -> str:
-        """An answer without a single line is given as it came."""
-        return "" if self.lines else "".join(self._raw)
-
-    def warnings(self) -> list[str]:
-        where = f"image[{self._picture.index}]"
-        if not self.lines and "".join(self._raw).strip():
-            return [f"{where}: the model gave no lines with boxes; its text is as it came."]
-        without = sum(line.box is None for line in self.lines)
-        notes = []
-        if without:
-            notes.append(f"{where}: {without} line(s) came without a usable box.")
-        if self._scanner.damaged:
-            notes.append(f"{where}: {self._scanner.damaged} line(s) could not be read.")
-        return notes
-
-    def _add(self, found: dict[str, Any]) -> None:
-        text = found.get("text_content", found.get("text"))
-        if isinstance(text, str) and text.strip():
-            picture = self._picture
-            box = box_of(found, picture.width, picture.height)
-            self.lines.append(Line(text, box, picture.index, picture.page))

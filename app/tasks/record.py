@@ -35,6 +35,10 @@ class Record:
         """All parts that have text, an empty line between them."""
         return "\n\n".join(part.text for part in self.parts if part.text)
 
+    def said(self) -> bool:
+        """Whether the model wrote anything; of an empty list nothing is in the text."""
+        return any(part.text or part.reader.raw() for part in self.parts)
+
     def answer(self, request_id: str, job: Job) -> Answer:
         """The whole answer; fields of the task's own are there only for it."""
         return Answer(
@@ -55,7 +59,7 @@ class Record:
         """Whether the same request would get the same again: nothing failed, and nothing is left
         to chance. An answer of nothing is worth another try."""
         chance = options(job.task, job.request, job.model.thinks)["temperature"]
-        return chance == 0 and not self.failures and bool(self.text())
+        return chance == 0 and not self.failures and self.said()
 
     def taken_over(self, answer: Answer, request_id: str) -> Answer:
         """An answer that another request had generated, as that of this one."""
@@ -105,6 +109,6 @@ class Record:
         ]
         notes += [note for end in self.ends for note in end.warnings]
         notes += [note for part in self.parts for note in part.reader.warnings()]
-        if not self.text():
+        if not self.said():
             notes.append("The model answered with nothing.")
         return list(dict.fromkeys(filter(None, notes)))

@@ -1,7 +1,7 @@
 """What makes a task: the request it takes, what it asks, and how the model is set for it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from app.images.probe import Picture
@@ -38,18 +38,28 @@ class Ask:
     """What is asked at once, the last turn being the user's.
 
     `question` is the index of the question that it puts. `known` is the answer where nobody need
-    be asked for it; `reader` makes what reads the answer while it comes.
+    be asked for it; `reader` makes what reads the answer while it comes. `format` is what the
+    engine is to hold the answer to: a JSON Schema or `json`. `think` is for this alone; None: as
+    the request says.
     """
 
     turns: tuple[Turn, ...]
     question: int | None = None
     known: str | None = None
     reader: Callable[[], Reader] = Reader
+    format: Mapping[str, Any] | str | None = None
+    think: bool | None = None
 
     @classmethod
     def of(cls, text: str, pictures: tuple[int, ...], **how: Any) -> "Ask":
         """One turn of the user's after the system's."""
         return cls((Turn("system", SYSTEM), Turn("user", text, pictures)), **how)
+
+    def corrected(self, answer: str, fault: str) -> "Ask":
+        """The same once more, with what was wrong about the answer. A model that can reason does:
+        only then is it held to `format` by newer daemons (`app.tasks.structured`)."""
+        turns = (*self.turns, Turn("assistant", answer), Turn("user", fault))
+        return replace(self, turns=turns, think=True)
 
     @property
     def pictures(self) -> tuple[int, ...]:

@@ -6,8 +6,9 @@ import random
 import pytest
 
 from app.images.probe import Picture
+from app.tasks.boxes import LineReader
 from app.tasks.grounding import ObjectScanner, box_of
-from app.tasks.reader import LineReader, Part
+from app.tasks.reader import Part
 
 PICTURE = Picture(b"", 2, 3, 4000, 3000)
 
@@ -80,7 +81,7 @@ def test_what_was_lost_is_told() -> None:
     part = read('[{"text": "a"}, {"text": b}, {"bbox_2d": [0, 0, 9, 9], "text": "c"}')
     assert part.text == "a\nc"
     assert "1 line(s) came without a usable box" in part.reader.warnings()[0]
-    assert "1 line(s) could not be read" in part.reader.warnings()[1]
+    assert "1 object(s) could not be read" in part.reader.warnings()[1]
 
 
 def test_any_text_is_read_without_harm() -> None:

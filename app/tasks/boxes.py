@@ -1,0 +1,159 @@
+"""Readers of answers that are lists of boxes: the text is a line for each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.images.probe import Picture
+from app.schemas import DetectedObject
+from app.tasks.grounding import Box, ObjectScanner, box_of
+from app.tasks.reader import Reader
+
+SAME = 0.95  # two boxes of one label that overlap so much are one thing, told twice
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of text and where it stands, in pixels of the original."""
+
+    text: str
+    box: Box | None
+    image: int
+    page: int | None
+
+
+class BoxReader(Reader):
+    """The JSON objects of an answer, each with its box in pixels of the original."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture = picture
+        self.without_box = 0
+        self._scanner = ObjectScanner()
+        self._raw: list[str] = []
+        self._told = False
+
+    def feed(self, text: str) -> str:
+        self._raw.append(text)
+        said = ""
+        for found in self._scanner.feed(text):
+            box = box_of(found, self.picture.width, self.picture.height)
+            if line := self.take(found, box):
+                said += f"\n{line}" if self._told else line
+                self._told = True
+        return said
+
+    def take(self, found: dict[str, Any], box: Box | None) -> str:
+        """Keep an object; the line of text for it, empty where it is dropped."""
+        raise NotImplementedError
+
+    def warnings(self) -> list[str]:
+        where = f"image[{self.picture.index}]"
+        where += f" page {self.picture.page}" if self.picture.page else ""
+        return [f"{where}: {note}" for note in self.notes()]
+
+    def notes(self) -> list[str]:
+        """What was left out, and why."""
+        damaged = self._scanner.damaged
+        return [f"{damaged} object(s) could not be read."] if damaged else []
+
+    def raw(self) -> str:
+        """All that the model wrote."""
+        return "".join(self._raw)
+
+
+class LineReader(BoxReader):
+    """Lines of text; one without a usable box is still a line."""
+
+    def __init__(self, picture: Picture) -> None:
+        super().__init__(picture)
+        self.lines: list[Line] = []
+
+    def take(self, found: dict[str, Any], box: Box | None) -> str:
+        text = found.get("text_content", found.get("text"))
+        if not isinstance(text, str) or not text.strip():
+            return ""
+        self.without_box += box is None
+        self.lines.append(Line(text, box, self.picture.index, self.picture.page))
+        return text
+
+    def end(self) -> str:
+        """An answer without a single line is given as it came."""
+        return "" if self.lines else self.raw()
+
+    def notes(self) -> list[str]:
+        if not self.lines and self.raw().strip():
+            return ["the model gave no lines with boxes; its text is as it came."]
+        notes = super().notes()
+        if self.without_box:
+            notes.insert(0, f"{self.without_box} line(s) came without a usable box.")
+        return notes
+
+
+class ObjectReader(BoxReader):
+    """Things of the labels that were asked for; what cannot be is dropped and counted."""
+
+    def __init__(self, picture: Picture, labels: Sequence[str]) -> None:
+        super().__init__(picture)
+        self.objects: list[DetectedObject] = []
+        self._labels = {_plain(label): label for label in labels}
+        self._strange: list[str] = []
+        self._twice = 0
+
+    def take(self, found: dict[str, Any], box: Box | None) -> str:
+        said = found.get("label")
+        label = self._label(said) if isinstance(said, str) else self._only()
+        if label is None:
+            self._strange.append(str(said))
+        elif box is None:
+            self.without_box += 1
+        elif any(one.label == label and _overlap(one.box, box) >= SAME for one in self.objects):
+            self._twice += 1
+        else:
+            picture = self.picture
+            thing = DetectedObject(label=label, box=box, image=picture.index, page=picture.page)
+            self.objects.append(thing)
+            return f"{label}: {', '.join(f'{side:g}' for side in box)}"
+        return ""
+
+    def notes(self) -> list[str]:
+        notes = super().notes()
+        if self.without_box:
+            notes.append(f"{self.without_box} object(s) came without a usable box.")
+        if self._strange:
+            names = ", ".join(dict.fromkeys(self._strange))
+            notes.append(f"{len(self._strange)} object(s) of other labels were left out: {names}.")
+        if self._twice:
+            notes.append(f"{self._twice} object(s) were told twice.")
+        return notes
+
+    def _label(self, said: str) -> str | None:
+        """The label that was asked for and is meant: models add an article or a plural."""
+        plain = _plain(said)
+        if plain in self._labels:
+            return self._labels[plain]
+        forms = (f" {plain} ", f" {plain.removesuffix('s')} ")
+        near = [
+            label
+            for key, label in self._labels.items()
+            if any(f" {key} " in form for form in forms)
+        ]
+        return near[0] if len(near) == 1 else None
+
+    def _only(self) -> str | None:
+        """The label where there is but one, and the model left it out."""
+        return next(iter(self._labels.values())) if len(self._labels) == 1 else None
+
+
+def _plain(label: str) -> str:
+    return " ".join(label.casefold().split())
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Intersection over union, 0 to 1."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return both / (sum(areas) - both)

@@ -1,0 +1,48 @@
+"""Detect: finds things and says where they are, in pixels of the original."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from app.images.probe import Picture
+from app.schemas import DetectRequest
+from app.tasks.boxes import ObjectReader
+from app.tasks.reader import Part
+from app.tasks.task import EXACT, Ask, Group, Task
+
+# Qwen3-VL's own words for it (its cookbook, 2d_grounding): boxes come on a grid of 0 to 1000.
+LOCATE = (
+    "Locate every instance that belongs to the following categories: {labels}. Report their boxes "
+    'in JSON format only: [{{"bbox_2d": [x1, y1, x2, y2], "label": "..."}}, ...], each label as it '
+    "is written here. If there is none, answer with []."
+)
+MAX_TOKENS = 2048
+
+
+def asks(
+    request: DetectRequest, pictures: Sequence[Picture], default_language: str
+) -> tuple[Group, ...]:
+    """One turn a picture: a box belongs to one."""
+    labels = ", ".join(f'"{label}"' for label in request.labels)
+    text = "\n".join(filter(None, (LOCATE.format(labels=labels), request.prompt)))
+    return tuple(
+        (Ask.of(text, (position,), reader=partial(ObjectReader, picture, request.labels)),)
+        for position, picture in enumerate(pictures)
+    )
+
+
+def objects(request: DetectRequest, parts: Sequence[Part]) -> dict[str, Any]:
+    """All things of all pictures, in order."""
+    readers = [part.reader for part in parts if isinstance(part.reader, ObjectReader)]
+    return {"objects": [thing for reader in readers for thing in reader.objects]}
+
+
+TASK = Task(
+    name="detect",
+    summary="Find things, in pixels of the original image",
+    request=DetectRequest,
+    asks=asks,
+    sampling=EXACT,
+    max_tokens=lambda _request: MAX_TOKENS,
+    read=objects,
+)
