@@ -47,7 +47,7 @@ class KeyCheck:
                 "This server wants an API key: send `Authorization: Bearer KEY` or "
                 "`X-API-Key: KEY`."
             )
-            response = problem_response(problem, scope["state"]["request_id"])
+            response = problem_response(problem, scope)
             response.headers["WWW-Authenticate"] = "Bearer"
             await response(scope, receive, send)
             return

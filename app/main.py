@@ -24,7 +24,7 @@ from app.metrics import Metrics
 from app.middleware import Envelope
 from app.models.gpu import look
 from app.rates import Rates
-from app.routes import ops, tasks
+from app.routes import openai, ops, tasks
 from app.routes.problems import problem_response
 from app.settings import Settings
 from app.tasks.run import Line
@@ -62,6 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.include_router(tasks.router())
+    app.include_router(openai.router)
     app.include_router(ops.router)
     app.add_middleware(KeyCheck, keys=settings.keys)
     if settings.origins:
@@ -81,7 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 - what it is registered for
     request.state.code = error.code
-    return problem_response(error, request.state.request_id)
+    return problem_response(error, request.scope)
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:
@@ -99,4 +100,4 @@ async def _http_problem(request: Request, error: Exception) -> Response:
             problem = InvalidRequest(str(error.detail))
         case _:
             problem = InternalError(str(error.detail))
-    return problem_response(problem, request.state.request_id)
+    return problem_response(problem, request.scope)

@@ -78,7 +78,7 @@ class Envelope:
             if status:
                 raise
             problem = InternalError("A fault in this server ended the request.")
-            await problem_response(problem, ident)(scope, receive, send_with_headers)
+            await problem_response(problem, scope)(scope, receive, send_with_headers)
         finally:
             self._measure(scope, started)
             if scope["path"] not in QUIET:

@@ -82,6 +82,11 @@ class TaskRequest(BaseModel):
     model: NonEmpty | None = Field(None, description="Another installed model")
     stream: bool = Field(False, description="Answer in events")
 
+    def sampling(self) -> dict[str, Any]:
+        """What is asked of the choice of tokens, under Ollama's names."""
+        given = {"temperature": self.temperature, "seed": self.seed}
+        return {name: one for name, one in given.items() if one is not None}
+
 
 class DescribeRequest(TaskRequest):
     """Says what is in the image(s)."""

@@ -29,6 +29,11 @@ class Answers:
         self._kept: LRUCache[bytes, bytes] = LRUCache(most_bytes, getsizeof=len)
         self._running: dict[bytes, _Run] = {}
 
+    def ready(self, key: bytes) -> bool:
+        """Whether an answer needs no slot: it is kept, or on its way."""
+        run = self._running.get(key)
+        return key in self._kept or (run is not None and not run.over)
+
     async def stream(self, key: bytes, make: Make) -> AsyncGenerator[Piece, None]:
         """The answer of `key`: kept, already on its way, or else made by `make`.
 
@@ -42,7 +47,7 @@ class Answers:
                 yield _cached(piece)
             return
         run = self._running.get(key)
-        shared = run is not None and not run.over
+        shared = self.ready(key)
         if run is None or run.over:
             run = self._running[key] = _Run(make())
         else:

@@ -75,7 +75,7 @@ class Gate:
             QueueFull: with the seconds after which a place should be free.
             DeadlineExceeded: its turn will not come in time.
         """
-        self._refuse(within_s)
+        self.check(within_s)
         ticket = Ticket(client)
         self._lines.setdefault(client, deque()).append(ticket)
         self._grant()
@@ -96,7 +96,8 @@ class Gate:
             else:
                 await ticket.changed.wait()
 
-    def _refuse(self, within_s: float) -> None:
+    def check(self, within_s: float = float("inf")) -> None:
+        """Whether one more may wait; raises as `enter` does."""
         position = self.waiting + 1
         if self.running < self.slots and position == 1:
             return

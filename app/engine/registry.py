@@ -153,6 +153,14 @@ class Registry:
         trained = int(info.get(f"{arch}.context_length", 0))
         return plan_context(self._room.num_ctx, trained, planned)
 
+    async def served(self) -> list[dict[str, Any]]:
+        """The entries of `/api/tags` of all models that a request may name."""
+        return [
+            tag
+            for tag in await self._ollama.tags()
+            if not self._allowed or str(tag.get("name")).removesuffix(":latest") in self._allowed
+        ]
+
     async def installed(self, name: str) -> dict[str, Any]:
         """The entry of `/api/tags` for a model; empty where it is not there."""
         return _entry(await self._ollama.tags(), name)

@@ -67,7 +67,7 @@ class AnswerResponse(Response):
                 if not self.form.breaks_off:
                     await send({"type": "http.response.body", "body": b""})
             else:
-                await problem_response(problem, self.request_id)(scope, receive, send)
+                await problem_response(problem, scope)(scope, receive, send)
 
     def _note(self, event: Event, scope: Scope) -> None:
         """What the log and the metrics want to know of an answer on its way."""

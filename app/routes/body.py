@@ -13,12 +13,12 @@ from starlette.requests import Request
 from app.errors import BodyTooLarge, InvalidParameter, InvalidRequest
 from app.images.fetch import Fetcher
 from app.images.intake import from_bytes, from_text
-from app.schemas import TaskRequest, takes_many
+from app.schemas import takes_many
 
 FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 MAX_FORM_ITEMS = 256
 
-Fields = TypeVar("Fields", bound=TaskRequest)
+Fields = TypeVar("Fields", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ async def read_task(
             f"Content-Type is {content_type or 'missing'}; send multipart/form-data "
             "(curl -F image=@file) or application/json."
         )
-    fields = _checked(model, form.fields)
+    fields = checked(model, form.fields)
     images = [
         await from_text(image, index, fetcher)
         if isinstance(image, str)
@@ -65,6 +65,16 @@ async def read_task(
         for index, image in enumerate(form.images)
     ]
     return fields, images
+
+
+async def json_body(request: Request, max_body_mb: float) -> dict[str, Any]:
+    """The JSON object that a body is.
+
+    Raises:
+        BodyTooLarge: more than `max_body_mb` (10^6 bytes each).
+        InvalidRequest: it is none.
+    """
+    return _object(await _read(request, int(max_body_mb * 1e6)))
 
 
 async def _read(request: Request, limit: int) -> bytes:
@@ -118,13 +128,18 @@ async def _from_form(
     return _Form(fields, images)
 
 
-def _from_json(body: bytes) -> _Form:
+def _object(body: bytes) -> dict[str, Any]:
     try:
         fields = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"The body is not JSON: {error}.") from None
     if not isinstance(fields, dict):
         raise InvalidRequest("The body must be a JSON object.")
+    return fields
+
+
+def _from_json(body: bytes) -> _Form:
+    fields = _object(body)
     images = fields.pop("image", [])
     images = images if isinstance(images, list) else [images]
     if not all(isinstance(image, str) for image in images):
@@ -135,15 +150,24 @@ def _from_json(body: bytes) -> _Form:
     return _Form(fields, images)
 
 
-def _checked(model: type[Fields], fields: dict[str, Any]) -> Fields:
+def checked(model: type[Fields], fields: dict[str, Any]) -> Fields:
+    """The fields as their model.
+
+    Raises:
+        InvalidRequest: a required one is missing.
+        InvalidParameter: a value is not allowed, or there is no such field.
+    """
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
-    if first["type"] == "missing":
-        raise InvalidRequest(f"The field `{name}` is missing.", parameter=name)
-    if first["type"] == "extra_forbidden":
+        errors = error.errors(include_url=False, include_input=False, include_context=False)
+    # The deepest one: where a field may be this or that, it is about what was meant.
+    worst = max(errors, key=lambda one: len(one["loc"]))
+    parameter = str(worst["loc"][0]) if worst["loc"] else ""
+    name = ".".join(map(str, worst["loc"]))
+    if worst["type"] == "missing":
+        raise InvalidRequest(f"The field `{name}` is missing.", parameter=parameter)
+    if worst["type"] == "extra_forbidden":
         known = ", ".join(["image", *(f.alias or n for n, f in model.model_fields.items())])
-        raise InvalidParameter(f"`{name}` is no field here. Fields: {known}.", parameter=name)
-    raise InvalidParameter(f"{name}: {first['msg']}.", parameter=name)
+        raise InvalidParameter(f"`{name}` is no field here. Fields: {known}.", parameter=parameter)
+    raise InvalidParameter(f"{name}: {worst['msg']}.", parameter=parameter)

@@ -10,7 +10,7 @@ from app.errors import EngineUnavailable, ModelNotFound, Problem
 from app.metrics import Metrics
 from app.models.catalog import MIN_OLLAMA
 from app.models.plan import Verdict
-from app.routes.draining import refuse_if_draining
+from app.routes.caller import refuse_if_draining
 from app.schemas import ProblemBody
 from app.tasks.run import Line
 

@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from app.routes.answer import AnswerResponse
 from app.routes.body import read_task
-from app.routes.draining import refuse_if_draining
+from app.routes.caller import admit
 from app.routes.forms import choose
 from app.schemas import Answer, ProblemBody, TaskRequest
 from app.tasks import describe, detect, extract, ocr, vqa
-from app.tasks.run import Caller, Line
+from app.tasks.run import Line
 from app.tasks.task import Task
 
 TASKS = (describe.TASK, ocr.TASK, vqa.TASK, extract.TASK, detect.TASK)
@@ -56,22 +56,11 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
     return {name: _inlined(value, definitions) for name, value in schema.items()}
 
 
-def _caller(request: Request) -> Caller:
-    return Caller(
-        request_id=request.state.request_id,
-        key=getattr(request.state, "client", ""),
-        address=request.client.host if request.client else "",
-        no_store="no-store" in request.headers.get("cache-control", "").lower(),
-    )
-
-
 def _add(router: APIRouter, task: Task) -> None:
     async def endpoint(request: Request) -> Response:
         line: Line = request.app.state.line
         request.state.task = task.name
-        refuse_if_draining(line.gate)
-        caller = _caller(request)
-        await request.app.state.rates.check(caller.client)
+        caller = await admit(request)
         most_mb, fetcher = line.settings.max_body_mb, request.app.state.fetcher
         fields, images = await read_task(request, task.request, most_mb, fetcher)
         form = choose(fields.stream, request.headers.get("accept", ""))

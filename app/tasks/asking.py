@@ -78,13 +78,13 @@ class Asking:
     async def _group(self, group: Group, first: int) -> Pieces:
         """One group, into the record from part `first` on. A page that fails among others is
         noted and passed over."""
-        page = self.job.pictures[group[0].pictures[0]].page
+        shown = [self.job.pictures[position] for position in group[0].pictures]
         try:
             async with aclosing(self._turns(group, first)) as pieces:
                 async for piece in pieces:
                     yield piece
         except Problem as problem:
-            if page is None or len(self.job.groups) == 1:
+            if not shown or shown[0].page is None or len(self.job.groups) == 1:
                 raise
             self.record.failures[first] = problem
 
@@ -161,12 +161,13 @@ class Asking:
 
     def _placed(self, ask: Ask, text: str) -> Delta:
         """A piece of the answer with what it belongs to, where there is more than one."""
+        if len(ask.pictures) != 1:
+            return Delta(text, question=ask.question)
         picture = self.job.pictures[ask.pictures[0]]
-        alone = len(ask.pictures) == 1
         files = self.job.pictures[-1].index + 1
         return Delta(
             text,
             question=ask.question,
-            page=picture.page if alone else None,
-            image=picture.index if alone and files > 1 else None,
+            page=picture.page,
+            image=picture.index if files > 1 else None,
         )

@@ -72,6 +72,10 @@ class Job:
             for picture, size in zip(self.pictures, self.sizes, strict=True)
         ]
 
+    def known(self) -> bool:
+        """Whether the engine need not be asked at all."""
+        return all(ask.known is not None for group in self.groups for ask in group)
+
     def known_pages(self) -> str:
         """The pages whose own text is the answer, such as `1-3, 7`; empty where there are none."""
         known = [

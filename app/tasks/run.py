@@ -59,20 +59,21 @@ class Line:
         """
         record = Record()
         self.ollama.breaker.check()
-        self._check_count(files)
+        self._check_count(files, task)
         pictures = await self.decoder.probe(files, request.pages)
-        model = await self.registry.seeing(request.model)
+        look_up = self.registry.seeing if files else self.registry.find
+        model = await look_up(request.model)
         job = Job.of(task, request, model, self.settings, pictures)
         record.parts = [Part(ask.reader()) for group in job.groups for ask in group]
         asking = Asking(job, record, self.decoder, self.gate, self.ollama, caller.client)
         await asking.prepare()
         record.prepare_ms = record.elapsed_ms()
+        key = b"" if caller.no_store else await asking.fingerprint(caller.key)
+        if not self.answers.ready(key) and not job.known():
+            self.gate.check(self.settings.request_timeout_s)  # else a stream would have begun
         yield Start(caller.request_id, task.name, model.name, tuple(job.infos()))
         make = partial(self._work, asking, caller.request_id)
-        if caller.no_store:
-            work = make()
-        else:
-            work = self.answers.stream(await asking.fingerprint(caller.key), make)
+        work = self.answers.stream(key, make) if key else make()
         async with aclosing(work) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Done) and piece.answer.cached:
@@ -103,9 +104,9 @@ class Line:
             if verdict and verdict.warning:
                 record.notes.append(verdict.warning)
 
-    def _check_count(self, files: Sequence[bytes]) -> None:
+    def _check_count(self, files: Sequence[bytes], task: Task) -> None:
         most = self.settings.max_images
-        if not files:
+        if not files and task.needs_images:
             raise InvalidRequest(
                 "There is no image. Send one or more in the field `image`.", parameter="image"
             )

@@ -90,16 +90,12 @@ class Task:
     sampling: Mapping[str, float]
     max_tokens: Callable[[Any], int]
     read: Callable[[Any, Sequence[Part]], dict[str, Any]] = lambda _request, _parts: {}
+    needs_images: bool = True
 
 
 def options(task: Task, request: TaskRequest, thinks: bool) -> dict[str, Any]:
     """Ollama's options: the task's own, then the model's where it thinks, then the request's."""
-    chosen = dict(THINKING if request.think and thinks else task.sampling)
-    if request.temperature is not None:
-        chosen["temperature"] = request.temperature
-    if request.seed is not None:
-        chosen["seed"] = request.seed
-    return chosen
+    return {**(THINKING if request.think and thinks else task.sampling), **request.sampling()}
 
 
 def one_turn(lines: Sequence[str], pictures: Sequence[Picture]) -> tuple[Group, ...]:

@@ -1,0 +1,128 @@
+"""The forms of OpenAI's chat completions: one object, or chunks of it."""
+
+import time
+from typing import Any
+
+import orjson
+
+from app.engine.events import Delta, Done, Event, Reasoning, Start
+from app.routes.forms import Form, server_timing
+from app.routes.problems import openai_error
+from app.schemas import Answer
+
+
+def usage_of(answer: Answer) -> dict[str, Any]:
+    """Tokens under OpenAI's names."""
+    spent = answer.usage
+    return {
+        "prompt_tokens": spent.prompt_tokens,
+        "completion_tokens": spent.completion_tokens,
+        "total_tokens": spent.prompt_tokens + spent.completion_tokens,
+        "completion_tokens_details": {"reasoning_tokens": spent.reasoning_tokens},
+    }
+
+
+def extras_of(answer: Answer) -> dict[str, Any]:
+    """What OpenAI's objects have no place for: how the images were sent, times, warnings."""
+    return answer.model_dump(include={"images", "timings", "cached", "warnings"})
+
+
+class _Completion(Form):
+    """What both forms share. `created` is in seconds since 1970."""
+
+    def __init__(self) -> None:
+        self.created = int(time.time())
+        self.ident = self.model = ""
+
+    def note(self, event: Start) -> None:
+        self.ident, self.model = f"chatcmpl-{event.id.removeprefix('req_')}", event.model
+
+    def object(self, kind: str, choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+        head = {"id": self.ident, "object": kind, "created": self.created, "model": self.model}
+        return {**head, "system_fingerprint": None, "choices": choices, **more}
+
+
+class Completion(_Completion):
+    """`chat.completion`: the whole answer at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thoughts: list[str] = []
+
+    def encode(self, event: Event) -> bytes:
+        match event:
+            case Start():
+                self.note(event)
+            case Reasoning():
+                self._thoughts.append(event.text)
+            case Done():
+                return orjson.dumps(self._whole(event.answer))
+        return b""
+
+    def headers(self, event: Event) -> dict[str, str]:
+        if not isinstance(event, Done):
+            return {}
+        return {"server-timing": server_timing(event.answer.timings)}
+
+    def _whole(self, answer: Answer) -> dict[str, Any]:
+        message = {"role": "assistant", "content": answer.text, "refusal": None}
+        if self._thoughts:
+            message["reasoning_content"] = "".join(self._thoughts)
+        choice = {
+            "index": 0,
+            "message": message,
+            "logprobs": None,
+            "finish_reason": answer.finish_reason,
+        }
+        more = {"usage": usage_of(answer), "vlm": extras_of(answer)}
+        return self.object("chat.completion", [choice], **more)
+
+
+class Chunks(_Completion):
+    """`chat.completion.chunk`s as server-sent events: the role, the text, how it ended, the counts
+    where they are asked for, `[DONE]`. An error is told in their midst and ends them.
+
+    Nothing is sent before there is something to say: what fails until then has its own status.
+    """
+
+    media_type = "text/event-stream"
+    silence = b": waiting\n\n"
+
+    def __init__(self, include_usage: bool) -> None:
+        super().__init__()
+        self._counted = {"usage": None} if include_usage else {}
+        self._opened = False
+
+    def encode(self, event: Event) -> bytes:
+        match event:
+            case Start():
+                self.note(event)
+            case Delta():
+                return self._delta({"content": event.text})
+            case Reasoning():
+                return self._delta({"reasoning_content": event.text})
+            case Done():
+                return self._end(event.answer)
+        return b""
+
+    def encode_error(self, problem: dict[str, Any]) -> bytes:
+        return _data(openai_error(problem))
+
+    def _delta(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+        first = b""
+        if not self._opened:
+            self._opened = True
+            first = self._delta({"role": "assistant", "content": "", "refusal": None})
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return first + _data(self.object("chat.completion.chunk", [choice], **self._counted))
+
+    def _end(self, answer: Answer) -> bytes:
+        end = self._delta({}, answer.finish_reason)
+        if self._counted:
+            more = {"usage": usage_of(answer), "vlm": extras_of(answer)}
+            end += _data(self.object("chat.completion.chunk", [], **more))
+        return end + b"data: [DONE]\n\n"
+
+
+def _data(told: dict[str, Any]) -> bytes:
+    return b"data: %b\n\n" % orjson.dumps(told)

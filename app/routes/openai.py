@@ -1,0 +1,62 @@
+"""OpenAI's API: chat completions and models, by the same line as the tasks."""
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.errors import ModelNotFound
+from app.images.intake import from_text
+from app.routes.answer import AnswerResponse
+from app.routes.body import checked, json_body
+from app.routes.caller import admit
+from app.routes.chat_body import ChatBody
+from app.routes.chat_forms import Chunks, Completion
+from app.tasks.chat import TASK
+from app.tasks.run import Line
+
+router = APIRouter(tags=["OpenAI-compatible"])
+
+
+@router.post("/v1/chat/completions", summary="Chat with images")
+async def chat_completions(request: Request) -> Response:
+    line: Line = request.app.state.line
+    request.state.task = TASK.name
+    caller = await admit(request)
+    body = checked(ChatBody, await json_body(request, line.settings.max_body_mb))
+    asked, sources = body.conversation()
+    fetcher = request.app.state.fetcher
+    images = [await from_text(source, at, fetcher) for at, source in enumerate(sources)]
+    counted = bool(body.stream_options and body.stream_options.include_usage)
+    form = Chunks(counted) if body.stream else Completion()
+    return AnswerResponse(line.run(TASK, asked, images, caller), form, caller.request_id)
+
+
+@router.get("/v1/models", summary="The models that may be asked")
+async def models(request: Request) -> dict[str, Any]:
+    line: Line = request.app.state.line
+    return {"object": "list", "data": [_model(tag) for tag in await line.registry.served()]}
+
+
+@router.get("/v1/models/{name:path}", summary="One model")
+async def model(request: Request, name: str) -> dict[str, Any]:
+    line: Line = request.app.state.line
+    found = await line.registry.find(name)
+    for tag in await line.registry.served():
+        if _name(tag) == found.name.removesuffix(":latest"):
+            return _model(tag)
+    raise ModelNotFound(f"{name} is not installed.")
+
+
+def _name(tag: dict[str, Any]) -> str:
+    return str(tag.get("name", "")).removesuffix(":latest")
+
+
+def _model(tag: dict[str, Any]) -> dict[str, Any]:
+    """OpenAI's model object; `created` in seconds since 1970."""
+    try:
+        created = int(datetime.fromisoformat(str(tag.get("modified_at"))).timestamp())
+    except ValueError:
+        created = 0
+    return {"id": _name(tag), "object": "model", "created": created, "owned_by": "ollama"}

@@ -1,0 +1,73 @@
+"""Chat: a conversation of the client's own, with images in any of its turns."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel
+
+from app.images.probe import Picture
+from app.schemas import TaskRequest
+from app.tasks.reader import Reader
+from app.tasks.structured import JsonReader, Schema
+from app.tasks.task import INSTRUCT, Ask, Group, Role, Task, Turn
+
+MAX_TOKENS = 4096
+
+
+class ChatTurn(BaseModel):
+    """One message; `files` are indices into the request's images."""
+
+    role: Role
+    text: str
+    files: tuple[int, ...] = ()
+
+
+class ChatRequest(TaskRequest):
+    """A conversation. `json_only`: the answer is JSON, of `schema_` where there is one."""
+
+    turns: list[ChatTurn]
+    top_p: float | None = None
+    stop: list[str] | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    json_only: bool = False
+    schema_: dict[str, Any] | None = None
+
+    def sampling(self) -> dict[str, Any]:
+        given = {
+            "top_p": self.top_p,
+            "stop": self.stop,
+            "presence_penalty": self.presence_penalty,
+            "frequency_penalty": self.frequency_penalty,
+        }
+        return super().sampling() | {name: one for name, one in given.items() if one is not None}
+
+
+def asks(
+    request: ChatRequest, pictures: Sequence[Picture], default_language: str
+) -> tuple[Group, ...]:
+    """The conversation as it is; a document stands for its pages."""
+    turns = tuple(
+        Turn(
+            turn.role,
+            turn.text,
+            tuple(at for at, picture in enumerate(pictures) if picture.index in turn.files),
+        )
+        for turn in request.turns
+    )
+    if not request.json_only:
+        return ((Ask(turns, reader=Reader),),)
+    schema = Schema(request.schema_, "response_format")
+    return ((Ask(turns, reader=partial(JsonReader, schema), format=schema.format),),)
+
+
+TASK = Task(
+    name="chat",
+    summary="OpenAI's chat completions",
+    request=ChatRequest,
+    asks=asks,
+    sampling=INSTRUCT,
+    max_tokens=lambda _request: MAX_TOKENS,
+    needs_images=False,
+)
