@@ -1,0 +1,1 @@
+"""A stand-in for the Ollama daemon that does what a script says: see `engine.StandIn`."""

@@ -1,0 +1,237 @@
+"""An engine of one's own making: it speaks Ollama's API as 0.9.3 does, and fails as it is told.
+
+    with StandIn() as standin:
+        standin.play(refuses(500, "unexpected EOF"), says("a house"))  # the second from then on
+        ...
+        assert standin.counts.chats == 2
+
+Written on bare connections, since most of what it is for no HTTP server would do.
+"""
+
+import asyncio
+import json
+import socket
+import struct
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self
+
+from tests.server import free_port
+from tests.standin.script import Cut, Head, Script, Send, Wait, refuses, replies, says
+
+VERSION = "0.9.3"
+MODELS = {  # name: capabilities
+    "standin": ("completion", "vision"),
+    "standin-think": ("completion", "vision", "thinking"),
+    "standin-text": ("completion",),
+}
+SIZE = 1_000_000_000  # bytes, as told of each model
+SENTENCE = "A small red house stands near two green trees under white clouds."
+RST = struct.pack("ii", 1, 0)  # SO_LINGER: nothing is waited for, nothing is sent any more
+
+
+@dataclass(slots=True)
+class Counts:
+    """Chats that came, that the client left before their script was over, that run now, and the
+    most that ran at once."""
+
+    chats: int = 0
+    cancelled: int = 0
+    running: int = 0
+    most: int = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        self.chats += 1
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            yield
+        finally:
+            self.running -= 1
+
+
+class StandIn:
+    """The engine in a thread, on a loopback port of its own.
+
+    `asked` holds the bodies of the last chats. `stop` is as a crash: every connection is reset and
+    new ones are refused, until `start`.
+    """
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.counts = Counts()
+        self.asked: deque[dict[str, Any]] = deque(maxlen=8)
+        self._scripts: dict[str, deque[Script]] = {}
+        self._connections: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
+        self._ready = threading.Event()
+        self.reset()
+
+    def reset(self) -> None:
+        """Every path answers as a healthy engine does."""
+        loaded = {**_entry("standin"), "size_vram": SIZE}
+        healthy = {
+            "/api/version": replies(200, {"version": VERSION}),
+            "/api/tags": replies(200, {"models": [_entry(name) for name in MODELS]}),
+            "/api/ps": replies(200, {"models": [loaded]}),
+            "/api/chat": says(SENTENCE),
+        }
+        self._scripts = {path: deque([script]) for path, script in healthy.items()}
+
+    def play(self, *scripts: Script, at: str = "/api/chat") -> None:
+        """The next requests to a path are answered by these, one each; the last one stays."""
+        self._scripts[at] = deque(scripts)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen (again, on the same port)."""
+        self._ready.clear()
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
+        self._thread.start()
+        if not self._ready.wait(5):
+            raise RuntimeError(f"The stand-in could not listen on port {self.port}.")
+
+    def stop(self) -> None:
+        """End, as in a crash. Does nothing when stopped."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._over.set)
+            self._thread.join()
+
+    async def _serve(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        self._ready.set()
+        await self._over.wait()
+        server.close()
+        for task, writer in list(self._connections.items()):
+            _reset(writer)
+            task.cancel()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections[task] = writer
+        try:
+            while (request := await _request(reader)) and await self._answer(
+                *request, reader, writer
+            ):
+                pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the client is gone, or this engine is
+        finally:
+            del self._connections[task]
+            writer.close()
+
+    async def _answer(
+        self, path: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        """Whether the connection can be used again. That of a chat cannot: to learn whether the
+        client has left, it is read to its end."""
+        script = self._script(path, body)
+        if path != "/api/chat":
+            return await _play(script, writer)
+        self.asked.append(json.loads(body))
+        with self.counts.one():
+            playing = asyncio.create_task(_play(script, writer))
+            leaving = asyncio.create_task(reader.read())
+            try:
+                await asyncio.wait((playing, leaving), return_when=asyncio.FIRST_COMPLETED)
+                self.counts.cancelled += not playing.done()
+            finally:
+                playing.cancel()
+                leaving.cancel()
+                await asyncio.gather(playing, leaving, return_exceptions=True)
+        return False
+
+    def _script(self, path: str, body: bytes) -> Script:
+        if path in ("/api/show", "/api/chat"):
+            name = str(json.loads(body)["model"]).removesuffix(":latest")
+            if name not in MODELS:
+                return refuses(404, f"model '{name}' not found")
+        if scripts := self._scripts.get(path):
+            return scripts.popleft() if len(scripts) > 1 else scripts[0]
+        if path == "/api/show":
+            return replies(200, _shown(name))
+        return (Head(404, "text/plain"), Send(b"404 page not found"))
+
+
+async def _request(reader: asyncio.StreamReader) -> tuple[str, bytes] | None:
+    """The next request's path and body; None where the client has none."""
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    except asyncio.IncompleteReadError:
+        return None
+    first, *fields = head.splitlines()
+    length = 0
+    for field in fields:
+        name, _, value = field.partition(":")
+        if name.lower() == "content-length":
+            length = int(value)
+    return first.split()[1], await reader.readexactly(length)
+
+
+async def _play(script: Script, writer: asyncio.StreamWriter) -> bool:
+    """Whether the answer came to its end."""
+    for step in script:
+        match step:
+            case Head():
+                writer.write(_head(step))
+            case Send():
+                writer.write(b"%x\r\n%b\r\n" % (len(step.data), step.data))
+                await writer.drain()
+            case Wait():
+                await asyncio.sleep(step.seconds)
+            case Cut.CLOSED:
+                return False
+            case Cut.RESET:
+                _reset(writer)
+                return False
+    writer.write(b"0\r\n\r\n")
+    await writer.drain()
+    return True
+
+
+def _head(head: Head) -> bytes:
+    lines = [
+        f"HTTP/1.1 {head.status} {HTTPStatus(head.status).phrase}",
+        f"Content-Type: {head.media_type}",
+        "Transfer-Encoding: chunked",
+    ]
+    if head.location:
+        lines.append(f"Location: {head.location}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST)
+    writer.transport.abort()
+
+
+def _entry(name: str) -> dict[str, Any]:
+    full = f"{name}:latest"
+    return {"name": full, "model": full, "size": SIZE, "digest": name.ljust(64, "0")}
+
+
+def _shown(name: str) -> dict[str, Any]:
+    return {
+        "details": {"family": "standin", "format": "gguf"},
+        "model_info": {"general.architecture": "standin", "standin.context_length": 32768},
+        "capabilities": list(MODELS[name]),
+    }

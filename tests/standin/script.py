@@ -1,0 +1,134 @@
+"""What the stand-in does with a request, step by step, and the usual answers as such steps."""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+NDJSON = "application/x-ndjson"
+JSON = "application/json; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The status line and the headers. The body behind it is chunked."""
+
+    status: int = 200
+    media_type: str = NDJSON
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A piece of the body, as it is."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Silence, in seconds; infinite: until the client leaves."""
+
+    seconds: float = math.inf
+
+
+class Cut(Enum):
+    """The connection ends here, and the body with it."""
+
+    CLOSED = "as by a process that ended"
+    RESET = "as by one that crashed (RST)"
+
+
+# A body that is not cut ends as HTTP wants it, whatever it says. Steps before a `Head` are done
+# before anything is answered.
+Step = Head | Send | Wait | Cut
+Script = tuple[Step, ...]
+
+HANG: Script = (Wait(),)
+
+
+def line(**fields: Any) -> Send:
+    """One line of a stream."""
+    return Send(json.dumps(fields, ensure_ascii=False).encode() + b"\n")
+
+
+def word(text: str, thinking: str = "") -> Send:
+    """One token of an answer, or of the thoughts before it."""
+    message = {"role": "assistant", "content": text}
+    if thinking:
+        message["thinking"] = thinking
+    return line(model="standin", created_at=CREATED, message=message, done=False)
+
+
+def done(reason: str = "stop", prompt_tokens: int = 200, tokens: int = 32) -> Send:
+    """The last line of a whole answer."""
+    return line(
+        model="standin",
+        created_at=CREATED,
+        message={"role": "assistant", "content": ""},
+        done_reason=reason,
+        done=True,
+        total_duration=30_000_000,
+        load_duration=1_000_000,
+        prompt_eval_count=prompt_tokens,
+        prompt_eval_duration=10_000_000,
+        eval_count=tokens,
+        eval_duration=20_000_000,
+    )
+
+
+def words(text: str, pace_s: float = 0) -> Script:
+    """The words of an answer without its head and its end; joined they are the text exactly.
+
+    Args:
+        pace_s: seconds before each word.
+    """
+    said = [word(piece) for piece in PIECE.findall(text)]
+    return _paced(said, pace_s)
+
+
+def says(
+    text: str,
+    *,
+    thoughts: str = "",
+    pace_s: float = 0,
+    reason: str = "stop",
+    prompt_tokens: int = 200,
+) -> Script:
+    """A whole answer with exactly this text, a word a token."""
+    thought = [word("", piece) for piece in PIECE.findall(thoughts)]
+    said = words(text, pace_s)
+    tokens = len(thought) + len(PIECE.findall(text)) + 1
+    return (Head(), *_paced(thought, pace_s), *said, done(reason, prompt_tokens, tokens))
+
+
+def begins(text: str, *then: Step, pace_s: float = 0) -> Script:
+    """An answer that begins with this text, and then goes as told."""
+    return (Head(), *words(text, pace_s), *then)
+
+
+def replies(status: int, value: Any) -> Script:
+    """A JSON object."""
+    return (Head(status, JSON), Send(json.dumps(value).encode()))
+
+
+def refuses(status: int, error: str) -> Script:
+    """As the daemon refuses before it has begun to answer."""
+    return replies(status, {"error": error})
+
+
+def page(status: int, html: str = "<html><body><h1>It works!</h1></body></html>\n") -> Script:
+    """As something else answers at that address."""
+    return (Head(status, "text/html"), Send(html.encode()))
+
+
+def _paced(said: list[Send], pace_s: float) -> Script:
+    if not pace_s:
+        return tuple(said)
+    return tuple(step for send in said for step in (Wait(pace_s), send))
+
+
+CREATED = "2026-01-01T00:00:00Z"
+PIECE = re.compile(r"\s*\S+|\s+$")
