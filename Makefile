@@ -21,7 +21,6 @@ format: $(READY)
 	.venv/bin/ruff format
 
 lock: $(READY)  ## pin again what pyproject.toml asks for
-	$(PYTHON) -m pip install -q uv
 	for extras in "" "--extra embedded" "--extra embedded --extra dev"; do \
 	  name=$$(echo "$$extras" | awk 'NF {print "-" $$NF}'); \
 	  .venv/bin/uv pip compile -q --universal --no-header --no-annotate --no-emit-index-url \

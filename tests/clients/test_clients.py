@@ -1,0 +1,167 @@
+"""The OpenAI clients that people use, each as a program of its own against a running server."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.clients import environment
+from tests.daemon.process import Daemon
+from tests.pictures import encoded, scene
+from tests.server import Server, free_port
+
+HERE = Path(__file__).parent
+PYTHON = ("PATH", "HOME", "LANG")
+LITELLM = {
+    "NO_PROXY": "*",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+}
+
+
+@pytest.fixture(scope="module")
+def server(_daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("clients") / "server.log"
+    settings = {"OLLAMA_HOST": _daemon_process.url, "MODEL_NAME": "tiny-vlm", "NUM_CTX": "4096"}
+    with Server(log, **settings) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("picture") / "scene.jpg"
+    path.write_bytes(encoded(scene(160, 120)))
+    return path
+
+
+def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    """What a program printed; it must end well."""
+    kept = {name: value for name, value in os.environ.items() if name in PYTHON}
+    kept |= {"NO_PROXY": "*", **(env or {})}
+    done = subprocess.run(
+        list(map(str, command)), cwd=cwd, env=kept, capture_output=True, text=True, check=False,
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def said(server: Server, picture: Path, script: str, model: str = "tiny-vlm") -> Any:
+    api = f"{server.url}/v1"
+    return json.loads(run(environment.python(), HERE / script, api, model, picture))
+
+
+def test_openai(server: Server, daemon: Daemon, picture: Path) -> None:
+    told = said(server, picture, "with_openai.py")
+    whole, streamed = told["whole"], told["streamed"]
+    assert whole["model"] == "tiny-vlm"
+    usage = whole["usage"]
+    assert 0 < usage["completion_tokens"] <= 12
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert whole["second_images"] == 2
+    first, _, word = whole["text"].strip().rpartition(" ")
+    assert word not in whole["stopped"] and first in whole["stopped"]
+    assert streamed["text"] == whole["text"]
+    assert streamed["roles"] == ["assistant", *[None] * (len(streamed["roles"]) - 1)]
+    assert streamed["finishes"] == [*[None] * (len(streamed["finishes"]) - 1), whole["finish"]]
+    assert streamed["usages"] == [*[False] * (len(streamed["usages"]) - 1), True]
+    assert streamed["ids"] == 1
+    assert told["async"] == {"text": whole["text"], "streamed": whole["text"]}
+    assert told["parsed"] == {"parsed": True, "streamed": True, "object": True}
+    assert told["refused"] == {
+        f"{name} {stream}": problem
+        for name, problem in {
+            "model": ["NotFoundError", "model_not_found", None],
+            "image": ["UnprocessableEntityError", "invalid_parameter", "image"],
+            "tools": ["UnprocessableEntityError", "invalid_parameter", "tools"],
+            "temperature": ["UnprocessableEntityError", "invalid_parameter", "temperature"],
+            "long": ["UnprocessableEntityError", "context_overflow", None],
+        }.items()
+        for stream in (False, True)
+    }
+    assert "tiny-vlm" in told["models"]
+    assert told["model"] == "tiny-vlm"
+
+
+def test_langchain(server: Server, daemon: Daemon, picture: Path) -> None:
+    told = said(server, picture, "with_langchain.py")
+    assert told["text"] == told["streamed"] != ""
+    assert 0 < told["tokens"]["output_tokens"] <= 12
+    assert told["pieces"] > 3
+    assert told["parsed"] is True
+
+
+def test_llm(server: Server, daemon: Daemon, picture: Path, tmp_path: Path) -> None:
+    (tmp_path / "extra-openai-models.yaml").write_text(
+        f"- model_id: here\n  model_name: tiny-vlm\n  api_base: {server.url}/v1\n"
+        "  vision: true\n  supports_schema: true\n"
+    )
+    program = environment.python().with_name("llm")
+    home = {"LLM_USER_PATH": str(tmp_path), "OPENAI_API_KEY": "none"}
+    asked = ["-m", "here", "What is it?", "-a", str(picture), "-o", "temperature", "0"]
+    streamed = run(program, *asked, "-o", "max_tokens", "12", env=home)
+    whole = run(program, *asked, "-o", "max_tokens", "12", "--no-stream", env=home)
+    assert streamed.split() == whole.split() != []
+    held = run(program, *asked, "--schema", "count int", "-o", "max_tokens", "100", env=home)
+    assert isinstance(json.loads(held)["count"], int)
+
+
+def test_litellm_in_front(server: Server, daemon: Daemon, picture: Path, tmp_path: Path) -> None:
+    """Its proxy, and the `openai` package before that."""
+    config = tmp_path / "litellm.yaml"
+    config.write_text(
+        "model_list:\n  - model_name: front\n    litellm_params:\n"
+        f"      model: openai/tiny-vlm\n      api_base: {server.url}/v1\n      api_key: none\n"
+    )
+    port = free_port()
+    program = environment.python().with_name("litellm")
+    kept = {name: value for name, value in os.environ.items() if name in PYTHON}
+    with (tmp_path / "litellm.log").open("wb") as log:
+        proxy = subprocess.Popen(
+            [program, "--config", config, "--host", "127.0.0.1", "--port", str(port)],
+            env=kept | LITELLM,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=tmp_path,
+        )
+    try:
+        _await(f"http://127.0.0.1:{port}/health/liveliness", proxy)
+        script = HERE / "through_litellm.py"
+        out = run(environment.python(), script, f"http://127.0.0.1:{port}/v1", "front", picture)
+    finally:
+        proxy.terminate()
+        proxy.wait(20)
+    told = json.loads(out)
+    assert told["text"] == told["streamed"] != ""
+    assert told["held"] in ({"colour": "red"}, {"colour": "blue"})
+    assert told["refused"] == 422
+
+
+def _await(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            if httpx.get(url, trust_env=False, timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.3)
+    raise AssertionError("the proxy did not start")
+
+
+def test_javascript(server: Server, daemon: Daemon, picture: Path) -> None:
+    node, home = environment.node()
+    script = home / "with_openai.mjs"  # where it finds the package
+    script.write_text((HERE / "with_openai.mjs").read_text())
+    told = json.loads(run(node, script, f"{server.url}/v1", "tiny-vlm", picture, cwd=home))
+    assert told["text"] == told["streamed"] != ""
+    assert told["total"] > 12
+    assert told["held"]["colour"] in {"red", "blue"}
+    assert told["refused"] == ["NotFoundError", 404, "model_not_found"]
+    assert "tiny-vlm" in told["models"]
