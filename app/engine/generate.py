@@ -7,32 +7,19 @@ answers at once; with the thoughts so far it must answer now, which gives reason
 renderer does so only where `content` is not empty and `think` is not false; it trims the newline.
 """
 
-import asyncio
-import math
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-import stamina
+from typing import Any
 
 from app.engine.events import Cut, Delta, Generated, Reasoning
 from app.engine.loops import LoopGuard
 from app.engine.ollama import Chat, Chunk, Ollama
 from app.engine.registry import Model
-from app.errors import (
-    ContextOverflow,
-    DeadlineExceeded,
-    EngineError,
-    EngineInterrupted,
-    EngineUnavailable,
-)
+from app.engine.stream import stream
+from app.errors import ContextOverflow, EngineError
 
-Thing = TypeVar("Thing")
 LIVELIER = 0.4  # the temperature at which a model leaves the loop that it is in at 0
-# Before the first token a model may load and read for long. Whether the engine lives is then
-# asked by the way: it answers that at once, whatever else it does.
-PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +50,18 @@ class _Tally:
     prompt_ns: int = 0
     generate_ns: int = 0
     finish_reason: str = ""
-    said: str = ""
+    said: list[str] = field(default_factory=list)
     loops: int = 0
     forced: bool = False  # asked once more for an answer
     unheld: bool = False  # left where the answer began, since it was not held to its format
     went_on: bool = False  # asked to go on behind a loop
     thoughts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    def cut(self, surplus: int) -> None:
+        """So many characters at the end of the answer were a loop."""
+        self.loops += 1
+        self.said = ["".join(self.said)[:-surplus]]
 
     def close(self, last: Chunk) -> None:
         """Take over the engine's own counts."""
@@ -144,7 +136,7 @@ def _again(prompt: Prompt, tally: _Tally) -> Chat | None:
         tally.went_on = True
         if prompt.model.goes_on and prompt.format is None:
             tally.warnings.append("The answer repeated itself; that was cut, and it was gone on.")
-            return _chat(prompt, "".join(tally.thoughts), tally.said, livelier=True)
+            return _chat(prompt, "".join(tally.thoughts), "".join(tally.said), livelier=True)
     if tally.loops:
         tally.warnings.append("The answer repeated itself; it was cut and ends there.")
     return None
@@ -176,111 +168,71 @@ async def _ask(
 ) -> AsyncGenerator[Delta | Cut | Reasoning, None]:
     """One request; ends early where the reasoning or the answer passes its budget, or where the
     answer repeats itself."""
-    retrying = tally.forced and (bool(tally.thoughts) or tally.unheld)
-    pieces = 0
+    part = _Part(chat, prompt, tally, tally.forced and bool(tally.thoughts or tally.unheld))
     guard = LoopGuard()
-    async with aclosing(_stream(ollama, chat, prompt.stall_s, deadline)) as chunks:
-        async for chunk in chunks:
-            if (thought := chunk.message.thinking) and not retrying:
-                if tally.reasoning == prompt.max_reasoning_tokens:
-                    break
-                tally.reasoning += 1
-                tally.thoughts.append(thought)
-                if prompt.think:
-                    yield Reasoning(thought)
-            # Models open with spaces, or with the newline that the template trimmed.
-            text = chunk.message.content
-            if text := text if tally.answered else text.lstrip():
-                if tally.answered == prompt.max_tokens:
-                    break
-                if chat.format is None and prompt.format is not None:
-                    tally.unheld = True  # the thoughts are over; the answer is asked for now
-                    break
-                pieces += 1
-                tally.answered += 1
-                tally.said += text
+    async with aclosing(stream(ollama, chat, prompt.stall_s, deadline)) as batches:
+        async for chunks in batches:
+            thought, text = part.take(chunks)
+            if thought and prompt.think:
+                yield Reasoning(thought)
+            if text:
                 yield Delta(text)
                 if surplus := guard.feed(text):
-                    tally.loops += 1
-                    tally.said = tally.said[:-surplus]
+                    tally.cut(surplus)
                     yield Cut(surplus)
                     break
-            if chunk.done:
-                _refuse_cut(chunk, prompt)
-                tally.close(chunk)
+            if part.last:
+                _refuse_cut(part.last, prompt)
+                tally.close(part.last)
                 return
+            if part.over:
+                break
     # Left before the engine could count: each piece was a token, as far as the stream shows.
-    tally.completion += pieces + (0 if retrying else tally.reasoning)
+    tally.completion += part.pieces
     tally.finish_reason = "length"
 
 
-async def _stream(
-    ollama: Ollama, chat: Chat, stall_s: float, deadline: float
-) -> AsyncGenerator[Chunk, None]:
-    """The engine's chunks, none of them waited for too long."""
-    ollama.breaker.enter()
-    chunks, first = await before(deadline, _opened(ollama, chat))
-    async with aclosing(chunks):
-        while first is not None:
-            yield first
-            first = await before(deadline, anext(chunks, None), stall_s)
+@dataclass(slots=True)
+class _Part:
+    """One request of an answer, read; `over` where it is to be left before its end."""
 
+    chat: Chat
+    prompt: Prompt
+    tally: _Tally
+    retrying: bool  # for the answer alone
+    pieces: int = 0
+    over: bool = False
+    last: Chunk | None = None
 
-async def _opened(ollama: Ollama, chat: Chat) -> tuple[AsyncGenerator[Chunk, None], Chunk | None]:
-    """A stream and its first chunk. What breaks before that is tried again: nobody has seen
-    anything of it yet, and an engine that was just started again is back in a moment."""
-    tries = stamina.retry_context(
-        on=_passes, attempts=3, timeout=2.0, wait_initial=0.1, wait_max=1.0, wait_jitter=0.1
-    )
-    async for attempt in tries:
-        with attempt:
-            chunks = ollama.chat(chat)
-            try:
-                return chunks, await _first(chunks, ollama)
-            except BaseException:
-                await chunks.aclose()
-                raise
-    raise AssertionError("the last try returns or raises")
-
-
-def _passes(problem: Exception) -> bool:
-    """Whether it may be over with the next try; a model that does not load stays so."""
-    return type(problem) in (EngineUnavailable, EngineInterrupted)
-
-
-async def _first(chunks: AsyncGenerator[Chunk, None], ollama: Ollama) -> Chunk | None:
-    """The first chunk, for as long as the engine lives."""
-    coming = asyncio.ensure_future(anext(chunks, None))
-    try:
-        while not (await asyncio.wait((coming,), timeout=PATIENCE_S))[0]:
-            await ollama.version()
-        return coming.result()
-    finally:
-        coming.cancel()
-        await asyncio.wait((coming,))
-
-
-async def before(deadline: float, coming: Awaitable[Thing], stall_s: float = math.inf) -> Thing:
-    """What comes, if it comes before a deadline (on the event loop's clock).
-
-    Raises:
-        DeadlineExceeded: it did not.
-        EngineInterrupted: nothing came for `stall_s` seconds.
-    """
-    limit = min(deadline, asyncio.get_running_loop().time() + stall_s)
-    try:
-        async with asyncio.timeout_at(limit):
-            return await coming
-    except TimeoutError:
-        if limit < deadline:
-            raise EngineInterrupted(
-                f"The engine sent nothing for {stall_s:g} s. Ask again.", partial=""
-            ) from None
-        raise DeadlineExceeded(
-            "The answer was not done in REQUEST_TIMEOUT_S. Ask for less (max_tokens, detail), "
-            "or raise the limit.",
-            partial="",
-        ) from None
+    def take(self, chunks: Sequence[Chunk]) -> tuple[str, str]:
+        """The thoughts and the text in what came together."""
+        tally, prompt = self.tally, self.prompt
+        thoughts, texts = [], []
+        for chunk in chunks:
+            if (thought := chunk.message.thinking) and not self.retrying:
+                if tally.reasoning == prompt.max_reasoning_tokens:
+                    self.over = True
+                    break
+                tally.reasoning += 1
+                self.pieces += 1
+                thoughts.append(thought)
+            # Models open with spaces, or with the newline that the template trimmed.
+            text = chunk.message.content
+            if text := text if tally.answered else text.lstrip():
+                if self.chat.format is None and prompt.format is not None:
+                    tally.unheld = self.over = True  # the thoughts are over: now the answer
+                    break
+                if tally.answered == prompt.max_tokens:
+                    self.over = True
+                    break
+                tally.answered += 1
+                self.pieces += 1
+                texts.append(text)
+            if chunk.done:
+                self.last = chunk
+        tally.thoughts += thoughts
+        tally.said += texts
+        return "".join(thoughts), "".join(texts)
 
 
 def _refuse_cut(last: Chunk, prompt: Prompt) -> None:

@@ -4,14 +4,17 @@ Facts marked (findings) were seen on a real daemon: an accepted chat is 200 what
 an error is then one line of the stream, and a stream may end with neither an error nor `done`.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import httpx
 import msgspec
 import orjson
+from httpx_aiohttp import AiohttpTransport
 
 from app.engine.breaker import Breaker
 from app.errors import (
@@ -28,7 +31,10 @@ from app.errors import (
 # The status lines of a load or a long prompt come late: only connecting has a limit of its own
 # here. The deadline of the whole request is kept by the caller.
 TIMEOUT = httpx.Timeout(None, connect=5.0)
-LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=32)
+LIMITS = httpx.Limits(max_connections=0)  # no limit, as aiohttp says it
+JSON = {"Content-Type": "application/json"}
+BROKE = "The connection to the engine broke."
+END_S = 0.1  # how long the end of a response may take after its last line
 
 # What the daemon says when the model did not come up, as opposed to when a request broke it.
 LOAD_FAILURES = (
@@ -146,14 +152,60 @@ _MEANINGS: tuple[tuple[Sequence[str], Callable[[str, str], Problem]], ...] = (
 )
 
 
+_decoder = msgspec.json.Decoder(Chunk)
+
+
+async def _lines(received: AsyncIterator[bytes]) -> AsyncGenerator[list[bytes], None]:
+    """The lines that are whole, each time some are; what is left at the end is one, too."""
+    rest = b""
+    async for data in received:
+        *lines, rest = (rest + data).split(b"\n")
+        if lines:
+            yield lines
+    if rest:
+        yield [rest]
+
+
+def _chunks(lines: Sequence[bytes], model: str) -> tuple[list[Chunk], Problem | None]:
+    """What the lines say, up to the one that tells an error or is none of Ollama's."""
+    chunks: list[Chunk] = []
+    for line in filter(None, lines):
+        try:
+            chunk = _decoder.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return chunks, EngineError("The engine sent a line that is not Ollama's.")
+        if chunk.error:
+            return chunks, problem_of(chunk.error.strip(), 500, model)
+        chunks.append(chunk)
+    return chunks, None
+
+
+def _was_connected(cause: BaseException | None) -> bool:
+    """The transport tells of a connection that broke as of one that was never made."""
+    broke = isinstance(cause, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
+    return broke and not isinstance(cause, aiohttp.ClientConnectorError)
+
+
+async def _finish(received: AsyncIterator[bytes]) -> None:
+    """Read to the end: a connection that is left a moment before it is closed, not kept, and a
+    runner of Ollama 0.9.3 was seen to hang for good over that."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(END_S):
+            async for _ in received:
+                pass
+
+
 class Ollama:
     """An Ollama daemon at one address. Close it with `aclose`."""
 
     def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.url = url
         self.breaker = Breaker()
+        self._chat_url = httpx.URL(f"{url}/api/chat")  # read once
+        # httpx' own transport takes several times as long (benchmarks.wire).
+        transport = transport or AiohttpTransport(limits=LIMITS)
         self._http = httpx.AsyncClient(
-            base_url=url, timeout=TIMEOUT, limits=LIMITS, transport=transport, trust_env=False
+            base_url=url, timeout=TIMEOUT, transport=transport, trust_env=False
         )
 
     async def aclose(self) -> None:
@@ -180,8 +232,8 @@ class Ollama:
             response = await self._http.post("/api/show", json={"model": model}, timeout=10)
         return self._object(response, model)
 
-    async def chat(self, chat: Chat) -> AsyncGenerator[Chunk, None]:
-        """The lines of one generation, the last of them with `done`.
+    async def chat(self, chat: Chat) -> AsyncGenerator[list[Chunk], None]:
+        """The lines of one generation, those together that came together; the last has `done`.
 
         Closing the iterator closes the connection, which cancels the generation.
 
@@ -189,28 +241,31 @@ class Ollama:
             EngineInterrupted: the stream ended without `done`.
             Problem: as `problem_of` reads the daemon's error.
         """
-        headers = {"Content-Type": "application/json"}
         async with (
             self._reaching(),
             self._http.stream(
-                "POST", "/api/chat", content=chat.body(), headers=headers
+                "POST", self._chat_url, content=chat.body(), headers=JSON
             ) as response,
         ):
             if response.status_code != 200:
                 await response.aread()
                 self._object(response, chat.model)
             self.breaker.answered()
-            decoder = msgspec.json.Decoder(Chunk)
-            async for line in response.aiter_lines():
-                try:
-                    chunk = decoder.decode(line)
-                except msgspec.MsgspecError:
-                    raise EngineError("The engine sent a line that is not Ollama's.") from None
-                if chunk.error:
-                    raise problem_of(chunk.error.strip(), 500, chat.model)
-                yield chunk
-                if chunk.done:
-                    return
+            try:
+                received = response.aiter_bytes()
+                async for lines in _lines(received):
+                    chunks, problem = _chunks(lines, chat.model)
+                    over = bool(chunks) and chunks[-1].done
+                    if over:
+                        await _finish(received)
+                    if chunks:
+                        yield chunks
+                    if problem:
+                        raise problem
+                    if over:
+                        return
+            except httpx.TransportError as error:
+                raise EngineInterrupted(BROKE, partial="") from error
         raise EngineInterrupted("The engine's answer ended before it was done.", partial="")
 
     async def _get(self, path: str) -> dict[str, Any]:
@@ -238,6 +293,8 @@ class Ollama:
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            if _was_connected(error.__cause__):
+                raise EngineInterrupted(BROKE, partial="") from error
             raise self._unreached(
                 f"No engine answers at {self.url}. Start it (`ollama serve` or "
                 "`python -m app.embedded`) or set OLLAMA_HOST."
@@ -245,7 +302,7 @@ class Ollama:
         except httpx.TimeoutException as error:
             raise self._unreached(f"The engine at {self.url} did not answer in time.") from error
         except httpx.TransportError as error:
-            raise EngineInterrupted("The connection to the engine broke.", partial="") from error
+            raise EngineInterrupted(BROKE, partial="") from error
 
     def _unreached(self, reason: str) -> EngineUnavailable:
         self.breaker.failed(reason)

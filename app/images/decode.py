@@ -1,8 +1,8 @@
 """From a probed picture to the file that the daemon gets: upright, sRGB on white, in the planned
 size.
 
-The daemon takes few formats and honours no EXIF turn (findings), so what it gets is always a
-fresh JPEG or PNG.
+The daemon takes few formats and honours no EXIF turn (findings), so what it gets is a JPEG or PNG:
+the file itself where nothing is to be done, else a fresh one.
 """
 
 import io
@@ -38,6 +38,8 @@ def prepare(picture: Picture, size: Size) -> Prepared:
     Raises:
         UnreadableImage: the file is damaged.
     """
+    if picture.sent_as_it_is(size):
+        return Prepared(pybase64.b64encode_as_string(picture.data))
     note = ""
     kind = formats.kind(picture.data)
     with reading(picture.name, kind):

@@ -8,7 +8,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from app.images.decode import Prepared, prepare
+from app.images.plain import plain_size
 from app.images.probe import Limits, Picture, probe
+
+# Bytes of a file that is only looked at, not decoded, for which a thread costs more than the work.
+SMALL = 262_144
 
 
 class Decoder:
@@ -24,6 +28,12 @@ class Decoder:
         Raises:
             Problem: as `images.probe` does, for the first file that is refused.
         """
+        if all(len(data) <= SMALL for data in files) and all(map(plain_size, files)):
+            return tuple(
+                picture
+                for index, data in enumerate(files)
+                for picture in probe(data, index, self._limits, pages)
+            )
         run = asyncio.get_running_loop().run_in_executor
         found = await asyncio.gather(
             *(
@@ -36,6 +46,10 @@ class Decoder:
     def prepare(self, picture: Picture, size: tuple[int, int]) -> asyncio.Future[Prepared]:
         """The picture as the daemon gets it (see `images.decode`), when it is ready."""
         loop = asyncio.get_running_loop()
+        if picture.sent_as_it_is(size) and len(picture.data) <= SMALL:
+            ready: asyncio.Future[Prepared] = loop.create_future()
+            ready.set_result(prepare(picture, size))
+            return ready
         return loop.run_in_executor(self._threads, prepare, picture, size)
 
     def digest(self, parts: Sequence[bytes | str]) -> asyncio.Future[bytes]:

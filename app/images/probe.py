@@ -9,6 +9,7 @@ from app.errors import ImageTooLarge
 from app.images import formats, pdf
 from app.images.damage import reading
 from app.images.pages import selected
+from app.images.plain import plain_size
 
 MAX_SIDE = 16_384
 MAX_ASPECT = 100  # the model's own limit is 200 (ollama v0.12.7 panics beyond)
@@ -34,6 +35,7 @@ class Picture:
     index: of its file in the request, from 0.
     page: from 1; None for an image that is no document.
     width, height: of the upright original: pixels, or points (1/72 inch) for a page of a PDF.
+    plain: it can be sent as it is (see `images.plain`).
     scale: pixels worth sending a unit of these.
     text: the page's own, where it carries one that is sound.
     """
@@ -46,6 +48,11 @@ class Picture:
     warnings: tuple[str, ...] = ()
     text: str | None = None
     scale: float = 1.0
+    plain: bool = False
+
+    def sent_as_it_is(self, size: tuple[int, int]) -> bool:
+        """Whether the file itself is the picture in that size."""
+        return self.plain and size == (self.width, self.height)
 
     @property
     def name(self) -> str:
@@ -68,6 +75,10 @@ def probe(data: bytes, index: int, limits: Limits, pages: str | None = None) -> 
         InvalidParameter, PageOutOfRange: see `images.pages`.
     """
     name = f"image[{index}]"
+    if size := plain_size(data):
+        _check_size(*size, name, limits)
+        selected(pages, 1, limits.max_pages, name)
+        return (Picture(data, index, None, *size, plain=True),)
     kind = formats.kind(data)
     with reading(name, kind):
         formats.check_heic(data, name)

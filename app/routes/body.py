@@ -1,22 +1,20 @@
 """From an HTTP request, multipart or JSON, to the fields and files of a task."""
 
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import UploadFile
-from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from app.errors import BodyTooLarge, InvalidParameter, InvalidRequest
 from app.images.fetch import Fetcher
 from app.images.intake import from_bytes, from_text
+from app.routes.multipart import MAX_PARTS, parts
 from app.schemas import takes_many
 
 FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
-MAX_FORM_ITEMS = 256
 
 Fields = TypeVar("Fields", bound=BaseModel)
 
@@ -27,12 +25,6 @@ class _Form:
 
     fields: dict[str, Any]
     images: list[bytes | str]
-
-
-class _InMemory(MultiPartParser):
-    """Parts stay in memory: the body is bounded and already here."""
-
-    spool_max_size = 1 << 62
 
 
 async def read_task(
@@ -47,9 +39,10 @@ async def read_task(
         Problem: an image is none (see `images.intake`).
     """
     body = await _read(request, int(max_body_mb * 1e6))
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    told = request.headers.get("content-type", "")
+    content_type = told.partition(";")[0].strip().lower()
     if content_type in FORM_TYPES:
-        form = await _from_form(request, body, content_type, model)
+        form = _from_form(body, told, model)
     elif content_type == "application/json":
         form = _from_json(body)
     else:
@@ -95,29 +88,13 @@ async def _read(request: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-async def _from_form(
-    request: Request, body: bytes, content_type: str, model: type[BaseModel]
-) -> _Form:
-    async def whole() -> AsyncGenerator[bytes, None]:
-        yield body
-        yield b""
-
-    parser: FormParser | MultiPartParser
-    sizes = {"max_fields": MAX_FORM_ITEMS, "max_part_size": max(1, len(body))}
-    if content_type == "multipart/form-data":
-        parser = _InMemory(request.headers, whole(), max_files=MAX_FORM_ITEMS, **sizes)
-    else:
-        parser = FormParser(request.headers, whole(), **sizes)
-    try:
-        data = await parser.parse()
-    except (MultiPartException, ValueError, KeyError, UnicodeError) as error:
-        raise InvalidRequest(f"The form cannot be read: {error}") from None
+def _from_form(body: bytes, content_type: str, model: type[BaseModel]) -> _Form:
     fields: dict[str, Any] = {}
     images: list[bytes | str] = []
-    for name, value in data.multi_items():
+    for name, value in _form_items(body, content_type):
         if name == "image":
-            images.append(await value.read() if isinstance(value, UploadFile) else value)
-        elif isinstance(value, UploadFile):
+            images.append(value)
+        elif isinstance(value, bytes):
             raise InvalidParameter(f"{name} is a file; only `image` takes files.", parameter=name)
         elif value == "":
             continue  # what a browser sends for a field left empty
@@ -126,6 +103,18 @@ async def _from_form(
         else:
             fields[name] = value
     return _Form(fields, images)
+
+
+def _form_items(body: bytes, content_type: str) -> list[tuple[str, bytes | str]]:
+    """Names and values, files as bytes."""
+    if content_type.lower().startswith("multipart/"):
+        found = parts(body, content_type)
+        return [(part.name, part.data if part.is_file else part.text) for part in found]
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_PARTS)
+    except ValueError as error:
+        raise InvalidRequest(f"The form cannot be read: {error}.") from None
+    return list(pairs)
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The forms an answer leaves in: what each event looks like on the wire."""
 
-from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -16,7 +15,8 @@ def event_data(event: Event) -> dict[str, Any]:
             images = [image.model_dump() for image in event.images]
             return {"id": event.id, "task": event.task, "model": event.model, "images": images}
         case Delta():
-            return {key: value for key, value in asdict(event).items() if value is not None}
+            place = {"page": event.page, "question": event.question, "image": event.image}
+            return {"text": event.text} | {k: v for k, v in place.items() if v is not None}
         case Queued():
             return {"position": event.position, "eta_ms": event.eta_ms}
         case Reasoning():

@@ -1,8 +1,10 @@
 """The task endpoints: one route a task, all alike."""
 
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from app.routes.answer import AnswerResponse
@@ -56,6 +58,13 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
     return {name: _inlined(value, definitions) for name, value in schema.items()}
 
 
+class Bare(APIRoute):
+    """A route whose endpoint reads the request itself: nothing is resolved before it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return self.endpoint
+
+
 def _add(router: APIRouter, task: Task) -> None:
     async def endpoint(request: Request) -> Response:
         line: Line = request.app.state.line
@@ -82,7 +91,7 @@ def _add(router: APIRouter, task: Task) -> None:
 
 def router() -> APIRouter:
     """The routes of all tasks."""
-    made = APIRouter()
+    made = APIRouter(route_class=Bare)
     for task in TASKS:
         _add(made, task)
     return made

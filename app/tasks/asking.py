@@ -1,15 +1,16 @@
 """A job on its way through the gate and the engine, and back as pieces of the answer."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import accumulate
 
 from app.engine.events import Cut, Delta, Generated, Queued, Reasoning
 from app.engine.gate import Gate, Ticket
-from app.engine.generate import before, generate
+from app.engine.generate import generate
 from app.engine.ollama import Ollama
+from app.engine.watch import Watch
 from app.errors import Problem
 from app.images.decode import Prepared
 from app.images.decoder import Decoder
@@ -42,7 +43,7 @@ class Asking:
             UnreadableImage: one of them is damaged.
         """
         singles = [i for i, one in enumerate(self.job.pictures) if one.page is None]
-        await asyncio.gather(*map(self._image, singles))
+        await self._images(singles)
 
     async def fingerprint(self, key: str) -> bytes:
         """What two requests with the same answer have in common; `prepare` must be over.
@@ -94,13 +95,14 @@ class Asking:
             yield self._placed(group[0], self.record.parts[first].take(group[0].known))
             return
         deadline = asyncio.get_running_loop().time() + self.job.settings.request_timeout_s
-        images = await asyncio.gather(*map(self._image, group[0].pictures))
+        images = await self._images(group[0].pictures)
         self.record.notes += [note for image in images for note in image.warnings]
         within_s = deadline - asyncio.get_running_loop().time()
         async with self.gate.enter(self.client, within_s) as ticket:
-            async for queued in self._wait(ticket, deadline):
-                if first == 0:  # places of later pages would come when they are past
-                    yield queued
+            if not ticket.granted:
+                async for queued in self._wait(ticket, deadline):
+                    if first == 0:  # places of later pages would come when they are past
+                        yield queued
             self.record.queue_ms = max(self.record.queue_ms, ticket.waited_ms)
             for number, ask in enumerate(group, first):
                 turn = self._turn(ask, self.record.parts[number], images, deadline)
@@ -111,8 +113,9 @@ class Asking:
     async def _wait(self, ticket: Ticket, deadline: float) -> AsyncGenerator[Queued, None]:
         """Until the ticket has its slot."""
         async with aclosing(self.gate.places(ticket)) as places:
-            while (place := await before(deadline, anext(places, None))) is not None:
-                yield Queued(place.position, round(place.eta_ms))
+            with Watch(deadline) as watch:
+                while (place := await watch.wait(anext(places, None))) is not None:
+                    yield Queued(place.position, round(place.eta_ms))
 
     async def _turn(self, ask: Ask, part: Part, images: list[Prepared], deadline: float) -> Pieces:
         """One turn; asked once more where its reader says so."""
@@ -148,6 +151,12 @@ class Asking:
                     case Generated():
                         self.record.ends.append(event)
                         estimator.learn(cost, event.asked_tokens)
+
+    async def _images(self, positions: Sequence[int]) -> list[Prepared]:
+        coming = list(map(self._image, positions))
+        if all(future.done() for future in coming):
+            return [future.result() for future in coming]
+        return await asyncio.gather(*coming)
 
     def _image(self, position: int) -> asyncio.Future[Prepared]:
         """The image of a picture, decoded once."""

@@ -16,6 +16,11 @@ async def in_order(
     What a later stream says before its turn is kept. An error comes at its stream's turn, and
     ends the others; so does closing this generator.
     """
+    if len(streams) == 1:
+        async with aclosing(streams[0]) as alone:
+            async for one in alone:
+                yield one
+        return
     queues: list[asyncio.Queue[Item | None]] = [asyncio.Queue() for _ in streams]
     allowed = asyncio.Semaphore(at_once)
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.engine import breaker as module
-from app.engine import generate as generating
+from app.engine import stream as streaming
 from app.engine.breaker import Breaker
 from app.engine.generate import generate
 from app.engine.ollama import Ollama
@@ -110,7 +110,7 @@ async def test_an_engine_is_waited_for_while_it_lives(
     lives: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model may load for long; an engine that does not even tell its version is dead."""
-    monkeypatch.setattr(generating, "PATIENCE_S", 0.02)
+    monkeypatch.setattr(streaming, "PATIENCE_S", 0.02)
 
     async def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/api/chat":

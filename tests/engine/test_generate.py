@@ -95,7 +95,7 @@ async def test_only_reasoning_up_to_the_last_token_is_never_a_success() -> None:
 async def test_reasoning_that_ended_without_an_answer_is_asked_for_one() -> None:
     engine = Scripted(lines(thinking="hm well"), lines(content="a cat"))
     events = await run(engine, prompt(THINKER, think=True))
-    assert [type(event) for event in events] == [Reasoning, Reasoning, Delta, Delta, Generated]
+    assert [type(event) for event in events] == [Reasoning, Delta, Generated]
     assert engine.asked[0]["think"] is True
     assert engine.asked[0]["options"]["num_predict"] == 100 + 1024
     assert engine.asked[1]["options"]["num_predict"] == 100
@@ -105,9 +105,7 @@ async def test_reasoning_that_ended_without_an_answer_is_asked_for_one() -> None
 async def test_the_budget_is_kept_to_the_token() -> None:
     engine = Scripted(lines(thinking="a b c d e f g"), lines(content="yes"))
     events = await run(engine, prompt(THINKER, think=True, max_reasoning_tokens=4))
-    assert [event.text for event in events if isinstance(event, Reasoning)] == [
-        "a ", "b ", "c ", "d ",
-    ]  # fmt: skip
+    assert "".join(e.text for e in events if isinstance(e, Reasoning)) == "a b c d "
     assert engine.asked[1]["messages"][-1]["thinking"] == "a b c d "
     assert events[-1].reasoning_tokens == 4
 

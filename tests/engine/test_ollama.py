@@ -24,13 +24,13 @@ CHAT = Chat("m", ({"role": "user", "content": "hi"},), {"num_ctx": 4096}, -1)
 
 @pytest.fixture
 async def ollama() -> AsyncIterator[Ollama]:
-    ollama = Ollama(URL)
+    ollama = Ollama(URL, httpx.AsyncHTTPTransport())  # which respx stands in for
     yield ollama
     await ollama.aclose()
 
 
 async def chunks(ollama: Ollama) -> list[Chunk]:
-    return [chunk async for chunk in ollama.chat(CHAT)]
+    return [chunk async for together in ollama.chat(CHAT) for chunk in together]
 
 
 @respx.mock(base_url=URL)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import httpx
 import pytest
 import respx
 import structlog
@@ -36,7 +37,7 @@ async def ollama(routes: respx.MockRouter) -> AsyncIterator[Ollama]:
     routes.post("/api/show").respond(json=SHOWN)
     routes.get("/api/version").respond(json={"version": "0.33.0"})
     routes.get("/api/tags").respond(json={"models": [installed]})
-    ollama = Ollama(URL)
+    ollama = Ollama(URL, httpx.AsyncHTTPTransport())
     yield ollama
     await ollama.aclose()
 

@@ -32,8 +32,9 @@ def through(data: bytes) -> Image.Image:
     size = fit(picture.natural, RULE, 1536)
     sent = Image.open(io.BytesIO(base64.b64decode(prepare(picture, size).base64)))
     assert sent.size == size
-    assert sent.mode == "RGB"
-    return sent
+    assert sent.format in ("JPEG", "PNG")
+    assert sent.mode in ("RGB", "L", "P", "1")  # gray and few colours may go as they came
+    return sent.convert("RGB")
 
 
 def psnr(a: Image.Image, b: Image.Image) -> float:

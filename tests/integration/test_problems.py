@@ -71,7 +71,7 @@ BAD = [
         "form cut",
         400,
         "invalid_request",
-        "no image",
+        "ends before",
         {
             "content": b'--b\r\nContent-Disposition: form-data; name="image"; filename="x"\r\n',
             "headers": {"Content-Type": "multipart/form-data; boundary=b"},

@@ -97,9 +97,8 @@ def test_kept_at_temperature_0_alone(client: httpx.Client, daemon: Daemon) -> No
 def test_same_pixels_in_another_file(client: httpx.Client) -> None:
     data = {"max_tokens": "5", "prompt": "same pixels?"}
     picture = scene(96, 64)
-    first = {"image": encoded(picture, "PNG", compress_level=0)}
-    second = {"image": encoded(picture, "PNG", compress_level=9)}
-    assert first != second
+    first = {"image": encoded(picture, "BMP")}
+    second = {"image": encoded(picture, "WEBP", lossless=True)}
     assert client.post("/v1/ocr", files=first, data=data).json()["cached"] is False
     assert client.post("/v1/ocr", files=second, data=data).json()["cached"] is True
     mirrored = {"image": encoded(picture.rotate(180))}

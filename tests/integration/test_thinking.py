@@ -64,7 +64,7 @@ def test_thinking_streams_before_the_answer(client: httpx.Client) -> None:
     assert set(names[1:first_delta]) == {"reasoning"}
     assert set(names[first_delta:-1]) == {"delta"}
     done = events[-1][1]
-    assert done["usage"]["reasoning_tokens"] == first_delta - 1
+    assert done["usage"]["reasoning_tokens"] >= first_delta - 1 > 0
     assert done["text"] == text_of(events)
     assert reasoning(events).startswith("first I look")
     assert "first I look" not in done["text"]

@@ -23,7 +23,8 @@ async def ask(standin: StandIn, model: str = "standin") -> str:
     ollama = Ollama(standin.url)
     try:
         chat = Chat(model, ({"role": "user", "content": "?"},), {}, -1)
-        return "".join([chunk.message.content async for chunk in ollama.chat(chat)])
+        together = [chunk async for chunks in ollama.chat(chat) for chunk in chunks]
+        return "".join(chunk.message.content for chunk in together)
     finally:
         await ollama.aclose()
 

@@ -1,0 +1,84 @@
+"""Ends a wait that takes too long, for what waits once a token.
+
+`asyncio.timeout` arms a timer for each wait, which costs more than reading a token does; here one
+timer looks, when a limit may have passed, whether it has.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable
+from types import TracebackType
+from typing import Self, TypeVar
+
+from app.errors import DeadlineExceeded, EngineInterrupted, Problem
+
+Thing = TypeVar("Thing")
+
+
+class Watch:
+    """Limits of a stream, on the event loop's clock, in seconds. Enter it with `with`.
+
+    Args:
+        deadline: of all.
+        stall_s: the longest single wait.
+    """
+
+    def __init__(self, deadline: float, stall_s: float = math.inf) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._deadline = deadline
+        self._stall_s = stall_s
+        self._since = self._loop.time()
+        self._task: asyncio.Task[object] | None = None  # the one that waits now
+        self._timer: asyncio.TimerHandle | None = None
+        self._passed: Problem | None = None
+
+    def __enter__(self) -> Self:
+        self._look()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    async def wait(self, coming: Awaitable[Thing]) -> Thing:
+        """What comes, if it comes in time.
+
+        Raises:
+            DeadlineExceeded, EngineInterrupted: it did not.
+        """
+        self._since = self._loop.time()
+        self._task = task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        try:
+            return await coming
+        except asyncio.CancelledError:
+            # Ours, unless the task was ended from elsewhere, too (as in asyncio.timeout).
+            if self._passed and task and task.uncancel() <= before:
+                raise self._passed from None
+            raise
+        finally:
+            self._task = None
+
+    def _look(self) -> None:
+        limit = min(self._deadline, self._since + self._stall_s)
+        now = self._loop.time()
+        if now < limit or self._task is None:
+            # Whoever does not wait now is busy with what came; it is looked at again.
+            self._timer = self._loop.call_at(max(limit, now + 0.05), self._look)
+            return
+        if now >= self._deadline:
+            self._passed = DeadlineExceeded(
+                "The answer was not done in REQUEST_TIMEOUT_S. Ask for less (max_tokens, detail), "
+                "or raise the limit.",
+                partial="",
+            )
+        else:
+            self._passed = EngineInterrupted(
+                f"The engine sent nothing for {self._stall_s:g} s. Ask again.", partial=""
+            )
+        self._task.cancel()

@@ -1,0 +1,84 @@
+"""`multipart/form-data` (RFC 7578) of a body that is already here.
+
+The usual parsers are made for bodies that come in pieces: they cost 0.5 ms for a picture of 50 kB
+and 12 ms for one of 5 MB (shared/reference/peers.md), which is more than all else that is done
+with it.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from python_multipart.multipart import parse_options_header
+
+from app.errors import InvalidRequest
+
+MAX_PARTS = 256
+MAX_HEAD = 16_384  # bytes of a part's header fields
+# How every client writes it; anything else goes to the parser that knows all forms.
+_PLAIN = re.compile(rb'form-data; name="([^"\\]*)"(?:; filename="([^"\\]*)")?\s*', re.IGNORECASE)
+_DISPOSITION = re.compile(rb"^content-disposition:[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class FormPart:
+    """One field, or one file."""
+
+    name: str
+    data: bytes
+    is_file: bool
+
+    @property
+    def text(self) -> str:
+        """Raises InvalidRequest where it is not UTF-8."""
+        try:
+            return self.data.decode()
+        except UnicodeDecodeError:
+            raise InvalidRequest(f"The form's field {self.name!r} is not UTF-8.") from None
+
+
+def parts(body: bytes, content_type: str) -> list[FormPart]:
+    """The parts of a body, in their order.
+
+    Raises:
+        InvalidRequest: it is no such form.
+    """
+    _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise InvalidRequest("The form cannot be read: its Content-Type names no boundary.")
+    mark = b"--" + boundary
+    at = body.find(mark)
+    if at < 0 or (at and body[at - 2 : at] != b"\r\n"):
+        raise InvalidRequest("The form cannot be read: its boundary is not in it.")
+    found: list[FormPart] = []
+    at += len(mark)
+    while body[at : at + 2] != b"--":
+        if len(found) == MAX_PARTS:
+            raise InvalidRequest(f"The form has more than {MAX_PARTS} parts.")
+        end = body.find(b"\r\n" + mark, at)
+        if end < 0:
+            raise InvalidRequest("The form cannot be read: it ends before its last boundary.")
+        found.append(_part(body, at, end))
+        at = end + 2 + len(mark)
+    return found
+
+
+def _part(body: bytes, start: int, end: int) -> FormPart:
+    """The part between two boundaries: a line break, header fields, an empty line, the data."""
+    head = body.find(b"\r\n\r\n", start, min(end, start + MAX_HEAD))
+    if head < 0 or body[start : start + 2] != b"\r\n":
+        raise InvalidRequest("The form cannot be read: a part has no header.")
+    told = _DISPOSITION.search(body[start + 2 : head])
+    if told is None:
+        raise InvalidRequest("The form cannot be read: a part has no Content-Disposition.")
+    data = body[head + 4 : end]
+    if plain := _PLAIN.fullmatch(told[1]):
+        name, filename = plain[1], plain[2]
+    else:
+        kind, options = parse_options_header(told[1])
+        name, filename = options.get(b"name", b""), options.get(b"filename")
+        if kind != b"form-data" or not name:
+            raise InvalidRequest("The form cannot be read: a part has no name.")
+    # WHATWG's forms write quotes and line breaks as %22, %0D and %0A.
+    return FormPart(unquote(name.decode(errors="replace")), data, filename is not None)
