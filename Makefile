@@ -1,5 +1,5 @@
 # One obvious command a chore.
-.PHONY: test check dev lock format
+.PHONY: test check audit dev lock format
 
 PYTHON := .venv/bin/python
 READY := .venv/.dev-ready
@@ -12,6 +12,16 @@ check: $(READY)  ## lint and types
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/shellcheck *.sh
+	@$(MAKE) -s audit
+
+audit: $(READY)  ## known weaknesses of what is installed; where no database is reached, only a line
+	@told=$$(.venv/bin/pip-audit -s osv --timeout 5 --progress-spinner off --disable-pip --no-deps \
+	  -r requirements-embedded.txt 2>&1); \
+	case "$$told" in \
+	  *"Found "*"known vulnerabilit"*) echo "$$told"; exit 1 ;; \
+	  *"No known vulnerabilities found"*) echo "pip-audit: no known vulnerabilities" ;; \
+	  *) echo "pip-audit: not audited:" $$(echo "$$told" | tail -n 1 | cut -c 1-160) ;; \
+	esac
 
 dev: $(READY)  ## serve, and start again when a file changes
 	.venv/bin/uvicorn --factory app.main:create_app --reload --reload-dir app
