@@ -1,0 +1,215 @@
+"""docs/FAULTS.md: every fault as JSON and as a stream, and that the next request is answered.
+
+UPDATE_DOCS=1 pytest tests/integration/test_fault_table.py     writes the file
+"""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from app import errors
+from tests.daemon.process import Daemon
+from tests.events import sse, text_of
+from tests.integration.faults import REAL, SCRIPTED, Broken, Fault, Scripted, Within
+from tests.pictures import encoded, scene
+from tests.server import REPO, Server
+from tests.standin.engine import StandIn
+
+DOCS = REPO / "docs" / "FAULTS.md"
+FILES = {"image": encoded(scene(64, 64))}
+STALL_S = 1.0
+REQUEST_S: dict[type[Fault], float] = {Scripted: 2.0, Broken: 4.0}  # its slow model takes 3 to load
+SETTINGS = {"NUM_CTX": "4096", "STALL_TIMEOUT_S": str(STALL_S)}
+FORMS = ["json", "stream"]
+EARLY_S = 0.2  # the last token came before the fault
+SLACK_S = 1.5  # on a machine that others use, too
+STATUS = {problem.code: problem.status for problem in errors.Problem.__subclasses__()}
+STATUS |= {"": 200, "model_loading_failed": 503}
+LATER_S = 0.5  # after the request, what happens in the middle happens
+RECOVERY_S = 5.0  # the breaker lets a probe through every second, and a model is to be loaded
+TOP = """\
+# What the engine can do wrong
+
+What a client gets when the engine fails: as JSON, as a stream (where a code behind 200 is that of
+the `error` event at its end), and how long it waits at most. All of it is done to a running server
+by `tests/integration/test_fault_table.py`, which writes this page, and which has the next request
+answered each time without a restart.
+
+| fault | engine | as JSON | as a stream | what it says first | within |
+|---|---|---|---|---|---|
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Got:
+    """What a client got: `code` is empty for a whole answer; `said` is the problem's first
+    sentence, else the first warning."""
+
+    status: int
+    code: str
+    said: str
+    seconds: float
+
+    def cell(self) -> str:
+        return f"{self.status} {f'`{self.code}`' if self.code else 'answer'}"
+
+
+SEEN: dict[tuple[str, str], Got] = {}
+
+
+@pytest.fixture(scope="module")
+def standin() -> Iterator[StandIn]:
+    with StandIn() as standin:
+        yield standin
+
+
+@pytest.fixture(scope="module")
+def scripted(standin: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of a server in front of the stand-in."""
+    log = tmp_path_factory.mktemp("scripted") / "server.log"
+    settings = _settings(Scripted, standin.url)
+    with Server(log, MODEL_NAME="standin", **settings) as server:
+        yield from _client(server)
+
+
+@pytest.fixture(scope="module")
+def real(
+    _daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """A client of a server in front of the real daemon."""
+    log = tmp_path_factory.mktemp("real") / "server.log"
+    settings = _settings(Broken, _daemon_process.url)
+    with Server(log, MODEL_NAME="tiny-vlm", **settings) as server:
+        yield from _client(server)
+
+
+def _settings(kind: type[Fault], engine: str) -> dict[str, str]:
+    return {**SETTINGS, "OLLAMA_HOST": engine, "REQUEST_TIMEOUT_S": str(REQUEST_S[kind])}
+
+
+def _client(server: Server) -> Iterator[httpx.Client]:
+    headers = {"Cache-Control": "no-store"}
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=30, headers=headers) as client:
+        yield client
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("fault", SCRIPTED, ids=lambda fault: fault.name)
+def test_scripted(scripted: httpx.Client, standin: StandIn, fault: Scripted, form: str) -> None:
+    fault.begin(standin)
+    try:
+        got = ask(scripted, form, fault.fields)
+    finally:
+        fault.end(standin)
+    check(fault, form, got)
+    recover(scripted)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("fault", REAL, ids=lambda fault: fault.name)
+def test_real(real: httpx.Client, daemon: Daemon, fault: Broken, form: str) -> None:
+    try:
+        if fault.meanwhile:
+            recover(real, "slow-vlm")  # it is loaded, and has read the prompt
+            breaking = threading.Timer(LATER_S, fault.begin, (daemon,))
+            breaking.start()
+            got = ask(real, form, {"model": "slow-vlm"}, LATER_S)
+            breaking.join()
+        else:
+            recover(real)
+            fault.begin(daemon)
+            got = ask(real, form, fault.fields)
+    finally:
+        fault.end(daemon)
+    check(fault, form, got)
+    recover(real)
+
+
+def test_the_table_is_in_the_docs() -> None:
+    faults: list[Fault] = [*REAL, *SCRIPTED]
+    if len(SEEN) < len(faults) * len(FORMS):
+        pytest.skip("The table is made of all faults.")
+    table = TOP + "".join(map(row, faults))
+    if os.environ.get("UPDATE_DOCS"):
+        DOCS.parent.mkdir(exist_ok=True)
+        DOCS.write_text(table)
+    assert DOCS.read_text() == table, "run it with UPDATE_DOCS=1, and look at what changed"
+
+
+def ask(client: httpx.Client, form: str, fields: Mapping[str, str], later_s: float = 0) -> Got:
+    """One request, timed from the fault; that it ends in one way and says so is checked."""
+    stream = form == "stream"
+    data = {"max_tokens": "2000", "stream": str(stream).lower(), **fields}
+    started = time.monotonic()
+    response = client.post("/v1/describe", files=FILES, data=data)
+    seconds = time.monotonic() - started - later_s
+    if stream and response.status_code == 200:
+        events = sse(response.text)
+        assert [name for name, _ in events if name in ("done", "error")] == [events[-1][0]]
+        body = events[-1][1]
+        if "code" in body:
+            assert body.get("partial", "") in (text_of(events), "")
+        else:
+            assert text_of(events).startswith(body["text"])
+    else:
+        body = response.json()
+        if response.status_code != 200:
+            assert response.headers["content-type"] == "application/problem+json"
+            assert body["status"] == response.status_code
+    return Got(response.status_code, body.get("code", ""), _said(body), seconds)
+
+
+def check(fault: Fault, form: str, got: Got) -> None:
+    assert got.code == fault.code, got
+    assert got.status in {STATUS[got.code]} | ({200} if form == "stream" else set())
+    least, most = _limits(fault)
+    assert least <= got.seconds < most, got
+    SEEN[fault.name, form] = got
+
+
+def recover(client: httpx.Client, model: str = "") -> None:
+    """The next request is answered, as soon as the breaker lets it through."""
+    data = {"max_tokens": "1", **({"model": model} if model else {})}
+    deadline = time.monotonic() + RECOVERY_S
+    while (response := client.post("/v1/describe", files=FILES, data=data)).status_code == 503:
+        assert time.monotonic() < deadline, response.text
+        time.sleep(0.1)
+    assert response.status_code == 200, response.text
+    assert response.json()["text"]
+
+
+def row(fault: Fault) -> str:
+    one, other = (SEEN[fault.name, form] for form in FORMS)
+    engine = "real" if isinstance(fault, Broken) else "stand-in"
+    said = one.said if one.said == other.said else f"{one.said} / {other.said}"
+    cells = (fault.name, engine, one.cell(), other.cell(), said, fault.within.value)
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _limits(fault: Fault) -> tuple[float, float]:
+    """Seconds: at least, less than."""
+    match fault.within:
+        case Within.SECOND:
+            return 0, 1
+        case Within.SECONDS:
+            return 0, 5
+        case Within.STALL:
+            limit = STALL_S
+        case Within.REQUEST:
+            limit = REQUEST_S[type(fault)]
+    return limit - EARLY_S, limit + SLACK_S
+
+
+def _said(body: dict[str, Any]) -> str:
+    """The first sentence of a problem, or the first warning; without what differs by the run."""
+    warnings = body.get("warnings") or [""]
+    text = str(body.get("detail", warnings[0]))
+    first = re.split(r"(?<=[.)])\s+(?=[A-Z])", text)[0]
+    return re.sub(r"http://127\.0\.0\.1:\d+", "OLLAMA_HOST", first)
