@@ -6,6 +6,7 @@ import uvicorn
 from pydantic import ValidationError
 
 from app.auth import is_loopback
+from app.connection import Connection
 from app.drain import DrainingServer
 from app.logs import log
 from app.main import create_app
@@ -29,7 +30,7 @@ def main() -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         access_log=False,
         log_level="warning",
     )

@@ -7,6 +7,7 @@
     ├── ModelNotFound         404 model_not_found
     ├── NotFound              404 not_found
     ├── MethodNotAllowed      405 method_not_allowed
+    ├── UploadTimeout         408 upload_timeout
     ├── BodyTooLarge          413 body_too_large
     ├── ImageTooLarge         413 image_too_large
     ├── UnsupportedImage      415 unsupported_image
@@ -85,6 +86,14 @@ class NotFound(Problem):
 
 class MethodNotAllowed(Problem):
     status, code = 405, "method_not_allowed"
+
+
+class UploadTimeout(Problem):
+    status, code = 408, "upload_timeout"
+
+    def headers(self) -> dict[str, str]:
+        """The rest of the body is not waited for."""
+        return {"Connection": "close"}
 
 
 class BodyTooLarge(Problem):

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import InternalError
@@ -73,6 +74,8 @@ class Envelope:
 
         try:
             await self.app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            pass  # while it sent its body; there is nobody to be told
         except Exception:
             log.exception("a bug ended the request", request_id=ident)
             if status:

@@ -22,6 +22,7 @@ MAY = {
     "schemas": set(),
     "logs": set(),
     "auth": {"routes", "errors"},
+    "connection": set(),
     "drain": {"engine", "logs"},
     "rates": {"errors"},
     "metrics": {"engine", "schemas"},

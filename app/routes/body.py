@@ -1,5 +1,6 @@
 """From an HTTP request, multipart or JSON, to the fields and files of a task."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -8,13 +9,16 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from app.errors import BodyTooLarge, InvalidParameter, InvalidRequest
+from app.errors import BodyTooLarge, InvalidParameter, InvalidRequest, UploadTimeout
 from app.images.fetch import Fetcher
 from app.images.intake import from_bytes, from_text
 from app.routes.multipart import MAX_PARTS, parts
 from app.schemas import takes_many
 
 FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
+
+SILENCE_S = 10.0  # between two pieces of a body
+LEAST_RATE = 16_384  # bytes a second, on the average: below the slowest links people have
 
 Fields = TypeVar("Fields", bound=BaseModel)
 
@@ -33,7 +37,8 @@ async def read_task(
     """The fields, checked, and the bytes of each image.
 
     Raises:
-        BodyTooLarge: more than `max_body_mb` (10^6 bytes each).
+        UploadTimeout, BodyTooLarge: it comes too slowly, or is more than `max_body_mb` (10^6
+            bytes each).
         InvalidRequest: the body is not what its type says, or a required field is missing.
         InvalidParameter: a field's value is not allowed.
         Problem: an image is none (see `images.intake`).
@@ -64,23 +69,35 @@ async def json_body(request: Request, max_body_mb: float) -> dict[str, Any]:
     """The JSON object that a body is.
 
     Raises:
-        BodyTooLarge: more than `max_body_mb` (10^6 bytes each).
+        UploadTimeout, BodyTooLarge: it comes too slowly, or is more than `max_body_mb` (10^6
+            bytes each).
         InvalidRequest: it is none.
     """
     return _object(await _read(request, int(max_body_mb * 1e6)))
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    """The whole body; stops as soon as it is known to be too large."""
+    """The whole body; stops as soon as it is known to be too large, or comes too slowly."""
     announced = request.headers.get("content-length", "0")
     chunks: list[bytes] = []
     size = int(announced) if announced.isdigit() and int(announced) > limit else 0
     if not size:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                break
-            chunks.append(chunk)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            async with asyncio.timeout(SILENCE_S) as clock:
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size > limit:
+                        break
+                    chunks.append(chunk)
+                    late = started + SILENCE_S + size / LEAST_RATE
+                    clock.reschedule(min(late, loop.time() + SILENCE_S))
+        except TimeoutError:
+            raise UploadTimeout(
+                f"The body came too slowly: {size} bytes in {loop.time() - started:.0f} s. Send "
+                f"at least {LEAST_RATE // 1024} kB a second, without a pause of {SILENCE_S:g} s."
+            ) from None
     if size > limit:
         raise BodyTooLarge(
             f"The body is larger than {limit / 1e6:g} MB. Send smaller or fewer images."
