@@ -13,6 +13,7 @@ ORIENTATION = 0x0112
 _SOF = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended and progressive, Huffman-coded
 _SOS, _APP1, _APP2, _APP14 = 0xDA, 0xE1, 0xE2, 0xEE
 _EOI = b"\xff\xd9"
+_SRGB = (b"sRGB", "sRGB".encode("utf-16-be"))  # how a profile's description writes it
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Chunks that make more of a PNG than its pixels: an animation, transparency.
 _MORE = frozenset({b"acTL", b"tRNS"})
@@ -78,7 +79,7 @@ def _check(marker: int, segment: bytes) -> None:
             raise _NotPlainError
     elif marker == _APP2:
         # A colour profile, or a second picture (MPF).
-        if not (segment.startswith(b"ICC_PROFILE\0") and b"sRGB" in segment):
+        if not (segment.startswith(b"ICC_PROFILE\0") and any(name in segment for name in _SRGB)):
             raise _NotPlainError
     elif marker == _APP14 and segment.startswith(b"Adobe") and segment[11:12] != b"\x01":
         raise _NotPlainError
