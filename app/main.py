@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from app import logs
-from app.auth import KeyCheck
+from app.auth import OPEN, KeyCheck
 from app.engine.cache import Answers
 from app.engine.gate import Gate
 from app.engine.ollama import Ollama
@@ -24,7 +24,7 @@ from app.metrics import Metrics
 from app.middleware import Envelope
 from app.models.gpu import look
 from app.rates import Rates
-from app.routes import openai, ops, tasks
+from app.routes import document, openai, ops, tasks
 from app.routes.problems import problem_response
 from app.settings import Settings
 from app.tasks.run import Line
@@ -61,9 +61,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Describe images, read them, ask about them",
         lifespan=lifespan,
     )
-    app.include_router(tasks.router())
+    app.include_router(tasks.router(settings.max_images))
     app.include_router(openai.router)
     app.include_router(ops.router)
+    document.complete(app, bool(settings.keys), OPEN)
     app.add_middleware(KeyCheck, keys=settings.keys)
     if settings.origins:
         app.add_middleware(
@@ -100,4 +101,6 @@ async def _http_problem(request: Request, error: Exception) -> Response:
             problem = InvalidRequest(str(error.detail))
         case _:
             problem = InternalError(str(error.detail))
-    return problem_response(problem, request.scope)
+    response = problem_response(problem, request.scope)
+    response.headers.update(error.headers or {})  # `Allow` of a 405
+    return response

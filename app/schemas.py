@@ -1,6 +1,5 @@
 """The public request and answer models. Their names are the contract's."""
 
-import json
 import types
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -38,24 +37,23 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _object(value: Any) -> Any:
-    """A form has no objects; it has their JSON."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError as error:
-        raise ValueError(f"it is not JSON ({error})") from None
-
+_PAGE = r"\s*[0-9]{1,6}\s*(-\s*([0-9]{1,6}\s*)?)?"
+PAGES = rf"^\s*({_PAGE}(,{_PAGE})*)?$"
 
 NonEmpty = Annotated[str, Field(min_length=1, max_length=32_768)]
-OneOrMore = Annotated[list[NonEmpty], BeforeValidator(_listed), Field(min_length=1, max_length=64)]
+Several = Annotated[list[NonEmpty], Field(min_length=1, max_length=64)]
+OneOrMore = Annotated[Several, BeforeValidator(_listed, json_schema_input_type=NonEmpty | Several)]
+Named = Field(strict=False)  # JSON has no enums; their values are meant
 
 
 class TaskRequest(BaseModel):
-    """The fields that every task takes, beside its images."""
+    """The fields that every task takes, beside its images.
 
-    model_config = ConfigDict(extra="forbid")
+    Strict: `true` is no number, and `"5"` neither. A form, which has only text, is validated with
+    `strict=False`.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     prompt: str | None = Field(
         None, max_length=32_768, description="Extra instruction, added to the task's own"
@@ -67,9 +65,14 @@ class TaskRequest(BaseModel):
         "or question, else `DEFAULT_LANGUAGE`",
     )
     pages: str | None = Field(
-        None, max_length=1000, description="Of a PDF or multi-page TIFF: `1-3,7`; default: all"
+        None,
+        max_length=1000,
+        json_schema_extra={"pattern": PAGES},  # told, and checked by `images.pages`
+        description="Of a PDF or multi-page TIFF: `1-3,7`; default: all",
     )
-    detail: Detail = Field(Detail.AUTO, description="Share of the image-token budget")
+    detail: Annotated[Detail, Named] = Field(
+        Detail.AUTO, description="Share of the image-token budget"
+    )
     max_tokens: int | None = Field(None, ge=1, le=1_000_000, description="Longest answer, tokens")
     temperature: float | None = Field(None, ge=0, le=2)
     seed: int | None = Field(None, ge=0, le=2**31 - 1)
@@ -91,13 +94,13 @@ class TaskRequest(BaseModel):
 class DescribeRequest(TaskRequest):
     """Says what is in the image(s)."""
 
-    style: Style = Style.PARAGRAPH
+    style: Annotated[Style, Named] = Style.PARAGRAPH
 
 
 class OcrRequest(TaskRequest):
     """Reads all text, in reading order."""
 
-    format: TextFormat = TextFormat.TEXT
+    format: Annotated[TextFormat, Named] = TextFormat.TEXT
 
 
 class VqaRequest(TaskRequest):
@@ -109,7 +112,7 @@ class VqaRequest(TaskRequest):
 class ExtractRequest(TaskRequest):
     """Fills a JSON Schema from the image(s)."""
 
-    schema_: Annotated[dict[str, Any], BeforeValidator(_object)] = Field(
+    schema_: dict[str, Any] = Field(
         alias="schema", description="A JSON Schema object; the answer's `data` fits it"
     )
 
@@ -207,12 +210,13 @@ class ProblemBody(BaseModel):
     partial: str | None = None
 
 
-def takes_many(model: type[BaseModel], field: str) -> bool:
-    """Whether a field holds a list, so that a form may name it several times."""
-    info = model.model_fields.get(field)
-    if info is None:
-        return False
-    kinds = [info.annotation]
-    if get_origin(info.annotation) in (Union, types.UnionType):
-        kinds = list(get_args(info.annotation))
-    return any(get_origin(kind) is list for kind in kinds)
+def container(model: type[BaseModel], field: str) -> type | None:
+    """What a field holds, as a form has to know: a list, so that it may be named several times; a
+    dict, whose JSON is its text; else None."""
+    for name, info in model.model_fields.items():
+        if field == (info.alias or name):
+            kinds = [info.annotation]
+            if get_origin(info.annotation) in (Union, types.UnionType):
+                kinds = list(get_args(info.annotation))
+            return next((kind for kind in map(get_origin, kinds) if kind in (list, dict)), None)
+    return None

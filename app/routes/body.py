@@ -13,7 +13,7 @@ from app.errors import BodyTooLarge, InvalidParameter, InvalidRequest, UploadTim
 from app.images.fetch import Fetcher
 from app.images.intake import from_bytes, from_text
 from app.routes.multipart import MAX_PARTS, parts
-from app.schemas import takes_many
+from app.schemas import container
 
 FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 
@@ -55,7 +55,7 @@ async def read_task(
             f"Content-Type is {content_type or 'missing'}; send multipart/form-data "
             "(curl -F image=@file) or application/json."
         )
-    fields = checked(model, form.fields)
+    fields = checked(model, form.fields, is_text=content_type in FORM_TYPES)
     images = [
         await from_text(image, index, fetcher)
         if isinstance(image, str)
@@ -115,11 +115,19 @@ def _from_form(body: bytes, content_type: str, model: type[BaseModel]) -> _Form:
             raise InvalidParameter(f"{name} is a file; only `image` takes files.", parameter=name)
         elif value == "":
             continue  # what a browser sends for a field left empty
-        elif takes_many(model, name):
+        elif (kind := container(model, name)) is list:
             fields.setdefault(name, []).append(value)
         else:
-            fields[name] = value
+            fields[name] = _json(value, name) if kind is dict else value
     return _Form(fields, images)
+
+
+def _json(text: str, name: str) -> Any:
+    """A form has no objects; it has their JSON."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidParameter(f"{name} is not JSON: {error}.", parameter=name) from None
 
 
 def _form_items(body: bytes, content_type: str) -> list[tuple[str, bytes | str]]:
@@ -156,15 +164,18 @@ def _from_json(body: bytes) -> _Form:
     return _Form(fields, images)
 
 
-def checked(model: type[Fields], fields: dict[str, Any]) -> Fields:
+def checked(model: type[Fields], fields: dict[str, Any], *, is_text: bool = False) -> Fields:
     """The fields as their model.
+
+    Args:
+        is_text: they are of a form, which has nothing else.
 
     Raises:
         InvalidRequest: a required one is missing.
         InvalidParameter: a value is not allowed, or there is no such field.
     """
     try:
-        return model.model_validate(fields)
+        return model.model_validate(fields, strict=False if is_text else None)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False, include_context=False)
     # The deepest one: where a field may be this or that, it is about what was meant.

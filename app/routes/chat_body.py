@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.errors import InvalidParameter, InvalidRequest
-from app.schemas import Detail
+from app.errors import InvalidParameter
+from app.schemas import Detail, Named
 from app.tasks.chat import ChatRequest, ChatTurn
 
 # Tokens of reasoning that an effort stands for.
@@ -23,14 +23,14 @@ def _listed(value: Any) -> Any:
 
 
 class _Lenient(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", strict=True)
 
 
 class ImageUrl(_Lenient):
     """An image: a data URI, or an address where the server fetches them."""
 
     url: str
-    detail: Detail = Detail.AUTO
+    detail: Annotated[Detail, Named] = Detail.AUTO
 
 
 class File(_Lenient):
@@ -44,20 +44,37 @@ def _image_url(value: Any) -> Any:
     return {"url": value} if isinstance(value, str) else value
 
 
-class ContentPart(_Lenient):
-    """A part of a message: text, an image or a document."""
+class TextPart(_Lenient):
+    """Text of a message."""
 
-    type: Literal["text", "image_url", "file"]
-    text: str = ""
-    image_url: Annotated[ImageUrl | None, BeforeValidator(_image_url)] = None
-    file: File | None = None
+    type: Literal["text"]
+    text: str
+
+
+class ImagePart(_Lenient):
+    """An image of a message."""
+
+    type: Literal["image_url"]
+    image_url: Annotated[
+        ImageUrl, BeforeValidator(_image_url, json_schema_input_type=str | ImageUrl)
+    ]
+
+
+class FilePart(_Lenient):
+    """A document of a message."""
+
+    type: Literal["file"]
+    file: File
+
+
+Part = Annotated[TextPart | ImagePart | FilePart, Field(discriminator="type")]
 
 
 class Message(_Lenient):
     """A turn of the conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[ContentPart] | None = None
+    content: str | list[Part] | None = None
 
 
 class JsonSchema(_Lenient):
@@ -66,17 +83,29 @@ class JsonSchema(_Lenient):
     schema_: dict[str, Any] = Field(alias="schema")
 
 
-class ResponseFormat(_Lenient):
-    """What the answer has to be."""
+class FreeFormat(_Lenient):
+    """Text, or any JSON object."""
 
-    type: Literal["text", "json_object", "json_schema"]
-    json_schema: JsonSchema | None = None
+    type: Literal["text", "json_object"]
+
+
+class SchemaFormat(_Lenient):
+    """JSON that fits a schema."""
+
+    type: Literal["json_schema"]
+    json_schema: JsonSchema
+
+
+ResponseFormat = Annotated[FreeFormat | SchemaFormat, Field(discriminator="type")]
 
 
 class StreamOptions(_Lenient):
     """`include_usage`: a last chunk with the counts."""
 
     include_usage: bool = False
+
+
+Stops = Annotated[list[str], Field(max_length=16)]
 
 
 class ChatBody(_Lenient):
@@ -93,27 +122,27 @@ class ChatBody(_Lenient):
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     seed: int | None = None
-    stop: Annotated[list[str] | None, BeforeValidator(_listed)] = Field(None, max_length=16)
+    stop: Annotated[
+        Stops | None, BeforeValidator(_listed, json_schema_input_type=str | Stops | None)
+    ] = None
     response_format: ResponseFormat | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
-    n: int | None = None
-    tools: list[Any] | None = None
-    logprobs: bool | None = None
+    # These are there to be refused with a reason.
+    n: int | None = Field(None, ge=1, json_schema_extra={"maximum": 1})
+    tools: list[Any] | None = Field(None, json_schema_extra={"maxItems": 0})
+    logprobs: bool | None = Field(None, json_schema_extra={"enum": [False, None]})
 
     def conversation(self) -> tuple[ChatRequest, list[str]]:
         """The request, and its images as strings (see `images.intake`).
 
         Raises:
             InvalidParameter: it asks for something that is not there.
-            InvalidRequest: a part lacks its content.
         """
         self._refuse_what_is_not_there()
         images: list[str] = []
         turns = [_turn(message, images) for message in self.messages]
         form = self.response_format
-        schema = form.json_schema.schema_ if form and form.json_schema else None
-        if form and form.type == "json_schema" and schema is None:
-            raise InvalidRequest("response_format lacks its json_schema.", parameter="json_schema")
+        schema = form.json_schema.schema_ if isinstance(form, SchemaFormat) else None
         budget = EFFORTS[self.reasoning_effort or "none"]
         request = ChatRequest(
             turns=turns,
@@ -146,7 +175,7 @@ class ChatBody(_Lenient):
     def _details(self) -> Iterable[Detail]:
         for message in self.messages:
             for part in message.content if isinstance(message.content, list) else ():
-                if part.image_url:
+                if isinstance(part, ImagePart):
                     yield part.image_url.detail
 
 
@@ -158,14 +187,9 @@ def _turn(message: Message, images: list[str]) -> ChatTurn:
         return ChatTurn(role=role, text=message.content or "")
     texts, files = [], []
     for part in message.content:
-        if part.type == "text":
+        if isinstance(part, TextPart):
             texts.append(part.text)
             continue
-        image = part.image_url.url if part.image_url else part.file and part.file.file_data
-        if not image:
-            raise InvalidRequest(
-                f"A part of type {part.type} lacks its content.", parameter="messages"
-            )
         files.append(len(images))
-        images.append(image)
+        images.append(part.image_url.url if isinstance(part, ImagePart) else part.file.file_data)
     return ChatTurn(role=role, text="\n".join(texts), files=tuple(files))

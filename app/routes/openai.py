@@ -11,15 +11,28 @@ from app.images.intake import from_text
 from app.routes.answer import AnswerResponse
 from app.routes.body import checked, json_body
 from app.routes.caller import admit
+from app.routes.chat_answer import ChatCompletion, ModelEntry, ModelList
 from app.routes.chat_body import ChatBody
 from app.routes.chat_forms import Chunks, Completion
+from app.routes.document import body_schema, problems
 from app.tasks.chat import TASK
 from app.tasks.run import Line
 
 router = APIRouter(tags=["OpenAI-compatible"])
 
+BODY = {"required": True, "content": {"application/json": {"schema": body_schema(ChatBody)}}}
+CHUNKS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+}
 
-@router.post("/v1/chat/completions", summary="Chat with images")
+
+@router.post(
+    "/v1/chat/completions",
+    summary="Chat with images",
+    response_model=ChatCompletion,
+    responses=CHUNKS | problems(400, 403, 404, 408, 413, 415, 422, 429, 502, 503, 504),
+    openapi_extra={"requestBody": BODY},
+)
 async def chat_completions(request: Request) -> Response:
     line: Line = request.app.state.line
     request.state.task = TASK.name
@@ -33,13 +46,23 @@ async def chat_completions(request: Request) -> Response:
     return AnswerResponse(line.run(TASK, asked, images, caller), form, caller.request_id)
 
 
-@router.get("/v1/models", summary="The models that may be asked")
+@router.get(
+    "/v1/models",
+    summary="The models that may be asked",
+    response_model=ModelList,
+    responses=problems(502, 503, 504),
+)
 async def models(request: Request) -> dict[str, Any]:
     line: Line = request.app.state.line
     return {"object": "list", "data": [_model(tag) for tag in await line.registry.served()]}
 
 
-@router.get("/v1/models/{name:path}", summary="One model")
+@router.get(
+    "/v1/models/{name:path}",
+    summary="One model",
+    response_model=ModelEntry,
+    responses=problems(404, 502, 503, 504),
+)
 async def model(request: Request, name: str) -> dict[str, Any]:
     line: Line = request.app.state.line
     found = await line.registry.find(name)

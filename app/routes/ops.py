@@ -11,7 +11,7 @@ from app.metrics import Metrics
 from app.models.catalog import MIN_OLLAMA
 from app.models.plan import Verdict
 from app.routes.caller import refuse_if_draining
-from app.schemas import ProblemBody
+from app.routes.document import problems
 from app.tasks.run import Line
 
 router = APIRouter(tags=["operations"])
@@ -25,7 +25,7 @@ async def health() -> dict[str, str]:
 @router.get(
     "/ready",
     summary="200 only where a request would be answered",
-    responses={503: {"model": ProblemBody, "description": "Why not"}},
+    responses=problems(503),
 )
 async def ready(request: Request) -> dict[str, str]:
     """The engine answers, and the model is installed and can see."""

@@ -10,52 +10,60 @@ from starlette.responses import Response
 from app.routes.answer import AnswerResponse
 from app.routes.body import read_task
 from app.routes.caller import admit
+from app.routes.document import body_schema, problems
 from app.routes.forms import choose
-from app.schemas import Answer, ProblemBody, TaskRequest
+from app.schemas import Answer, TaskRequest
 from app.tasks import describe, detect, extract, ocr, vqa
 from app.tasks.run import Line
 from app.tasks.task import Task
 
 TASKS = (describe.TASK, ocr.TASK, vqa.TASK, extract.TASK, detect.TASK)
 IMAGE = "An image or document, or several: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC, PDF"
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ProblemBody, "content": {"application/problem+json": {}}}
-    for status in (400, 404, 413, 415, 422, 429, 502, 503, 504)
+STATUSES = (400, 403, 404, 408, 413, 415, 422, 429, 502, 503, 504)
+# The forms of an answer beside JSON (`app.routes.forms`).
+STREAMS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            kind: {"schema": {"type": "string"}}
+            for kind in ("text/event-stream", "application/x-ndjson", "text/plain")
+        }
+    }
 }
 
 
-def _request_body(model: type[TaskRequest]) -> dict[str, Any]:
+def _request_body(model: type[TaskRequest], max_images: int) -> dict[str, Any]:
     """The OpenAPI text of a body that is a form or JSON, with the same fields in both."""
-    schema = model.model_json_schema()
-    schema = _inlined(schema, schema.pop("$defs", {}))
+    schema = body_schema(model)
     required = ["image", *schema.get("required", [])]
 
-    def with_image(image: dict[str, Any]) -> dict[str, Any]:
-        image = {"description": IMAGE, "type": "array", "minItems": 1, "items": image}
-        properties = {"image": image, **schema["properties"]}
+    def with_image(image: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
+        properties = {"image": {"description": IMAGE, **image}, **properties}
         return {"schema": {**schema, "properties": properties, "required": required}}
 
+    def several(image: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "array", "minItems": 1, "maxItems": max_images, "items": image}
+
+    fields = schema["properties"]
+    text = {"type": "string", "description": "A data URI, bare base64 or (where allowed) a URL"}
     return {
         "required": True,
         "content": {
-            "multipart/form-data": with_image({"type": "string", "format": "binary"}),
-            "application/json": with_image(
-                {"type": "string", "description": "A data URI or bare base64"}
+            "multipart/form-data": with_image(
+                several({"type": "string", "format": "binary"}),
+                {name: _without_null(field) for name, field in fields.items()},
             ),
+            "application/json": with_image({"anyOf": [text, several(text)]}, fields),
         },
     }
 
 
-def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """The schema with its definitions in their places: a body has no list of them to point to."""
-    if isinstance(schema, list):
-        return [_inlined(value, definitions) for value in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if reference := schema.get("$ref"):
-        found = definitions[reference.rpartition("/")[2]]
-        return _inlined({**found, **{k: v for k, v in schema.items() if k != "$ref"}}, definitions)
-    return {name: _inlined(value, definitions) for name, value in schema.items()}
+def _without_null(field: dict[str, Any]) -> dict[str, Any]:
+    """A form has no null; a field is left out."""
+    kinds = [kind for kind in field.get("anyOf", []) if kind != {"type": "null"}]
+    if len(kinds) != 1:
+        return field
+    rest = {name: value for name, value in field.items() if name not in ("anyOf", "default")}
+    return {**kinds[0], **rest}
 
 
 class Bare(APIRoute):
@@ -65,7 +73,7 @@ class Bare(APIRoute):
         return self.endpoint
 
 
-def _add(router: APIRouter, task: Task) -> None:
+def _add(router: APIRouter, task: Task, max_images: int) -> None:
     async def endpoint(request: Request) -> Response:
         line: Line = request.app.state.line
         request.state.task = task.name
@@ -83,15 +91,15 @@ def _add(router: APIRouter, task: Task) -> None:
         summary=task.summary,
         description=task.request.__doc__,
         response_model=Answer,
-        responses=PROBLEMS,
-        openapi_extra={"requestBody": _request_body(task.request)},
+        responses=STREAMS | problems(*STATUSES),
+        openapi_extra={"requestBody": _request_body(task.request, max_images)},
         tags=["tasks"],
     )
 
 
-def router() -> APIRouter:
-    """The routes of all tasks."""
+def router(max_images: int) -> APIRouter:
+    """The routes of all tasks; the document says how many images they take."""
     made = APIRouter(route_class=Bare)
     for task in TASKS:
-        _add(made, task)
+        _add(made, task, max_images)
     return made

@@ -1,0 +1,116 @@
+"""The OpenAPI document: what holds for every operation is said here, once.
+
+The routes name the statuses they answer with; which object comes with a problem, which headers
+come with every answer and where a key is wanted follows from the path.
+"""
+
+from collections.abc import Container
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from app.routes.chat_answer import ErrorBody
+from app.routes.problems import OPENAI
+from app.schemas import ProblemBody
+
+Schema = dict[str, Any]
+
+KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+HEADERS = {
+    "X-Request-ID": {
+        "description": "The request's own where it was one word, else a new one",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"},
+    },
+    "Server-Timing": {
+        "description": "Milliseconds a stage",
+        "required": True,
+        "schema": {"type": "string", "pattern": "dur="},
+    },
+    "Retry-After": {
+        "description": "Seconds after which another try is worth it",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+}
+ALWAYS = ("X-Request-ID", "Server-Timing")
+AFTER_A_WHILE = ("429", "503")
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For a route: the problems it may answer with. 401 and 500 need not be named."""
+    return {status: {} for status in statuses}
+
+
+def body_schema(model: type[BaseModel]) -> Schema:
+    """The schema of a body that the endpoint reads itself, with its definitions in their places:
+    there is no list of them to point to."""
+    schema = model.model_json_schema()
+    whole: Schema = _inlined(schema, schema.pop("$defs", {}))
+    return whole
+
+
+def _inlined(schema: Any, definitions: Schema) -> Any:
+    if isinstance(schema, list):
+        return [_inlined(value, definitions) for value in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if reference := schema.get("$ref"):
+        found = definitions[reference.rpartition("/")[2]]
+        return _inlined({**found, **{k: v for k, v in schema.items() if k != "$ref"}}, definitions)
+    return {name: _inlined(value, definitions) for name, value in schema.items()}
+
+
+def complete(app: FastAPI, wants_key: bool, open_paths: Container[str]) -> None:
+    """Have the document of an app say it all.
+
+    Args:
+        open_paths: that want no key in any case.
+    """
+    make = app.openapi
+
+    def openapi() -> Schema:
+        document = make()
+        if "headers" not in document["components"]:  # it is made once, and kept
+            _complete(document, wants_key, open_paths)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _complete(document: Schema, wants_key: bool, open_paths: Container[str]) -> None:
+    components = document["components"]
+    components["headers"] = HEADERS
+    for model in (ProblemBody, ErrorBody):
+        components["schemas"][model.__name__] = body_schema(model)
+    if wants_key:
+        components["securitySchemes"] = KEYS
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            more = [500]
+            if wants_key and path not in open_paths:
+                more.append(401)
+                operation["security"] = [{name: []} for name in KEYS]
+            _complete_responses(operation["responses"], path, more)
+
+
+def _complete_responses(responses: Schema, path: str, more: list[int]) -> None:
+    if "HTTPValidationError" in str(responses.get("422")):
+        del responses["422"]  # the framework's own; ours are told by the routes
+    responses |= {str(status): {} for status in more}
+    for status, response in responses.items():
+        after = ("Retry-After",) if status in AFTER_A_WHILE else ()
+        response["headers"] = {
+            name: {"$ref": f"#/components/headers/{name}"} for name in ALWAYS + after
+        }
+        if status >= "400":
+            openai = path.startswith(OPENAI)
+            model = ErrorBody if openai else ProblemBody
+            kind = "application/json" if openai else "application/problem+json"
+            schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+            response["content"] = {kind: {"schema": schema}}
+            response.setdefault("description", "")
