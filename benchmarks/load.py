@@ -181,7 +181,7 @@ def _judged(response: httpx.Response, said: str) -> str:
                 last, _, data = said.rstrip("\n").rpartition("\n\n")[2].partition("\n")
                 return _last(last.removeprefix("event: "), json.loads(data.removeprefix("data: ")))
             case "application/x-ndjson":
-                event = json.loads(said.splitlines()[-1])
+                event = json.loads(said.rstrip("\n").rpartition("\n")[2])
                 return _last(event["event"], event)
             case "text/plain":
                 return "answer" if said.endswith("\n") else ""

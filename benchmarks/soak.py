@@ -173,9 +173,10 @@ def main() -> None:
         begun = itertools.cycle(faults)
         warm_up = min(WARM_UP_S, asked.seconds / 3)
         pid = server.process.pid
-        broken = _drive(load, begun, pid, warm_up)
+        started = time.monotonic()
+        broken = _drive(load, begun, pid, started, warm_up)
         first = Reading.of(pid)
-        broken += _drive(load, begun, pid, asked.seconds - warm_up)
+        broken += _drive(load, begun, pid, started, asked.seconds - warm_up)
         last = Reading.of(pid)
         failed = _table(load, broken, first, last, judged=asked.seconds >= JUDGED_FROM_S)
         if failed:
@@ -183,15 +184,15 @@ def main() -> None:
     sys.exit(f"Failed: {', '.join(failed)}" if failed else 0)
 
 
-def _drive(load: Load, faults: Iterator[Fault], pid: int, seconds: float) -> int:
-    """Load for so long, then rest; how many faults there were. The faults are done here, in the
-    main thread: a daemon ends with the thread that started it."""
-    started = time.monotonic()
-    told, count = started, 0
+def _drive(load: Load, faults: Iterator[Fault], pid: int, started: float, seconds: float) -> int:
+    """Load for so many seconds, then rest; how many faults there were. The faults are done here,
+    in the main thread: a daemon ends with the thread that started it."""
+    told = time.monotonic()
+    until, count = told + seconds, 0
     load.start()
     try:
-        while (now := time.monotonic()) < started + seconds:
-            left = started + seconds - now
+        while (now := time.monotonic()) < until:
+            left = until - now
             if left > FAULT_LASTS_S:
                 name, begin, end = next(faults)
                 begin()

@@ -14,6 +14,8 @@ from tests.standin.script import HANG, Cut, Head, Script, Send, page, replies
 DONE = b'event: done\ndata: {"text": "a"}\n\n'
 ERROR = b'event: error\ndata: {"code": "engine_error"}\n\n'
 SSE = Head(200, "text/event-stream")
+NDJSON = Head(200, "application/x-ndjson")
+SEPARATED = '{"event": "done", "text": "one\x85two"}\n'.encode()
 TEXT = Head(200, "text/plain; charset=utf-8")
 PROBLEM = Head(502, "application/problem+json")
 
@@ -38,6 +40,7 @@ def test_a_short_run_loses_nothing() -> None:
         ((PROBLEM, Send(b'{"code": "internal_error"}')), "*/*", "LOST"),
         ((SSE, Send(DONE)), "*/*", "answer"),
         ((SSE, Send(ERROR)), "*/*", "engine_error"),
+        ((NDJSON, Send(SEPARATED)), "application/x-ndjson", "answer"),
         ((SSE, Send(b'event: delta\ndata: {"text": "a"}\n\n')), "*/*", "LOST"),
         ((SSE, Send(DONE[:-20])), "*/*", "LOST"),
         ((SSE, Send(DONE[:-20]), Cut.RESET), "*/*", "LOST"),
