@@ -1,15 +1,20 @@
 """Readers of answers that are lists of boxes: the text is a line for each."""
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.images.probe import Picture
 from app.schemas import DetectedObject
-from app.tasks.grounding import Box, ObjectScanner, box_of
+from app.tasks.grounding import Box, ObjectScanner, box_of, is_empty, text_of
 from app.tasks.reader import Reader
 
 SAME = 0.95  # two boxes of one label that overlap so much are one thing, told twice
+WORD = re.compile(r"[^\W_]+")
+PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ves", "fe"), ("들", ""))
+MOST_QUOTED = 200  # characters of an answer that is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,8 @@ class LineReader(BoxReader):
         self.lines: list[Line] = []
 
     def take(self, found: dict[str, Any], box: Box | None) -> str:
-        text = found.get("text_content", found.get("text"))
-        if not isinstance(text, str) or not text.strip():
+        text = text_of(found)
+        if not text.strip():
             return ""
         self.without_box += box is None
         self.lines.append(Line(text, box, self.picture.index, self.picture.page))
@@ -78,10 +83,10 @@ class LineReader(BoxReader):
 
     def end(self) -> str:
         """An answer without a single line is given as it came."""
-        return "" if self.lines else self.raw()
+        return "" if self.lines or is_empty(self.raw()) else self.raw()
 
     def notes(self) -> list[str]:
-        if not self.lines and self.raw().strip():
+        if not self.lines and not is_empty(self.raw()):
             return ["the model gave no lines with boxes; its text is as it came."]
         notes = super().notes()
         if self.without_box:
@@ -95,7 +100,8 @@ class ObjectReader(BoxReader):
     def __init__(self, picture: Picture, labels: Sequence[str]) -> None:
         super().__init__(picture)
         self.objects: list[DetectedObject] = []
-        self._labels = {_plain(label): label for label in labels}
+        self._labels = {_key(label): label for label in reversed(labels)}
+        self._words = {label: _words(label) for label in labels}
         self._strange: list[str] = []
         self._twice = 0
 
@@ -103,7 +109,7 @@ class ObjectReader(BoxReader):
         said = found.get("label")
         label = self._label(said) if isinstance(said, str) else self._only()
         if label is None:
-            self._strange.append(str(said))
+            self._strange.append(str(said or "no label"))
         elif box is None:
             self.without_box += 1
         elif any(one.label == label and _overlap(one.box, box) >= SAME for one in self.objects):
@@ -124,28 +130,55 @@ class ObjectReader(BoxReader):
             notes.append(f"{len(self._strange)} object(s) of other labels were left out: {names}.")
         if self._twice:
             notes.append(f"{self._twice} object(s) were told twice.")
+        if not (self.objects or notes or is_empty(self.raw())):
+            notes.append(f"the model gave no objects; it said: {self.raw().strip()[:MOST_QUOTED]}")
         return notes
 
     def _label(self, said: str) -> str | None:
-        """The label that was asked for and is meant: models add an article or a plural."""
-        plain = _plain(said)
-        if plain in self._labels:
-            return self._labels[plain]
-        forms = (f" {plain} ", f" {plain.removesuffix('s')} ")
-        near = [
-            label
-            for key, label in self._labels.items()
-            if any(f" {key} " in form for form in forms)
-        ]
-        return near[0] if len(near) == 1 else None
+        """The label that was asked for and is meant: models add an article, a plural or a word
+        (`a red cup`). Of several the one with the most words is; of equals none."""
+        if exact := self._labels.get(_key(said)):
+            return exact
+        words = _words(said)
+        near = [label for label, wanted in self._words.items() if _holds(words, wanted)]
+        longest = max((len(self._words[label]) for label in near), default=0)
+        meant = [label for label in near if len(self._words[label]) == longest]
+        return meant[0] if len(meant) == 1 else None
 
     def _only(self) -> str | None:
         """The label where there is but one, and the model left it out."""
         return next(iter(self._labels.values())) if len(self._labels) == 1 else None
 
 
+Words = list[set[str]]  # each in all its forms
+
+
 def _plain(label: str) -> str:
-    return " ".join(label.casefold().split())
+    """Decomposed Hangul, as macOS writes it, is the same as composed."""
+    return unicodedata.normalize("NFKC", label).casefold()
+
+
+def _key(label: str) -> str:
+    """The same for a label however it is spaced, which in Korean is often in doubt."""
+    return "".join(WORD.findall(_plain(label))) or label
+
+
+def _words(label: str) -> Words:
+    return [_forms(word) for word in WORD.findall(_plain(label))]
+
+
+def _forms(word: str) -> set[str]:
+    """The word, and what it may be the plural of."""
+    bare = {word.removesuffix(end) + one for end, one in PLURALS if word[1:].endswith(end)}
+    return {word} | bare
+
+
+def _holds(words: Words, wanted: Words) -> bool:
+    """Whether the wanted words stand in it one after another."""
+    places = range(len(words) - len(wanted) + 1) if wanted else ()
+    return any(
+        all(one & other for one, other in zip(words[at:], wanted, strict=False)) for at in places
+    )
 
 
 def _overlap(one: Box, other: Box) -> float:

@@ -1,5 +1,6 @@
 """Detect: finds things and says where they are, in pixels of the original."""
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -23,7 +24,7 @@ def asks(
     request: DetectRequest, pictures: Sequence[Picture], default_language: str
 ) -> tuple[Group, ...]:
     """One turn a picture: a box belongs to one."""
-    labels = ", ".join(f'"{label}"' for label in request.labels)
+    labels = ", ".join(json.dumps(label, ensure_ascii=False) for label in request.labels)
     text = "\n".join(filter(None, (LOCATE.format(labels=labels), request.prompt)))
     return tuple(
         (Ask.of(text, (position,), reader=partial(ObjectReader, picture, request.labels)),)

@@ -7,10 +7,15 @@ fence. Coordinates are 0 to 1000 of the image's width and height, whatever size 
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 GRID = 1000.0
+PLACES = ("bbox_2d", "bbox")
+WRITTEN = ("text_content", "text")
+EMPTY = re.compile(r"\[\s*\]")
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -18,20 +23,28 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 class ObjectScanner:
     """Finds complete JSON objects in a text that comes in pieces.
 
-    Only innermost objects are found, which is what a list of boxes holds; what stands around
-    them, fences and prose, is passed over. An object that is damaged is counted in `damaged`.
+    What stands around them, fences, prose and lists, is passed over; so is an object around them,
+    and one inside them that has neither box nor text. One that is damaged is counted.
     """
 
     def __init__(self) -> None:
-        self.damaged = 0
-        self._object = ""  # from its opening brace on; empty outside
+        self._damaged = 0
+        self._text = ""  # from the outermost opening brace on
+        self._starts: list[int] = []  # of the objects that are open, in it
+        self._told = False  # something in the outermost one was found or counted
         self._in_string = self._escaped = False
 
+    @property
+    def damaged(self) -> int:
+        """Objects that could not be read, one that has no end included."""
+        return self._damaged + (bool(self._starts) and not self._told)
+
     def feed(self, text: str) -> Iterator[dict[str, Any]]:
-        """The objects that end in this piece."""
+        """The objects that end in this piece. Numbers with a fraction are `Decimal`, so that text
+        which a model wrote as a number keeps its digits."""
         for char in text:
-            if self._object:
-                self._object += char
+            if self._starts:
+                self._text += char
             if self._in_string:
                 if self._escaped:
                     self._escaped = False
@@ -40,18 +53,30 @@ class ObjectScanner:
                 elif char == '"':
                     self._in_string = False
             elif char == "{":
-                self._object = char
-            elif self._object and char == '"':
+                if not self._starts:
+                    self._text, self._told = char, False
+                self._starts.append(len(self._text) - 1)
+            elif self._starts and char == '"':
                 self._in_string = True
-            elif self._object and char == "}":
-                yield from self._parsed()
-                self._object = ""
+            elif self._starts and char == "}":
+                yield from self._closed(self._text[self._starts.pop() :])
 
-    def _parsed(self) -> Iterator[dict[str, Any]]:
+    def _closed(self, text: str) -> Iterator[dict[str, Any]]:
         try:
-            yield json.loads(self._object, strict=False)
-        except ValueError:
-            self.damaged += 1
+            found = json.loads(text, strict=False, parse_float=Decimal)
+        except (ValueError, RecursionError):
+            self._damaged += not self._told
+            self._told = True
+            return
+        outermost = not self._starts and not self._told
+        if outermost or any(name in found for name in (*PLACES, *WRITTEN)):
+            self._told = True
+            yield {name: _sound(value) for name, value in found.items()}
+
+
+def is_empty(text: str) -> bool:
+    """Whether the answer says that there is nothing, in a fence or not."""
+    return not text.strip() or bool(EMPTY.search(text))
 
 
 def box_of(found: Mapping[str, Any], width: int, height: int) -> Box | None:
@@ -60,14 +85,31 @@ def box_of(found: Mapping[str, Any], width: int, height: int) -> Box | None:
     Args:
         width, height: of the upright original.
     """
-    grid = found.get("bbox_2d") or found.get("bbox")
+    grid = next((found[name] for name in PLACES if found.get(name)), None)
     if not isinstance(grid, list) or len(grid) != 4:
         return None
-    if not all(isinstance(value, int | float) and math.isfinite(value) for value in grid):
+    if not all(isinstance(value, int | float | Decimal) for value in grid):
         return None
-    x1, y1, x2, y2 = (min(max(float(value), 0.0), GRID) / GRID for value in grid)
-    if x1 >= x2 or y1 >= y2:
+    try:
+        sides = [float(value) for value in grid]
+    except OverflowError:
         return None
+    if not all(map(math.isfinite, sides)):
+        return None
+    x1, y1, x2, y2 = (min(max(side, 0.0), GRID) / GRID for side in sides)
     scaled = (x1 * width, y1 * height, x2 * width, y2 * height)
     left, top, right, bottom = (round(value, 1) for value in scaled)
-    return left, top, right, bottom
+    return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def text_of(found: Mapping[str, Any]) -> str:
+    """The text that an object holds; empty where it holds none."""
+    value = next((found[name] for name in WRITTEN if name in found), "")
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else ""
+
+
+def _sound(value: Any) -> Any:
+    """JSON can write half a character (a lone surrogate), which nothing else can."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value

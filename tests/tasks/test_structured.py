@@ -1,0 +1,235 @@
+"""JSON out of what a model writes: the whole of it, or a plain word of why not."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import InvalidParameter, SchemaUnsatisfied
+from app.tasks.structured import MOST_TOLD, JsonReader, Schema
+
+TOTAL = {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=8,
+)
+
+
+def read(text: str, schema: dict[str, Any] | None = None) -> Any:
+    """The data; AssertionError where it is asked again."""
+    reader = JsonReader(Schema(TOTAL if schema is None else schema, "schema"))
+    reader.feed(text)
+    again = reader.again()
+    assert again is None, again
+    assert json.loads(reader.end()) == reader.data
+    return reader.data
+
+
+def fault(text: str, schema: dict[str, Any] | None = None) -> str:
+    """What the model is told."""
+    reader = JsonReader(Schema(TOTAL if schema is None else schema, "schema"))
+    reader.feed(text)
+    again = reader.again()
+    assert again is not None, reader.data
+    return again
+
+
+def refusal(schema: dict[str, Any]) -> str:
+    with pytest.raises(InvalidParameter) as caught:
+        Schema(schema, "schema")
+    assert caught.value.extra == {"parameter": "schema"}
+    return caught.value.detail
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"total": 5}',
+        '\n {"total":5}\n\n',
+        '```json\n{"total": 5}\n```',
+        '```JSON\n{"total": 5}\n```',
+        '```\n{"total": 5}\n```',
+        '```json {"total": 5} ```',
+        '```json\n{"total": 5}',
+        'Here it is: {"total": 5}. That is all!',
+        'The 5" screen [see 1] costs: {"total": 5}',
+        'So {total} is to be filled in. {"total": 5}',
+        '<think>{"total": 4}? No.</think>\n\n{"total": 5}',
+        '{"total": 5}\n{"total": 5}',
+        '{"total": "x"} was wrong; {"total": 5}',
+        '{"total": 4, "total": 5}',
+    ],
+)
+def test_json_is_found_among_what_models_write_around_it(text: str) -> None:
+    assert read(text) == {"total": 5}
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ('Two rows: [{"total": 1}, {"total": 2}]', [{"total": 1}, {"total": 2}]),
+        ("```json\n[]\n```", []),
+        ('```json\n"hello"\n```', "hello"),
+        ("7", 7),
+        ("null", None),
+        ('"```json\\n{}\\n```"', "```json\n{}\n```"),
+        ('{"code": "```x\\n{}```"}', {"code": "```x\n{}```"}),
+        ('Yes: {"a": "} ] \\" {"}', {"a": '} ] " {'}),
+    ],
+)
+def test_json_of_any_kind(text: str, data: object) -> None:
+    assert read(text, {}) == data
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "there is no JSON in it"),
+        ("The total is five.", "there is no JSON in it"),
+        ('{"total": ', "it is no JSON"),
+        ('{"items": [{"total": 1}, {"total": 2', "it is no JSON"),  # a part is not the whole
+        ('{"items": [{"total": 1}, ...]}', "it is no JSON"),
+        ('{"total": NaN}', "it is no JSON"),
+        ('{"total": Infinity}', "it is no JSON"),
+        ('{"total": 1e400}', "it is no JSON"),
+        ('{"total": "\\ud800"}', "it is no JSON"),
+        ("{'total': 5}", "it is no JSON"),
+        ('{"total": "5"}', '$.total: "5" is not of type "number"'),
+        ("{}", '$: "total" is a required property'),
+        ("[1]", "$: [1] is not of type"),
+        ('{"total": 1} or {"total": 2}', "it holds 2 JSON values; write one"),
+        ("[" * 101 + "]" * 101, "nested deeper than 100 levels"),
+        ("[" * 5000, "it is no JSON"),
+        ('"' + '\\"' * 20_000, "there is no JSON in it"),
+    ],
+)
+def test_what_does_not_fit_is_told_to_the_model(text: str, told: str) -> None:
+    started = time.perf_counter()
+    assert told in fault(text)
+    assert time.perf_counter() - started < 1
+
+
+def test_what_does_not_fit_twice_is_refused_with_what_was_said_last() -> None:
+    reader = JsonReader(Schema(TOTAL, "schema"))
+    reader.feed('{"total": ')
+    reader.feed('"a"}')
+    assert "$.total" in (reader.again() or "")
+    assert reader.raw() == ""
+    reader.feed('{"total": "b"}')
+    assert reader.again() is None
+    with pytest.raises(SchemaUnsatisfied, match=r'\$\.total: "b" is not') as caught:
+        reader.end()
+    assert caught.value.extra == {"raw": '{"total": "b"}'}
+
+
+def test_a_number_beyond_64_bits_comes_out_as_json_writers_can_write_it() -> None:
+    assert read('{"total": 123456789012345678901234567890}') == {"total": 1.2345678901234568e29}
+
+
+def test_what_is_told_is_short() -> None:
+    told = fault(json.dumps(["x" * 10_000] * 50), {"items": {"type": "integer"}})
+    assert len(told) < 5 * (MOST_TOLD + 20) + 200
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [("2026/4/9", "date"), ("noon", "time"), ("me", "email"), ("1.2.3", "ipv4"), ("x", "uuid")],
+)
+def test_formats_are_held_to(text: str, form: str) -> None:
+    assert f'is not a "{form}"' in fault(json.dumps(text), {"type": "string", "format": form})
+
+
+def test_an_unknown_format_says_nothing() -> None:
+    assert read('"x"', {"format": "won"}) == "x"
+
+
+@given(JSON, st.sampled_from(["{}", "```json\n{}\n```", "It is:\n{}\nso."]))
+def test_whatever_is_written_comes_back(data: Any, around: str) -> None:
+    text = around.replace("{}", json.dumps({"all": data}, ensure_ascii=False))
+    assert read(text, {"type": "object", "required": ["all"]}) == {"all": data}
+
+
+@given(st.text(alphabet='{}[]",:\\ab1 `\n', max_size=60))
+def test_any_text_is_read_without_harm(text: str) -> None:
+    reader = JsonReader(Schema(TOTAL, "schema"))
+    reader.feed(text)
+    assert reader.again() or "total" in reader.data
+
+
+def deep(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(levels):
+        schema = {"properties": {"a": schema}}
+    return schema
+
+
+BOMB = {
+    "$ref": "#/$defs/0",
+    "$defs": {
+        **{str(n): {"allOf": [{"$ref": f"#/$defs/{n + 1}"}] * 10} for n in range(12)},
+        "12": {"type": "string"},
+    },
+}
+CHAIN = {
+    "$ref": "#/$defs/0",
+    "$defs": {str(n): {"$ref": f"#/$defs/{n + 1}"} for n in range(5000)} | {"5000": {}},
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        ({"type": "objekt"}, '$.type: "objekt" is not'),
+        ({"properties": []}, "$.properties: [] is not"),
+        ({"required": "total"}, "$.required"),
+        ({"minimum": "1"}, "$.minimum"),
+        ({"pattern": "("}, '$.pattern: "(" is not a "regex"'),
+        ({"pattern": "((a{1000}){1000}){1000}"}, "regex"),
+        ({"$ref": "http://127.0.0.1:1/schema.json"}, "http://127.0.0.1:1/schema.json is elsewhere"),
+        ({"items": {"$ref": "other.json#/a"}}, "other.json#/a is elsewhere"),
+        ({"$ref": "#anchor"}, "#anchor is elsewhere"),
+        ({"$ref": "#/$defs/none"}, "'/$defs/none' does not exist"),
+        ({"$schema": "http://127.0.0.1:1/own"}, "Unknown meta-schema"),
+        ({"const": "\ud800"}, "surrogates not allowed"),
+        ({"maximum": 2**64}, "64-bit range"),
+        ({"minimum": float("nan")}, "$.minimum: null"),
+        (deep(101), "nested deeper than 200 levels"),
+        (CHAIN, "nested deeper than 200 levels"),
+        (BOMB, "more than 10000 parts"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_is_no_schema_is_refused_with_the_place(schema: dict[str, Any], told: str) -> None:
+    started = time.perf_counter()
+    assert told in refusal(schema)
+    assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+        {"properties": {"a": {"$ref": "#"}, "b": {"type": "array", "items": {"$ref": "#"}}}},
+        {"$ref": "#/prefixItems/0", "prefixItems": [{}]},
+        {"$ref": "#/$defs/a~1b%20c", "$defs": {"a/b c": {}}},
+        {"properties": {"definitions": {"type": "object"}, "$ref": {"type": "string"}}},
+        {"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"a": True}},
+        {"enum": list(range(50_000))},
+        deep(99),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_schemas_that_are_odd_and_right(schema: dict[str, Any]) -> None:
+    assert isinstance(Schema(schema, "schema").faults({}), list)
+
+
+def test_a_pattern_that_backtracks_takes_no_time() -> None:
+    started = time.perf_counter()
+    assert "does not match" in fault(json.dumps("a" * 5000 + "b"), {"pattern": "^(a+)+$"})
+    assert fault(json.dumps("a" * 60 + "b"), {"pattern": r"^(?=(a+)+$)(a+)\1"})
+    assert time.perf_counter() - started < 2
