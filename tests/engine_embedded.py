@@ -9,7 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.server import REPO, free_port
+from tests.ports import free_port
+from tests.server import REPO
 
 
 @contextlib.contextmanager

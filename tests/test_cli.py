@@ -17,9 +17,10 @@ from app.models.catalog import BY_TAG, ENTRIES, GIB
 from app.models.gpu import Gpu, Gpus
 from app.models.plan import plan
 from tests.daemon.process import Daemon
+from tests.ports import free_port
 from tests.scripts.conftest import fake_ollama as fake_ollama  # noqa: PLC0414 - a fixture
 from tests.scripts.fake_ollama import FakeOllama
-from tests.server import REPO, free_port
+from tests.server import REPO
 
 
 def doctor(

@@ -14,7 +14,8 @@ import pytest
 from tests.clients import environment
 from tests.daemon.process import Daemon
 from tests.pictures import encoded, scene
-from tests.server import Server, free_port
+from tests.ports import free_port
+from tests.server import Server
 
 HERE = Path(__file__).parent
 PYTHON = ("PATH", "HOME", "LANG")

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,7 @@ import httpx
 
 from tests.daemon.install import install
 from tests.daemon.models import create_missing, store
+from tests.ports import free_port
 
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)  # loaded before any fork
@@ -67,7 +67,7 @@ class Daemon:
 
     def __init__(self, **environment: str) -> None:
         """`environment` is added to the daemon's, e.g. OLLAMA_MAX_QUEUE="2"."""
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = Path(tempfile.mkdtemp(prefix="test-daemon-"))
         self.log_path = self._folder / "ollama.log"
@@ -206,12 +206,6 @@ class Daemon:
         tail = "\n".join(self.log().splitlines()[-5:])
         self.stop()
         raise RuntimeError(f"The test daemon did not start. Its log ends with:\n{tail}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _end_with_parent() -> None:

@@ -1,7 +1,6 @@
 """The embedded engine twice: as a process that is spoken to over a socket, and as its models."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 from app.embedded import weights
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,12 +25,6 @@ def pytest_report_header() -> str | None:
     if missing:
         return f"embedded engine: not tested, not installed: {', '.join(missing)}"
     return None
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

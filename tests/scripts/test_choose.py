@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.daemon.process import _free_port
+from tests.ports import free_port
 from tests.scripts.conftest import Checkout, Site
 from tests.scripts.fake_ollama import FakeOllama
 
@@ -12,7 +12,7 @@ GPU = 'echo "GPU 0: NVIDIA GeForce RTX 4090 (UUID: GPU-1)"'
 @pytest.fixture
 def nowhere() -> str:
     """An OLLAMA_HOST where nothing answers."""
-    return f"127.0.0.1:{_free_port()}"
+    return f"127.0.0.1:{free_port()}"
 
 
 def choice(checkout: Checkout, **environment: str) -> str:

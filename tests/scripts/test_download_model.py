@@ -6,7 +6,8 @@ import pytest
 
 from tests.daemon.install import install
 from tests.daemon.models import store
-from tests.daemon.process import Daemon, _free_port
+from tests.daemon.process import Daemon
+from tests.ports import free_port
 from tests.scripts.conftest import Checkout, ends
 from tests.scripts.fake_ollama import MB, SUCCESS, FakeOllama, downloading
 
@@ -49,7 +50,7 @@ def test_an_installed_ollama_runs_for_the_download(checkout: Checkout, daemon: D
     run = checkout.start(
         "download_model.sh",
         "tiny-vlm",
-        OLLAMA_HOST=f"127.0.0.1:{_free_port()}",
+        OLLAMA_HOST=f"127.0.0.1:{free_port()}",
         OLLAMA_MODELS=str(store() / "models"),
         OLLAMA_NOPRUNE="1",
     )
@@ -111,6 +112,6 @@ def test_a_full_disk_is_noticed_before(checkout: Checkout, fake_ollama: FakeOlla
 
 
 def test_nothing_there(checkout: Checkout) -> None:
-    local = checkout.run("download_model.sh", OLLAMA_HOST=f"127.0.0.1:{_free_port()}")
+    local = checkout.run("download_model.sh", OLLAMA_HOST=f"127.0.0.1:{free_port()}")
     assert local.returncode != 0
     assert local.stderr.startswith("Ollama is not installed.")

@@ -9,7 +9,8 @@ import pytest
 
 from tests.daemon.install import install
 from tests.daemon.models import store
-from tests.daemon.process import Daemon, _free_port
+from tests.daemon.process import Daemon
+from tests.ports import free_port
 from tests.scripts.conftest import ROOT, Checkout, Site, ends
 
 EMBEDDED = ROOT / "app" / "embedded" / "__main__.py"
@@ -40,7 +41,7 @@ def test_ollama_is_installed_where_there_is_a_gpu(checkout: Checkout, daemon: Da
         run = checkout.start(
             "quick_start.sh",
             OLLAMA_SITE=site.url,
-            OLLAMA_HOST=f"127.0.0.1:{_free_port()}",
+            OLLAMA_HOST=f"127.0.0.1:{free_port()}",
             OLLAMA_MODELS=str(store() / "models"),
             OLLAMA_NOPRUNE="1",
             MODEL_NAME="tiny-vlm",

@@ -12,7 +12,8 @@ import pytest
 
 from tests.daemon.install import install
 from tests.daemon.models import store
-from tests.daemon.process import Daemon, _free_port
+from tests.daemon.process import Daemon
+from tests.ports import free_port
 from tests.scripts.conftest import ROOT, Checkout, ends, session
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
@@ -22,7 +23,7 @@ EMBEDDED = ROOT / "app" / "embedded" / "__main__.py"
 
 @pytest.fixture
 def port() -> str:
-    return str(_free_port())
+    return str(free_port())
 
 
 def read_until(run: subprocess.Popen[str], start: str) -> None:
@@ -52,7 +53,7 @@ def with_own_ollama(checkout: Checkout) -> dict[str, str]:
     checkout.command("ollama", f'exec "{install() / "ollama"}" "$@"')
     return {
         "ENGINE": "ollama",
-        "OLLAMA_HOST": f"127.0.0.1:{_free_port()}",
+        "OLLAMA_HOST": f"127.0.0.1:{free_port()}",
         "OLLAMA_MODELS": str(store() / "models"),
         "OLLAMA_NOPRUNE": "1",
         "MODEL_NAME": "tiny-vlm",
@@ -125,7 +126,7 @@ def test_a_taken_port(checkout: Checkout, daemon: Daemon) -> None:
 
 
 def test_no_engine(checkout: Checkout, port: str) -> None:
-    host = f"127.0.0.1:{_free_port()}"
+    host = f"127.0.0.1:{free_port()}"
     done = checkout.run("run_server.sh", ENGINE="ollama", OLLAMA_HOST=host, PORT=port)
     assert done.returncode == 1
     assert done.stderr.startswith(f"No Ollama answers at http://{host}")

@@ -21,7 +21,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
-from tests.server import free_port
+from tests.ports import free_port
 from tests.standin.script import Cut, Head, Script, Send, Wait, refuses, replies, says
 
 VERSION = "0.9.3"
