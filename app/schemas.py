@@ -46,6 +46,15 @@ OneOrMore = Annotated[Several, BeforeValidator(_listed, json_schema_input_type=N
 Named = Field(strict=False)  # JSON has no enums; their values are meant
 
 
+def whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# JSON Schema: 5.0 is an integer.
+Tokens = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(whole)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1), BeforeValidator(whole)]
+
+
 class TaskRequest(BaseModel):
     """The fields that every task takes, beside its images.
 
@@ -73,14 +82,14 @@ class TaskRequest(BaseModel):
     detail: Annotated[Detail, Named] = Field(
         Detail.AUTO, description="Share of the image-token budget"
     )
-    max_tokens: int | None = Field(None, ge=1, le=1_000_000, description="Longest answer, tokens")
+    max_tokens: Tokens | None = Field(None, description="Longest answer, tokens")
     temperature: float | None = Field(None, ge=0, le=2)
-    seed: int | None = Field(None, ge=0, le=2**31 - 1)
+    seed: Seed | None = None
     think: bool = Field(
         False, description="Reason first; false answers at once, also on a thinking model"
     )
-    max_reasoning_tokens: int = Field(
-        1024, ge=1, le=1_000_000, description="Where `think` is true: the longest reasoning, tokens"
+    max_reasoning_tokens: Tokens = Field(
+        1024, description="Where `think` is true: the longest reasoning, tokens"
     )
     model: NonEmpty | None = Field(None, description="Another installed model")
     stream: bool = Field(False, description="Answer in events")

@@ -10,12 +10,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.errors import InvalidParameter
-from app.schemas import Detail, Named
+from app.schemas import Detail, Named, Tokens, whole
 from app.tasks.chat import ChatRequest, ChatTurn
 
 # Tokens of reasoning that an effort stands for.
 EFFORTS = {"none": 0, "minimal": 0, "low": 512, "medium": 1024, "high": 4096, "xhigh": 8192}
 ORDER = (Detail.LOW, Detail.AUTO, Detail.HIGH)
+
+One = Annotated[int, Field(ge=1, json_schema_extra={"maximum": 1}), BeforeValidator(whole)]
 
 
 def _listed(value: Any) -> Any:
@@ -115,20 +117,22 @@ class ChatBody(_Lenient):
     model: str | None = None
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    max_tokens: int | None = Field(None, ge=1, le=1_000_000)
-    max_completion_tokens: int | None = Field(None, ge=1, le=1_000_000)
+    max_tokens: Tokens | None = None
+    max_completion_tokens: Tokens | None = None
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
-    seed: int | None = None
+    seed: Annotated[int, BeforeValidator(whole)] | None = None
     stop: Annotated[
         Stops | None, BeforeValidator(_listed, json_schema_input_type=str | Stops | None)
     ] = None
     response_format: ResponseFormat | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
     # These are there to be refused with a reason.
-    n: int | None = Field(None, ge=1, json_schema_extra={"maximum": 1})
+    n: (
+        Annotated[int, Field(ge=1, json_schema_extra={"maximum": 1}), BeforeValidator(whole)] | None
+    ) = None
     tools: list[Any] | None = Field(None, json_schema_extra={"maxItems": 0})
     logprobs: bool | None = Field(None, json_schema_extra={"enum": [False, None]})
 

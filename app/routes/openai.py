@@ -14,16 +14,14 @@ from app.routes.caller import admit
 from app.routes.chat_answer import ChatCompletion, ModelEntry, ModelList
 from app.routes.chat_body import ChatBody
 from app.routes.chat_forms import Chunks, Completion
-from app.routes.document import body_schema, problems
+from app.routes.document import body_schema, events, problems
 from app.tasks.chat import TASK
 from app.tasks.run import Line
 
 router = APIRouter(tags=["OpenAI-compatible"])
 
 BODY = {"required": True, "content": {"application/json": {"schema": body_schema(ChatBody)}}}
-CHUNKS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
-}
+CHUNKS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": events()}}}
 
 
 @router.post(

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.routes.answer import AnswerResponse
 from app.routes.body import read_task
 from app.routes.caller import admit
-from app.routes.document import body_schema, problems
+from app.routes.document import TEXT, body_schema, events, problems
 from app.routes.forms import choose
 from app.schemas import Answer, TaskRequest
 from app.tasks import describe, detect, extract, ocr, vqa
@@ -21,11 +21,13 @@ TASKS = (describe.TASK, ocr.TASK, vqa.TASK, extract.TASK, detect.TASK)
 IMAGE = "An image or document, or several: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC, PDF"
 STATUSES = (400, 403, 404, 408, 413, 415, 422, 429, 502, 503, 504)
 # The forms of an answer beside JSON (`app.routes.forms`).
+EVENTS = ("start", "queued", "delta", "reasoning", "done", "error")
 STREAMS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
-            kind: {"schema": {"type": "string"}}
-            for kind in ("text/event-stream", "application/x-ndjson", "text/plain")
+            "text/event-stream": events(*EVENTS),
+            "application/x-ndjson": {"schema": TEXT},
+            "text/plain": {"schema": TEXT},
         }
     }
 }
@@ -58,7 +60,7 @@ def _request_body(model: type[TaskRequest], max_images: int) -> dict[str, Any]:
 
 
 def _without_null(field: dict[str, Any]) -> dict[str, Any]:
-    """A form has no null; a field is left out."""
+    """A form has no null; a field is left out, or empty."""
     kinds = [kind for kind in field.get("anyOf", []) if kind != {"type": "null"}]
     if len(kinds) != 1:
         return field
