@@ -19,6 +19,11 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 MAX_REDIRECTS = 3
 TIMEOUT_S = 10.0
+# An IPv4 address stands in the last 32 bits: NAT64 (RFC 6052), IPv4-compatible (RFC 4291, given up
+# but still understood), IPv4-translated (RFC 2765).
+HOLDS_IPV4 = tuple(
+    ipaddress.IPv6Network(one) for one in ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")
+)
 REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -32,7 +37,7 @@ def is_public(address: IPAddress) -> bool:
             return False
         if address.is_site_local:  # fec0::/10, given up by RFC 3879 but still routed inside
             return False
-        if address in ipaddress.IPv6Network("64:ff9b::/96"):  # NAT64, RFC 6052
+        if any(address in network for network in HOLDS_IPV4):
             return is_public(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
     return address.is_global and not address.is_multicast
 

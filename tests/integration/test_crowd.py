@@ -1,0 +1,68 @@
+"""Far more clients than the engine can serve: each is answered or told when to come again."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import httpx
+
+from benchmarks.soak import Reading
+from tests.events import sse
+from tests.pictures import encoded, scene
+from tests.server import Server
+from tests.standin.engine import StandIn
+from tests.standin.script import says
+
+CLIENTS = 200
+SETTINGS = {"NUM_CTX": "8192", "NUM_PARALLEL": "1", "MAX_QUEUE": "64", "REQUEST_TIMEOUT_S": "4"}
+CACHE = {"CACHE_MB": "0"}  # what is kept may grow memory, up to this
+PICTURES = [encoded(scene(64 + side, 64)) for side in range(CLIENTS)]  # none shares another's
+MOST_GROWTH = 1.10
+HUNG_S = 20  # on a machine that others use, too
+WAVES = 3  # of which the first warms up
+
+
+async def wave(url: str) -> Counter[str]:
+    """All at once, half of them in streams; how they ended."""
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30, limits=limits) as http:
+        return Counter(await asyncio.gather(*(ask(http, number) for number in range(CLIENTS))))
+
+
+async def ask(http: httpx.AsyncClient, number: int) -> str:
+    data = {"stream": str(number % 2 == 0)}
+    answer = await http.post("/v1/describe", files={"image": PICTURES[number]}, data=data)
+    if answer.status_code == 200 and number % 2 == 0:
+        name, told = sse(answer.text)[-1]
+        return "answered" if name == "done" else str(told["code"])
+    if answer.status_code == 200:
+        assert answer.json()["text"]
+        return "answered"
+    code = str(answer.json()["code"])
+    if answer.status_code in (429, 503):
+        assert int(answer.headers["retry-after"]) > 0
+    return code
+
+
+async def test_200_clients_for_one_slot(tmp_path: Path) -> None:
+    """A generation takes 0.1 s and a request 4 s at most, so that all three ends come."""
+    with StandIn() as standin:
+        standin.play(says("one two three four five", pace_s=0.02))
+        with Server(
+            tmp_path / "log", OLLAMA_HOST=standin.url, MODEL_NAME="standin", **SETTINGS, **CACHE
+        ) as server:
+            pid, readings, ends = server.process.pid, [], Counter[str]()
+            for _ in range(WAVES):
+                async with asyncio.timeout(HUNG_S):
+                    ends += await wave(server.url)
+                await asyncio.sleep(1)
+                readings.append(Reading.of(pid))
+            async with httpx.AsyncClient(trust_env=False) as http:
+                status = (await http.get(f"{server.url}/v1/status")).json()
+    print(dict(ends), [round(reading.rss_mb, 1) for reading in readings])
+    assert ends.total() == WAVES * CLIENTS
+    assert set(ends) == {"answered", "queue_full", "deadline_exceeded"}
+    assert standin.counts.most <= 2  # one that is answered, and one that was left a moment ago
+    assert (status["slots"]["running"], status["queue"]["waiting"]) == (0, 0)
+    assert readings[-1].rss_mb <= readings[0].rss_mb * MOST_GROWTH
+    assert readings[-1].descriptors <= readings[0].descriptors + 4
