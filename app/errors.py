@@ -116,6 +116,10 @@ class InvalidParameter(Problem):
     status, code = 422, "invalid_parameter"
 
 
+class Unheld(InvalidParameter):
+    """The engine has no grammar for a schema; its answer can still be checked."""
+
+
 class PageOutOfRange(Problem):
     status, code = 422, "page_out_of_range"
 

@@ -22,10 +22,10 @@ from app.errors import (
     EngineError,
     EngineInterrupted,
     EngineUnavailable,
-    InvalidParameter,
     ModelLoadingFailed,
     ModelNotFound,
     Problem,
+    Unheld,
 )
 
 # The status lines of a load or a long prompt come late: only connecting has a limit of its own
@@ -131,7 +131,7 @@ _MEANINGS: tuple[tuple[Sequence[str], Callable[[str, str], Problem]], ...] = (
     ),
     (
         UNHELD,
-        lambda error, _model: InvalidParameter(
+        lambda error, _model: Unheld(
             f"The engine cannot be held to this schema: {error}. Make it simpler.",
             parameter="schema",
         ),

@@ -11,7 +11,7 @@ from app.engine.gate import Gate, Ticket
 from app.engine.generate import generate
 from app.engine.ollama import Ollama
 from app.engine.watch import Watch
-from app.errors import Problem
+from app.errors import Problem, Unheld
 from app.images.decode import Prepared
 from app.images.decoder import Decoder
 from app.tasks.job import Job
@@ -20,6 +20,7 @@ from app.tasks.reader import Part
 from app.tasks.record import Record
 from app.tasks.task import Ask, Group
 
+UNHELD = "The engine cannot be held to this schema: the answer was only checked against it."
 Pieces = AsyncGenerator[Queued | Delta | Reasoning, None]
 
 
@@ -118,10 +119,18 @@ class Asking:
                     yield Queued(place.position, round(place.eta_ms))
 
     async def _turn(self, ask: Ask, part: Part, images: list[Prepared], deadline: float) -> Pieces:
-        """One turn; asked once more where its reader says so."""
-        async with aclosing(self._asked(ask, part, images, deadline)) as pieces:
-            async for piece in pieces:
-                yield piece
+        """One turn; asked once more where its reader says so. Where the engine has no grammar for
+        the format (`pattern` with `\\d`, say), it is told what to write, and its answer checked."""
+        try:
+            async with aclosing(self._asked(ask, part, images, deadline)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except Unheld:
+            ask = ask.unheld()
+            self.record.notes.append(UNHELD)
+            async with aclosing(self._asked(ask, part, images, deadline)) as pieces:
+                async for piece in pieces:
+                    yield piece
         answer = part.reader.raw()
         whole = self.record.ends[-1].finish_reason == "stop"
         if whole and (fault := part.reader.again()):

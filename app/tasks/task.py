@@ -1,5 +1,6 @@
 """What makes a task: the request it takes, what it asks, and how the model is set for it."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -60,6 +61,12 @@ class Ask:
         only then is it held to `format` by newer daemons (`app.tasks.structured`)."""
         turns = (*self.turns, Turn("assistant", answer), Turn("user", fault))
         return replace(self, turns=turns, think=True)
+
+    def unheld(self) -> "Ask":
+        """The same for an engine that cannot be held to `format`: it is told what to write."""
+        last, schema = self.turns[-1], json.dumps(self.format, ensure_ascii=False)
+        text = last.text if schema in last.text else f"{last.text}\nJSON Schema: {schema}"
+        return replace(self, turns=(*self.turns[:-1], replace(last, text=text)), format=None)
 
     @property
     def pictures(self) -> tuple[int, ...]:
