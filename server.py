@@ -5,6 +5,7 @@ import sys
 import uvicorn
 from pydantic import ValidationError
 
+from app import heap
 from app.auth import is_loopback
 from app.connection import Connection
 from app.drain import DrainingServer
@@ -15,6 +16,7 @@ from app.settings import Settings
 
 def main() -> None:
     """Serve until SIGINT or SIGTERM; ends with 0 then, else with a sentence."""
+    heap.settle()
     try:
         settings = Settings()
     except ValidationError as error:

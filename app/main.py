@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from app import logs
+from app import heap, logs
 from app.auth import OPEN, KeyCheck
 from app.engine.cache import Answers
 from app.engine.gate import Gate
@@ -49,7 +49,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.line = Line(settings, registry, decoder, gate, ollama, answers)
         fetcher = Fetcher(int(settings.max_body_mb * 1e6)) if settings.allow_url_fetch else None
         app.state.fetcher = fetcher
+        tidying = asyncio.create_task(heap.keep_small())
         yield
+        tidying.cancel()
         if fetcher:
             await fetcher.aclose()
         decoder.close()

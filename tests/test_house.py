@@ -23,6 +23,7 @@ MAY = {
     "logs": set(),
     "auth": {"routes", "errors"},
     "connection": set(),
+    "heap": set(),
     "drain": {"engine", "logs"},
     "rates": {"errors"},
     "metrics": {"engine", "schemas"},

@@ -34,6 +34,7 @@ TIMEOUT = httpx.Timeout(None, connect=5.0)
 LIMITS = httpx.Limits(max_connections=0)  # no limit, as aiohttp says it
 JSON = {"Content-Type": "application/json"}
 BROKE = "The connection to the engine broke."
+SPENT = httpx.ByteStream(b"")  # of a response: its own refers back to it, and the pictures stay
 END_S = 0.1  # how long the end of a response may take after its last line
 
 # What the daemon says when the model did not come up, as opposed to when a request broke it.
@@ -266,6 +267,9 @@ class Ollama:
                         return
             except httpx.TransportError as error:
                 raise EngineInterrupted(BROKE, partial="") from error
+            finally:
+                await response.aclose()
+                response.stream = SPENT
         raise EngineInterrupted("The engine's answer ended before it was done.", partial="")
 
     async def _get(self, path: str) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from tests.daemon.process import Daemon
 from tests.pictures import encoded, scene
 from tests.ports import free_port
 from tests.server import Server
+from tests.standin.engine import StandIn
+from tests.standin.script import says
 
 HERE = Path(__file__).parent
 PYTHON = ("PATH", "HOME", "LANG")
@@ -88,6 +90,23 @@ def test_openai(server: Server, daemon: Daemon, picture: Path) -> None:
     }
     assert "tiny-vlm" in told["models"]
     assert told["model"] == "tiny-vlm"
+
+
+def test_openai_where_the_model_errs(picture: Path, tmp_path: Path) -> None:
+    """Wrong data is asked for once more; what stays wrong is an error, never data."""
+    thing = {"label": "cup", "bbox_2d": [100, 200, 300, 400]}
+    right, wrong = ({"things": [one]} for one in (thing, {"label": "cup"}))
+    with StandIn() as engine:
+        engine.play(*(says(json.dumps(one)) for one in (wrong, right, wrong)))
+        settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "standin", "NUM_CTX": "8192"}
+        with Server(tmp_path / "log", **settings) as server:
+            told = said(server, picture, "with_schemas.py", "standin")
+    assert told["found"] == right
+    assert told["said"] == ""
+    assert told["refused"] == [
+        ["UnprocessableEntityError", "schema_unsatisfied"],
+        ["UnprocessableEntityError", "schema_unsatisfied"],
+    ]
 
 
 def test_langchain(server: Server, daemon: Daemon, picture: Path) -> None:
