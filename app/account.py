@@ -3,7 +3,7 @@
 Numbers and names only. Nothing of images, prompts or answers comes this far.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
@@ -44,13 +44,12 @@ class Account:
     model: str
     body_bytes: int | None
     images: Sequence[ImageInfo]
-    record: Record | None
     answer: Answer | None  # whole and sent
     started: float
     ended: float
-    read_at: float
     prepared_at: float
     first_text_at: float
+    stages: Sequence[Stage]  # that were reached, in their order; the last ends with the request
 
     @classmethod
     def of(cls, scope: Scope, status: int, started: float, ended: float) -> Self:
@@ -78,36 +77,22 @@ class Account:
             model=get("model", ""),
             body_bytes=get("body_bytes"),
             images=get("images", ()),
-            record=get("record"),
             answer=answer if code == "ok" else None,
             started=started,
             ended=ended,
-            read_at=get("read_at", 0.0),
             prepared_at=get("prepared_at", 0.0),
             first_text_at=get("first_text_at", 0.0),
+            stages=_stages(state, started, ended) if "task" in state else (),
         )
 
     @property
     def cached(self) -> bool:
         return self.answer is not None and self.answer.cached
 
-    def stages(self) -> list[Stage]:
-        """The stages that were reached, in their order; the last one ends with the request."""
-        marks = [("read", self.started), ("prepare", self.read_at)]
-        ticket = self.record.ticket if self.record else None
-        if ticket and not 0 < self.first_text_at < ticket.asked:
-            marks += [("queue", ticket.asked), ("first_token", ticket.granted)]
-        else:  # it needed no slot, or none before its first text
-            marks += [("first_token", self.prepared_at)]
-        marks += [("generate", self.first_text_at)]
-        reached = [(name, at) for name, at in marks if at]
-        ends = [at for _, at in reached[1:]] + [self.ended]
-        return [Stage(name, at, end) for (name, at), end in zip(reached, ends, strict=True)]
-
     def fields(self) -> dict[str, Any]:
         """For a log line or a span: what is known, by name. Times are in milliseconds,
         `sent_pixels` what the model saw."""
-        took = {stage.name: round((stage.end - stage.start) * 1e3, 1) for stage in self.stages()}
+        took = {stage.name: round((stage.end - stage.start) * 1e3, 1) for stage in self.stages}
         first_ms = (self.first_text_at - self.started) * 1e3
         usage = self.answer.usage if self.answer else None
         told = {
@@ -127,10 +112,25 @@ class Account:
             "completion_tokens": usage.completion_tokens if usage else None,
             "cached": self.cached or None,
             "load_ms": self.answer.timings.load_ms if self.answer else None,
-            "read_ms": took["read"] if self.task else None,
+            "read_ms": took.get("read"),
             "prepare_ms": took.get("prepare"),
             "queue_ms": took.get("queue"),
             "first_token_ms": round(first_ms, 1) if self.first_text_at else None,
             "total_ms": round((self.ended - self.started) * 1e3, 1),
         }
         return {name: value for name, value in told.items() if value is not None}
+
+
+def _stages(state: Mapping[str, Any], started: float, ended: float) -> tuple[Stage, ...]:
+    marks = [("read", started), ("prepare", state.get("read_at", 0.0))]
+    first_text_at = state.get("first_text_at", 0.0)
+    record: Record | None = state.get("record")
+    ticket = record.ticket if record else None
+    if ticket and not 0 < first_text_at < ticket.asked:
+        marks += [("queue", ticket.asked), ("first_token", ticket.granted)]
+    else:  # it needed no slot, or none before its first text
+        marks += [("first_token", state.get("prepared_at", 0.0))]
+    marks += [("generate", first_text_at)]
+    reached = [(name, at) for name, at in marks if at]
+    ends = [at for _, at in reached[1:]] + [ended]
+    return tuple(Stage(name, at, end) for (name, at), end in zip(reached, ends, strict=True))

@@ -78,7 +78,7 @@ class Metrics:
         if account.cached:
             self._cache_hits.inc()
             return
-        for stage in account.stages():
+        for stage in account.stages:
             took = stage.end - stage.start
             if stage.name == "queue":
                 self._queue.labels(task).observe(took)

@@ -59,7 +59,7 @@ class Spans:
         if span.is_recording():
             _describe(span, account)
             below = set_span_in_context(span)
-            for stage in account.stages() if account.task else ():
+            for stage in account.stages:
                 part = self._tracer.start_span(stage.name, below, start_time=when(stage.start))
                 part.end(when(stage.end))
             span.end(when(account.ended))
