@@ -101,9 +101,10 @@ class Metrics:
         return generate_latest(self._registry)
 
     def _label(self, model: str) -> str:
-        """One a model, however it is written: the engine takes `LLAVA` and `llava:latest` for
-        `llava`."""
+        """One a model, however it is written: the engine takes `LLAVA` and `library/llava:latest`
+        for `llava`."""
         name = model.lower().removesuffix(":latest")
+        name = name.removeprefix("registry.ollama.ai/").removeprefix("library/")
         if name in self._models or len(self._models) < MOST_MODELS:
             self._models.add(name)
             return name
