@@ -123,7 +123,14 @@ def test_what_one_answer_adds(client: httpx.Client) -> None:
 
 
 def test_a_client_cannot_make_the_labels_grow(client: httpx.Client) -> None:
-    names = ["tiny-vlm:latest", "TINY-VLM", "Tiny-Vlm:LATEST", "library/tiny-vlm", "registry.ollama.ai/library/tiny-vlm", "x" * 300]
+    names = [
+        "tiny-vlm:latest",
+        "TINY-VLM",
+        "Tiny-Vlm:LATEST",
+        "library/tiny-vlm",
+        "registry.ollama.ai/library/tiny-vlm",
+        "x" * 300,
+    ]
     names += [f"made-up-{number}" for number in range(20)]
     found = set()
     for name in names:

@@ -124,7 +124,9 @@ def test_the_dashboard_is_laid_out() -> None:
 
 
 def test_the_dashboard_shows_every_metric(client: httpx.Client) -> None:
-    told = {line.split()[2] for line in client.get("/metrics").text.splitlines() if "# TYPE" in line}
+    told = {
+        line.split()[2] for line in client.get("/metrics").text.splitlines() if "# TYPE" in line
+    }
     shown = {name for _, query in QUERIES for name in re.findall(r"(?:vlm|process)_\w+", query)}
     missing = {
         name
