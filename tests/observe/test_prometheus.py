@@ -124,13 +124,7 @@ def test_the_dashboard_is_laid_out() -> None:
 
 
 def test_the_dashboard_shows_every_metric(client: httpx.Client) -> None:
-    told = {
-        line.split()[2] for line in client.get("/metrics").text.splitlines() if "# TYPE" in line
-    }
-    shown = {name for _, query in QUERIES for name in re.findall(r"(?:vlm|process)_\w+", query)}
-    missing = {
-        name
-        for name in told - {one.removesuffix("_bucket") for one in shown}
-        if name.startswith("vlm_")
-    }
-    assert not missing
+    lines = client.get("/metrics").text.splitlines()
+    told = {line.split()[2] for line in lines if line.startswith("# TYPE vlm_")}
+    shown = {name for _, query in QUERIES for name in re.findall(r"vlm_\w+", query)}
+    assert told <= {name.removesuffix("_bucket") for name in shown}
