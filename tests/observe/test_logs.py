@@ -64,7 +64,7 @@ def test_the_line_of_a_request(client: httpx.Client, server: Server) -> None:
     assert {name: line.pop(name) for name in exact} == exact
     assert len(line.pop("client")) == 8
     assert line.pop("timestamp").endswith("Z")
-    assert answer["timings"]["total_ms"] - 0.2 <= line["total_ms"] <= took_ms
+    assert answer["timings"]["total_ms"] - 0.2 <= line["total_ms"] <= took_ms + 250
     parts = [line[name] for name in ("read_ms", "prepare_ms", "queue_ms")]
     assert sum(parts) <= line["first_token_ms"] + 0.3 <= line["total_ms"] + 0.6
     assert set(line) == {"read_ms", "prepare_ms", "queue_ms", "first_token_ms", "total_ms"}

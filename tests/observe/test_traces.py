@@ -70,8 +70,8 @@ def test_a_span_a_stage(parts: Parts) -> None:
     for span, (start, end) in zip(spans, pairwise(edges), strict=True):
         assert span.trace_id == root.trace_id
         assert abs(span.start - start) < 1e-5 and abs(span.end - end) < 1e-5
-    assert 0.04 < below["first_token"].end - below["first_token"].start < 0.3
-    assert 0.3 < below["generate"].end - below["generate"].start < 1
+    assert 0.04 < below["first_token"].end - below["first_token"].start < 2
+    assert 0.3 < below["generate"].end - below["generate"].start < 3
     line = line_of(server, "traced-1")
     assert (line["trace_id"], line["span_id"]) == (root.trace_id, root.span_id)
 
@@ -131,13 +131,13 @@ def test_who_leaves_the_queue_was_in_the_queue(parts: Parts) -> None:
     engine, _, collector, client = parts
     engine.play(HANG)
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(_leaves_after, client, "leaves-1", 1.0)
-        time.sleep(0.4)
-        _leaves_after(client, "leaves-2", 0.3)
+        first = pool.submit(_leaves_after, client, "leaves-1", 2.5)
+        time.sleep(0.8)
+        _leaves_after(client, "leaves-2", 1.0)
         first.result()
     _, below = collector.of("leaves-2")
     assert list(below) == ["read", "prepare", "queue"]
-    assert 0.2 < below["queue"].end - below["queue"].start < 0.8
+    assert 0.2 < below["queue"].end - below["queue"].start < 1.6
     root, below = collector.of("leaves-1")
     assert list(below) == ["read", "prepare", "queue", "first_token"]
     assert root.attributes["vlm.code"] == "client_left"
@@ -173,7 +173,7 @@ def test_the_last_spans_are_sent_and_a_lost_collector_is_not_waited_for(
                 assert describe(client, f"last-{number}").status_code == 200
                 started = time.monotonic()
                 server.stop()
-                assert time.monotonic() - started < 4.5
+                assert time.monotonic() - started < 8
                 assert server.process.returncode == 0
         assert collector.of("last-0")[0].service == "mine"
 
