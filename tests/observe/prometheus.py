@@ -17,7 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server import REPO, free_port
+from tests.ports import free_port
+from tests.server import REPO
 
 CACHE = REPO / ".cache"
 HOME = CACHE / f"prometheus-{platform.machine()}"
