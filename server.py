@@ -34,6 +34,7 @@ def main() -> None:
         loop="uvloop",
         http=Connection,
         access_log=False,
+        log_config=None,  # its lines come in the form of ours
         log_level="warning",
     )
     log.info(

@@ -1,6 +1,7 @@
 """The application: parts tied together, once."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from app import heap, logs
+from app import heap, logs, traces
 from app.auth import OPEN, KeyCheck
 from app.engine.cache import Answers
 from app.engine.gate import Gate
@@ -44,6 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         gate = Gate(settings.num_parallel, settings.max_queue)
         decoder = Decoder(Limits(settings.max_image_megapixels, settings.max_pages))
         app.state.metrics = Metrics(gate)
+        app.state.spans = spans = traces.from_environment(os.environ)
         app.state.rates = Rates(settings.rate_limit)
         answers = Answers(int(settings.cache_mb * 1e6))
         app.state.line = Line(settings, registry, decoder, gate, ollama, answers)
@@ -56,6 +58,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await fetcher.aclose()
         decoder.close()
         await ollama.aclose()
+        if spans:
+            await asyncio.to_thread(spans.close)
 
     # As FastAPI, but /docs takes its script from here: it works where there is no internet.
     app = FastAPIOffline(
@@ -84,7 +88,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 - what it is registered for
-    request.state.code = error.code
     return problem_response(error, request.scope)
 
 

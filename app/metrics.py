@@ -1,12 +1,27 @@
-"""What Prometheus is told; the names are the contract's."""
+"""What Prometheus is told; the names are the contract's.
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+No client can make the labels grow: tasks and codes are ours, and models are installed ones.
+"""
 
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from app.account import Account
 from app.engine.gate import Gate
-from app.schemas import Answer
 
 # From a cached answer to a long document, in seconds.
 SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+MOST_MODELS = 50  # told apart; more are `other`
+
+# A second series beside each, which nobody asks for.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
@@ -14,6 +29,7 @@ class Metrics:
 
     def __init__(self, gate: Gate) -> None:
         self._registry = registry = CollectorRegistry()
+        self._models: set[str] = set()
 
         def counter(name: str, what: str, *labels: str) -> Counter:
             return Counter(name, what, labels, registry=registry)
@@ -24,9 +40,15 @@ class Metrics:
         def gauge(name: str, what: str, *labels: str) -> Gauge:
             return Gauge(name, what, labels, registry=registry)
 
-        self._requests = counter("vlm_requests_total", "Requests ended", "task", "model", "code")
-        self._seconds = histogram("vlm_request_seconds", "From the request to its end")
-        self._queue = histogram("vlm_queue_seconds", "Waiting for a slot")
+        self._requests = counter(
+            "vlm_requests_total",
+            "Requests ended: ok, the code of a problem, or client_left",
+            "task",
+            "model",
+            "code",
+        )
+        self._seconds = histogram("vlm_request_seconds", "From the request to its whole answer")
+        self._queue = histogram("vlm_queue_seconds", "Waiting for a slot, also in vain")
         self._prepare = histogram("vlm_prepare_seconds", "Looking at and decoding pictures")
         self._first = histogram("vlm_time_to_first_token_seconds", "From the request to text")
         self._prompt = counter("vlm_prompt_tokens_total", "As the engine counted", "model")
@@ -35,34 +57,55 @@ class Metrics:
         self._cache_hits = counter("vlm_cache_hits_total", "Answers that were kept")
         gauge("vlm_in_flight", "Requests at the engine").set_function(lambda: gate.running)
         gauge("vlm_queue_depth", "Requests that wait").set_function(lambda: gate.waiting)
+        gauge("vlm_slots", "Requests that the engine takes at once").set(gate.slots)
+        gauge("vlm_queue_limit", "Requests that may wait").set(gate.max_queue)
         self._up = gauge("vlm_engine_up", "1 where the engine answers")
         self._vram = gauge("vlm_model_vram_ratio", "Share of the model on the GPU", "model")
+        ProcessCollector(registry=registry)
 
-    def ended(self, task: str, model: str, code: str, seconds: float) -> None:
-        """A request is over; `code` is `ok`, a problem's code, or `client_left`."""
+    def ended(self, account: Account) -> None:
+        """A request of a task is over, or one that had no key."""
+        task, code = account.task, account.code
+        if not task and code != "unauthorized":
+            return
+        model = self._label(account.model)
         self._requests.labels(task, model, code).inc()
-        self._seconds.labels(task).observe(seconds)
-
-    def first_text(self, task: str, seconds: float) -> None:
-        self._first.labels(task).observe(seconds)
-
-    def answered(self, answer: Answer) -> None:
-        """A whole answer went out; tokens are counted where they were spent."""
-        if answer.cached:
+        answer = account.answer
+        if account.first_text_at:
+            self._first.labels(task).observe(account.first_text_at - account.started)
+        if answer:
+            self._seconds.labels(task).observe(account.ended - account.started)
+        if account.cached:
             self._cache_hits.inc()
             return
-        self._queue.labels(answer.task).observe(answer.timings.queue_ms / 1e3)
-        self._prepare.labels(answer.task).observe(answer.timings.prepare_ms / 1e3)
-        self._prompt.labels(answer.model).inc(answer.usage.prompt_tokens)
-        self._completion.labels(answer.model).inc(answer.usage.completion_tokens)
-        self._image.labels(answer.model).inc(sum(image.tokens for image in answer.images))
+        for stage in account.stages:
+            took = stage.end - stage.start
+            if stage.name == "queue":
+                self._queue.labels(task).observe(took)
+            elif stage.name == "prepare" and account.prepared_at:
+                self._prepare.labels(task).observe(took)
+        if answer:
+            self._prompt.labels(model).inc(answer.usage.prompt_tokens)
+            self._completion.labels(model).inc(answer.usage.completion_tokens)
+            self._image.labels(model).inc(sum(image.tokens for image in answer.images))
 
     def engine(self, up: bool, model: str = "", share: float | None = None) -> None:
-        """How the engine is, as of now."""
+        """How the engine is, as of now; `share` is None where the model is not loaded."""
         self._up.set(up)
+        self._vram.clear()
         if share is not None:
-            self._vram.labels(model).set(share)
+            self._vram.labels(self._label(model)).set(share)
 
     def text(self) -> bytes:
         """The exposition format, version 0.0.4."""
         return generate_latest(self._registry)
+
+    def _label(self, model: str) -> str:
+        """One a model, however it is written: the engine takes `LLAVA` and `library/llava:latest`
+        for `llava`."""
+        name = model.lower().removesuffix(":latest")
+        name = name.removeprefix("registry.ollama.ai/").removeprefix("library/")
+        if name in self._models or len(self._models) < MOST_MODELS:
+            self._models.add(name)
+            return name
+        return "other"

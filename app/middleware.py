@@ -1,4 +1,4 @@
-"""Around every request: its id, its time, one log line, and no error without a body.
+"""Around every request: its id, its time, what is told of it, and no error without a body.
 
 Pure ASGI: BaseHTTPMiddleware hides disconnects and costs a task a request.
 """
@@ -12,14 +12,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.account import Account
 from app.errors import InternalError
 from app.logs import log
 from app.metrics import Metrics
 from app.routes.problems import problem_response
-from app.schemas import Answer
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-QUIET = frozenset({"/health", "/ready"})  # asked every few seconds by whoever watches
+QUIET = frozenset({"/health", "/ready", "/metrics"})  # asked every few seconds by whoever watches
 
 
 def request_id(headers: Mapping[str, str]) -> str:
@@ -35,20 +35,16 @@ class Envelope:
         self.app = app
 
     @staticmethod
-    def _measure(scope: Scope, started: float) -> None:
-        """Tell the metrics of a task's request; the routes leave its outcome in the state."""
-        state = scope["state"]
-        if "task" not in state:
+    def _tell(scope: Scope, status: int, started: float) -> None:
+        """A request is over: count it, log it, and trace it where that is asked for."""
+        account = Account.of(scope, status, started, time.perf_counter())
+        known = scope["app"].state
+        metrics: Metrics = known.metrics
+        metrics.ended(account)
+        if account.path in QUIET and account.code != "unauthorized":
             return
-        metrics: Metrics = scope["app"].state.metrics
-        answer: Answer | None = state.get("answer")
-        code = state.get("code") or ("ok" if answer else "client_left")
-        seconds = time.perf_counter() - started
-        metrics.ended(state["task"], state.get("model", ""), code, seconds)
-        if "first_text_at" in state:
-            metrics.first_text(state["task"], state["first_text_at"] - started)
-        if answer and code == "ok":
-            metrics.answered(answer)
+        ids = known.spans.ended(account, Headers(scope=scope)) if known.spans else {}
+        log.info("request", **account.fields(), **ids)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -78,19 +74,10 @@ class Envelope:
             pass  # while it sent its body; there is nobody to be told
         except Exception:
             log.exception("a bug ended the request", request_id=ident)
+            scope["state"]["code"] = InternalError.code
             if status:
                 raise
             problem = InternalError("A fault in this server ended the request.")
             await problem_response(problem, scope)(scope, receive, send_with_headers)
         finally:
-            self._measure(scope, started)
-            if scope["path"] not in QUIET:
-                log.info(
-                    "request",
-                    request_id=ident,
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status or "client left",
-                    client=scope["state"].get("client"),
-                    ms=round((time.perf_counter() - started) * 1e3, 1),
-                )
+            self._tell(scope, status, started)

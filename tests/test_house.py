@@ -26,8 +26,11 @@ MAY = {
     "heap": set(),
     "drain": {"engine", "logs"},
     "rates": {"errors"},
-    "metrics": {"engine", "schemas"},
-    "middleware": {"routes", "errors", "logs", "metrics", "schemas"},
+    "account": {"tasks", "schemas"},
+    "metrics": {"account", "engine"},
+    "traces": {"spans", "logs"},
+    "spans": {"account"},
+    "middleware": {"account", "routes", "errors", "logs", "metrics"},
     "main": None,  # ties the parts together
     "cli": {"engine", "models"} | LEAVES,
     "__main__": {"cli"},

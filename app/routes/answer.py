@@ -49,6 +49,7 @@ class AnswerResponse(Response):
             work.result()
 
     async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["read_at"] = time.perf_counter()
         try:
             async with aclosing(self.events) as events:
                 async for event in events:
@@ -58,10 +59,10 @@ class AnswerResponse(Response):
             await send({"type": "http.response.body", "body": b""})
         except Exception as error:  # whatever it is, the client is told
             problem = error
-            scope["state"]["code"] = getattr(error, "code", InternalError.code)
             if not isinstance(problem, Problem):
                 log.exception("a bug ended the request", request_id=self.request_id)
                 problem = InternalError("A fault in this server ended the request.")
+            scope["state"]["code"] = problem.code
             if self.started:
                 await self._send(send, self.form.encode_error(problem.body(self.request_id)))
                 if not self.form.breaks_off:
@@ -75,6 +76,8 @@ class AnswerResponse(Response):
         match event:
             case Start():
                 state["model"] = event.model
+                state["images"] = event.images
+                state["prepared_at"] = time.perf_counter()
             case Delta() if not self.said:
                 self.said = True
                 state["first_text_at"] = time.perf_counter()

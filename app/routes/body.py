@@ -98,6 +98,7 @@ async def _read(request: Request, limit: int) -> bytes:
                 f"The body came too slowly: {size} bytes in {loop.time() - started:.0f} s. Send "
                 f"at least {LEAST_RATE // 1024} kB a second, without a pause of {SILENCE_S:g} s."
             ) from None
+    request.state.body_bytes = size
     if size > limit:
         raise BodyTooLarge(
             f"The body is larger than {limit / 1e6:g} MB. Send smaller or fewer images."

@@ -22,6 +22,7 @@ async def admit(request: Request) -> Caller:
         address=request.client.host if request.client else "",
         no_store="no-store" in request.headers.get("cache-control", "").lower(),
     )
+    request.state.record = caller.record
     await request.app.state.rates.check(caller.client)
     return caller
 

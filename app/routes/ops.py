@@ -1,5 +1,6 @@
 """For whoever runs the server: does it live, can it work, what is it doing."""
 
+import asyncio
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +14,8 @@ from app.models.plan import Verdict
 from app.routes.caller import refuse_if_draining
 from app.routes.document import problems
 from app.tasks.run import Line
+
+ENGINE_S = 3.0  # for its state; Prometheus waits 10 s for all
 
 router = APIRouter(tags=["operations"])
 
@@ -68,16 +71,18 @@ async def status(request: Request) -> dict[str, Any]:
 
 @router.get("/metrics", summary="Prometheus", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
-    """The engine is asked at each scrape, so that its state is that of now."""
+    """The engine is asked at each scrape, so that its state is that of now. A frozen one does not
+    hold up what there is to tell beside it."""
     line: Line = request.app.state.line
     told: Metrics = request.app.state.metrics
     try:
-        model = await line.registry.find()
-        verdict = await line.registry.placement(model.name)
+        async with asyncio.timeout(ENGINE_S):
+            model = await line.registry.find()
+            verdict = await line.registry.placement(model.name)
         told.engine(True, model.name, verdict.share if verdict else None)
     except ModelNotFound:
         told.engine(True)
-    except Problem:
+    except (Problem, TimeoutError):
         told.engine(False)
     return Response(told.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -13,7 +13,8 @@ OPENAI = ("/v1/chat/", "/v1/models")
 
 def problem_response(problem: Problem, scope: Scope) -> Response:
     """`application/problem+json`, or OpenAI's error object; with `Retry-After` where waiting
-    helps."""
+    helps. Whoever accounts for the request finds the code in its state."""
+    scope["state"]["code"] = problem.code
     body = problem.body(scope["state"].get("request_id", ""))
     openai = scope.get("path", "").startswith(OPENAI)
     return Response(

@@ -100,6 +100,7 @@ class Asking:
         self.record.notes += [note for image in images for note in image.warnings]
         within_s = deadline - asyncio.get_running_loop().time()
         async with self.gate.enter(self.client, within_s) as ticket:
+            self.record.ticket = self.record.ticket or ticket
             if not ticket.granted:
                 async for queued in self._wait(ticket, deadline):
                     if first == 0:  # places of later pages would come when they are past

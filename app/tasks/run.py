@@ -1,8 +1,9 @@
 """The line: a request's pictures are planned, its turns are asked, its answer is one stream."""
 
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from app.engine.cache import Answers
@@ -26,12 +27,14 @@ LOADED_MS = 100.0  # a model that was there already reports about 1 ms (findings
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks. Answers are shared among those of one `key` (empty where no keys are wanted);
-    clients, known by key or address, take turns. `no_store`: neither shared nor kept."""
+    clients, known by key or address, take turns. `no_store`: neither shared nor kept. `record`
+    is filled on the way, for who wants to know how far it came."""
 
     request_id: str
     key: str = ""
     address: str = ""
     no_store: bool = False
+    record: Record = field(default_factory=Record)
 
     @property
     def client(self) -> str:
@@ -57,7 +60,8 @@ class Line:
         Raises:
             Problem: whatever ends it; where text was already out, it is in `partial`.
         """
-        record = Record()
+        record = caller.record
+        record.started = time.perf_counter()
         self.ollama.breaker.check()
         self._check_count(files, task)
         pictures = await self.decoder.probe(files, request.pages)

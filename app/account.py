@@ -1,0 +1,136 @@
+"""What came of a request, told once: the metrics, the log line and the trace read it from here.
+
+Numbers and names only. Nothing of images, prompts or answers comes this far.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import quote
+
+from starlette.types import Scope
+
+from app.schemas import Answer, ImageInfo
+from app.tasks.record import Record
+
+LONGEST_PATH = 200  # characters; a client may send any
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of a request's time, in seconds of `time.perf_counter`."""
+
+    name: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A request that is over. Times are of `time.perf_counter`, 0 where it did not get so far.
+
+    `code` is `ok`, a problem's code, or `client_left`; `task` is empty for what is none, `model`
+    until it was found, `status` 0 where nothing was answered.
+    """
+
+    request_id: str
+    method: str
+    path: str
+    route: str  # as declared, such as `/v1/models/{name:path}`; empty where there is none
+    status: int
+    code: str
+    client: str  # the short hash of its key
+    task: str
+    model: str
+    body_bytes: int | None
+    images: Sequence[ImageInfo]
+    answer: Answer | None  # whole and sent
+    started: float
+    ended: float
+    prepared_at: float
+    first_text_at: float
+    stages: Sequence[Stage]  # that were reached, in their order; the last ends with the request
+
+    @classmethod
+    def of(cls, scope: Scope, status: int, started: float, ended: float) -> Self:
+        """From the state that the routes left.
+
+        Args:
+            status: that was sent, 0 for none.
+        """
+        state = scope["state"]
+        get = state.get
+        answer: Answer | None = get("answer")
+        whole = answer is not None if "task" in state else bool(status)
+        code = get("code") or ("ok" if whole else "client_left")
+        return cls(
+            request_id=state["request_id"],
+            method=scope["method"],
+            path=quote(
+                scope["path"][:LONGEST_PATH], errors="replace"
+            ),  # no line break of a client's in a log
+            route=getattr(scope.get("route"), "path", ""),
+            status=status,
+            code=code,
+            client=get("client", ""),
+            task=get("task", ""),
+            model=get("model", ""),
+            body_bytes=get("body_bytes"),
+            images=get("images", ()),
+            answer=answer if code == "ok" else None,
+            started=started,
+            ended=ended,
+            prepared_at=get("prepared_at", 0.0),
+            first_text_at=get("first_text_at", 0.0),
+            stages=_stages(state, started, ended) if "task" in state else (),
+        )
+
+    @property
+    def cached(self) -> bool:
+        return self.answer is not None and self.answer.cached
+
+    def fields(self) -> dict[str, Any]:
+        """For a log line or a span: what is known, by name. Times are in milliseconds,
+        `sent_pixels` what the model saw."""
+        took = {stage.name: round((stage.end - stage.start) * 1e3, 1) for stage in self.stages}
+        first_ms = (self.first_text_at - self.started) * 1e3
+        usage = self.answer.usage if self.answer else None
+        told = {
+            "request_id": self.request_id,
+            "method": self.method,
+            "path": self.path,
+            "status": self.status or None,
+            "code": self.code,
+            "client": self.client or None,
+            "task": self.task or None,
+            "model": self.model or None,
+            "body_bytes": self.body_bytes,
+            "images": len(self.images) or None,
+            "sent_pixels": sum(one.sent_width * one.sent_height for one in self.images) or None,
+            "image_tokens": sum(one.tokens for one in self.images) or None,
+            "prompt_tokens": usage.prompt_tokens if usage else None,
+            "completion_tokens": usage.completion_tokens if usage else None,
+            "cached": self.cached or None,
+            "load_ms": self.answer.timings.load_ms if self.answer else None,
+            "read_ms": took.get("read"),
+            "prepare_ms": took.get("prepare"),
+            "queue_ms": took.get("queue"),
+            "first_token_ms": round(first_ms, 1) if self.first_text_at else None,
+            "total_ms": round((self.ended - self.started) * 1e3, 1),
+        }
+        return {name: value for name, value in told.items() if value is not None}
+
+
+def _stages(state: Mapping[str, Any], started: float, ended: float) -> tuple[Stage, ...]:
+    marks = [("read", started), ("prepare", state.get("read_at", 0.0))]
+    first_text_at = state.get("first_text_at", 0.0)
+    record: Record | None = state.get("record")
+    ticket = record.ticket if record else None
+    if ticket and not 0 < first_text_at < ticket.asked:
+        marks += [("queue", ticket.asked), ("first_token", ticket.granted)]
+    else:  # it needed no slot, or none before its first text
+        marks += [("first_token", state.get("prepared_at", 0.0))]
+    marks += [("generate", first_text_at)]
+    reached = [(name, at) for name, at in marks if at]
+    ends = [at for _, at in reached[1:]] + [ended]
+    return tuple(Stage(name, at, end) for (name, at), end in zip(reached, ends, strict=True))

@@ -1,0 +1,133 @@
+"""A real Prometheus: Debian's package, unpacked into `.cache/prometheus`, run on loopback.
+
+Nothing is installed and no service is started. The version is that of the machine's release.
+"""
+
+import contextlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.ports import free_port
+from tests.server import REPO
+
+CACHE = REPO / ".cache"
+HOME = CACHE / f"prometheus-{platform.machine()}"
+RULES = REPO / "deploy" / "prometheus"
+
+
+def program(name: str) -> str:
+    """The path of `prometheus` or `promtool`; the test is skipped where it cannot be had."""
+    if found := shutil.which(name):
+        return found
+    if not HOME.exists():
+        _fetch()
+    return str(HOME / "usr" / "bin" / name)
+
+
+def _fetch() -> None:
+    if not shutil.which("apt-get"):
+        pytest.skip("Prometheus is not installed, and there is no apt-get to fetch it with")
+    CACHE.mkdir(exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="prometheus-", dir=CACHE))
+    try:
+        if _run(work, "apt-get", "-q", "download", "prometheus") and os.geteuid() == 0:
+            _run(work, "apt-get", "-q", "update")  # a new machine has no lists
+            _run(work, "apt-get", "-q", "download", "prometheus")
+        packages = list(work.glob("prometheus_*.deb"))
+        if not packages:
+            pytest.skip("Prometheus is not installed, and apt-get could not fetch it")
+        if error := _run(work, "dpkg-deb", "-x", str(packages[0]), "root"):
+            pytest.skip(f"Prometheus could not be unpacked: {error}")
+        with contextlib.suppress(OSError):  # another process was first
+            (work / "root").rename(HOME)
+    finally:
+        shutil.rmtree(work)
+
+
+def _run(folder: Path, *command: str) -> str:
+    """Empty where it went well, else the last line that was said."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    said = (done.stderr.strip() or "no message").splitlines()[-1]
+    return said if done.returncode else ""
+
+
+def promtool(*arguments: str, folder: Path = RULES, stdin: str = "") -> str:
+    """What it says; the test fails where it finds anything."""
+    command = [program("promtool"), *arguments]
+    done = subprocess.run(
+        command, cwd=folder, input=stdin, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+class Prometheus:
+    """One that runs, with deploy/prometheus as its configuration."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.Client(base_url=url, trust_env=False, timeout=10)
+
+    def get(self, path: str, **params: str) -> Any:
+        """`data` of an answer of its API."""
+        answer = self._http.get(f"/api/v1/{path}", params=params).json()
+        assert answer["status"] == "success", (params, answer)
+        return answer["data"]
+
+    def values(self, expression: str) -> list[float]:
+        """Of each series that a query finds now."""
+        return [float(one["value"][1]) for one in self.get("query", query=expression)["result"]]
+
+    def wait_for(self, expression: str, seconds: float = 15) -> None:
+        """Until a query finds something."""
+        deadline = time.monotonic() + seconds
+        while not self.values(expression):
+            assert time.monotonic() < deadline, f"{expression} found nothing in {seconds:g} s"
+            time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Prometheus]:
+    """Prometheus with the configuration in `folder`, where it keeps its data and its log, too."""
+    command = program("prometheus")
+    port = free_port()
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                command,
+                f"--config.file={folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 20
+        while not _ready(url):
+            said = (folder / "prometheus.log").read_text
+            assert process.poll() is None and time.monotonic() < deadline, said()
+            time.sleep(0.1)
+        yield Prometheus(url)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/-/ready", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
