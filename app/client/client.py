@@ -1,0 +1,131 @@
+"""Asks a server, over HTTP; what goes wrong is a ServerProblem."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from app.client.events import Event, events
+from app.client.form import Image, body
+from app.client.problem import ServerProblem, broken, problem_of, unreachable
+
+# A wait of the server is broken by a comment every 15 s: who is silent for four of them is gone.
+SILENCE_S = 60.0
+TIMEOUT = httpx.Timeout(SILENCE_S, connect=5.0, pool=None)
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64)
+
+
+def address(text: str) -> str:
+    """A server's URL as people write it: without a scheme, with a slash at the end."""
+    text = text.strip().rstrip("/")
+    return text if "://" in text else f"http://{text}"
+
+
+class Client:
+    """One server. Use it in `async with`; any number of requests may be under way at once.
+
+    Leaving a stream, or cancelling a request, closes its connection, and the server lets go of
+    the model. What is asked is here or next door: never through a proxy.
+    """
+
+    def __init__(self, url: str, api_key: str = "") -> None:
+        self.url = address(url)
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http = httpx.AsyncClient(
+            base_url=self.url, headers=headers, timeout=TIMEOUT, limits=LIMITS, trust_env=False
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._http.aclose()
+
+    async def ask(
+        self, task: str, images: Sequence[Image], fields: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The whole answer of a task (`describe`, `ocr`, `vqa`, `extract`, `detect`).
+
+        It is asked for as a stream, which is never silent for long: however long the queue is,
+        a server that is gone is noticed within `SILENCE_S`.
+
+        Raises:
+            ServerProblem: there is no answer.
+            OSError: a file cannot be read.
+        """
+        async with aclosing(self.stream(task, images, fields)) as stream:
+            async for event in stream:
+                if event.name == "done":
+                    return event.data
+        raise AssertionError("a stream ends with done or a problem")
+
+    async def stream(
+        self, task: str, images: Sequence[Image], fields: Mapping[str, Any]
+    ) -> AsyncGenerator[Event, None]:
+        """The events of an answer as they come; the last one is `done`. Close it when leaving.
+
+        Raises:
+            ServerProblem: there is no answer, or it broke off.
+            OSError: a file cannot be read.
+        """
+        request = body(images, {**fields, "stream": True})
+        async with self._reaching(), self._http.stream("POST", f"/v1/{task}", **request) as answer:
+            if answer.status_code != 200:
+                await answer.aread()
+                raise problem_of(answer)
+            async with aclosing(events(answer.aiter_bytes())) as told:
+                async for event in told:
+                    if event.name == "error":
+                        raise ServerProblem(event.data)
+                    yield event
+                    if event.name == "done":
+                        return
+        raise broken(self.url, "it ended in the middle")
+
+    async def status(self) -> dict[str, Any]:
+        """What runs there, as `/v1/status` tells it. Raises ServerProblem."""
+        return await self._get("/v1/status")
+
+    async def ready(self) -> None:
+        """Raises ServerProblem where a request would not be answered now."""
+        await self._get("/ready")
+
+    async def _get(self, path: str) -> dict[str, Any]:
+        async with self._reaching():
+            answer = await self._http.get(path, timeout=15)
+            if answer.status_code != 200:
+                raise problem_of(answer)
+            told = answer.json()
+        return told if isinstance(told, dict) else {}
+
+    @asynccontextmanager
+    async def _reaching(self) -> AsyncIterator[None]:
+        """Turns what the network does into problems."""
+        try:
+            yield
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise unreachable(self.url, _reason(error)) from error
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise unreachable(self.url, f"it is no http address: {error}") from error
+        except (httpx.HTTPError, ValueError) as error:
+            raise broken(self.url, _reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """In a few words."""
+    match error:
+        case httpx.ConnectTimeout():
+            return "nothing came back within 5 s"
+        case httpx.ReadTimeout():
+            return f"it was silent for {SILENCE_S:g} s"
+        case ValueError():
+            return "what came is not this server's"
+        case _:
+            return str(error) or type(error).__name__

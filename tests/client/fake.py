@@ -1,0 +1,120 @@
+"""A server of one's own making: it speaks the contract's tasks, and refuses as it is told."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from hashlib import sha256
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from tests.server import free_port
+
+# What one request gets instead of an answer; None: the answer. Its argument is how many came.
+Refusal = Callable[[int], Response | None]
+
+
+def problem(status: int, code: str, retry_after: str = "", **extra: Any) -> Response:
+    """A problem of the contract."""
+    body = {"status": status, "code": code, "detail": f"It says {code}.", **extra}
+    headers = {"Retry-After": retry_after} if retry_after else {}
+    return JSONResponse(body, status, headers, "application/problem+json")
+
+
+class Fake:
+    """A server in a thread. It answers a picture with the hash of its bytes.
+
+    refuse: what a request gets instead.
+    delay_s: how long an answer takes.
+    seen: how often the bytes of each hash were answered.
+    fields: those of the last request; `asked` counts all.
+    left: set when a client has gone away before its answer.
+    """
+
+    def __init__(self, refuse: Refusal = lambda _: None, delay_s: float = 0.0) -> None:
+        self.refuse, self.delay_s = refuse, delay_s
+        self.seen: Counter[str] = Counter()
+        self.fields: dict[str, Any] = {}
+        self.asked = self.running = self.most = 0
+        self.left = threading.Event()
+        self.times: list[float] = []
+        self.ready = True
+        self.slots: int | None = 4
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    async def task(self, request: Request) -> Response:
+        self.asked += 1
+        self.times.append(time.monotonic())
+        if refused := self.refuse(self.asked):
+            return refused
+        if "json" in request.headers["content-type"]:
+            self.fields = await request.json()
+            images = [str(one).encode() for one in self.fields["image"]]
+        else:
+            async with request.form() as form:
+                self.fields = {name: form.getlist(name) for name in form}
+                images = [await part.read() for part in form.getlist("image")]  # type: ignore[union-attr]
+        digest = sha256(b"".join(images)).hexdigest()
+        return StreamingResponse(self._answer(digest, request), media_type="text/event-stream")
+
+    async def _answer(self, digest: str, request: Request) -> AsyncIterator[bytes]:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            yield event("queued", position=1, eta_ms=1000)
+            await asyncio.sleep(self.delay_s)
+            yield event("delta", text=digest)
+            self.seen[digest] += 1
+            task = request.path_params["task"]
+            yield event("done", task=task, model="fake", text=digest, warnings=[], images=[])
+        except asyncio.CancelledError:
+            self.left.set()
+            raise
+        finally:
+            self.running -= 1
+
+    async def status(self, _: Request) -> Response:
+        return JSONResponse({"slots": {"total": self.slots, "running": self.running}})
+
+    async def is_ready(self, _: Request) -> Response:
+        return JSONResponse({}) if self.ready else problem(503, "engine_unavailable", "1")
+
+    def __enter__(self) -> Self:
+        routes = [
+            Route("/v1/status", self.status),
+            Route("/ready", self.is_ready),
+            Route("/v1/{task}", self.task, methods=["POST"]),
+        ]
+        config = uvicorn.Config(Starlette(routes=routes), port=self.port, log_level="critical")
+        config.timeout_graceful_shutdown = 1
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        deadline = time.monotonic() + 10
+        while not self._server.started:
+            assert time.monotonic() < deadline, "the fake server did not start"
+            time.sleep(0.01)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+
+
+def event(name: str, **data: Any) -> bytes:
+    """One server-sent event."""
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), orjson.dumps(data))
