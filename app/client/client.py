@@ -127,5 +127,7 @@ def _reason(error: Exception) -> str:
             return f"it was silent for {SILENCE_S:g} s"
         case ValueError():
             return "what came is not this server's"
+        case httpx.ConnectError():
+            return str(error).removeprefix("All connection attempts failed")  # says nothing
         case _:
             return str(error) or type(error).__name__

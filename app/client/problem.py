@@ -60,8 +60,8 @@ def unreachable(url: str, reason: str) -> ServerProblem:
     return ServerProblem(
         {
             "code": UNREACHABLE,
-            "detail": f"No server answers at {url} ({reason}). Start it with ./run_server.sh, or "
-            "say with --server where it is.",
+            "detail": f"No server answers at {url}{reason and f' ({reason})'}. Start it with "
+            "./run_server.sh, or say with --server where it is.",
         }
     )
 

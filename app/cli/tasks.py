@@ -1,0 +1,128 @@
+"""`describe`, `ocr`, `ask`, `extract`, `detect`: about a few files, answered as it comes."""
+
+import inspect
+import sys
+from collections.abc import Callable
+from contextlib import aclosing
+from inspect import Parameter
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.fields import given, parameters
+from app.cli.inputs import Input, inputs
+from app.cli.show import Json, Shown, Text, showing
+from app.cli.terminal import run
+from app.cli.where import ApiKey, Server, server_and_key
+from app.client.client import Client
+from app.client.problem import ServerProblem
+
+NAMES = {
+    "describe": "describe",
+    "ocr": "ocr",
+    "ask": "vqa",
+    "extract": "extract",
+    "detect": "detect",
+}
+ABOUT = {
+    "describe": "Say what is in a picture.",
+    "ocr": "Read all its text, in reading order.",
+    "ask": "Answer questions about it (--question).",
+    "extract": "Fill a JSON Schema from it (--schema).",
+    "detect": "Find things in it (--labels), with boxes in pixels.",
+}
+Files = Annotated[
+    list[str],
+    typer.Argument(
+        help="Pictures and documents: files, globs, http(s) addresses, - for standard input.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[
+    bool | None,
+    typer.Option(
+        "--json/--text",
+        help="A line of JSON an answer, or the text; default: text on a terminal, else JSON.",
+        show_default=False,
+    ),
+]
+Together = Annotated[
+    bool, typer.Option("--together", help="All files in one request, and one answer.")
+]
+
+
+def command(name: str) -> Callable[..., None]:
+    """The command of a task. Its options are made from the task's fields."""
+    task = NAMES[name]
+
+    def does(
+        files: Files,
+        together: Together = False,
+        as_json: AsJson = None,
+        server: Server = "",
+        api_key: ApiKey = "",
+        **options: Any,
+    ) -> None:
+        fields = given(task, options)
+        named = inputs(files)
+        groups = [named] if together else [[one] for one in named]
+        url, key = server_and_key(server, api_key)
+        to_json = not sys.stdout.isatty() if as_json is None else as_json
+        shown = Json() if to_json else _text(task, fields, len(groups) > 1)
+        run(_asked(Client(url, key), task, groups, fields, shown))
+
+    return optioned(does, task, f"{ABOUT[name]}")
+
+
+def optioned(does: Callable[..., None], task: str, about: str) -> Callable[..., None]:
+    """The function with the task's options in place of its `**options`, as typer reads it."""
+    own = [
+        p for p in inspect.signature(does).parameters.values() if p.kind != Parameter.VAR_KEYWORD
+    ]
+    keyword = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in own]
+    files, *rest = keyword
+    does.__signature__ = inspect.Signature([files, *parameters(task), *rest])  # type: ignore[attr-defined]
+    does.__doc__ = about
+    return does
+
+
+def _text(task: str, fields: dict[str, Any], several: bool) -> Text:
+    structured = task in ("extract", "detect") or fields.get("format") == "json"
+    return Text(several=several, questions=fields.get("question", []), structured=structured)
+
+
+async def _asked(
+    client: Client, task: str, groups: list[list[Input]], fields: dict[str, Any], shown: Shown
+) -> int:
+    """The status to end with: 1 where any was not answered."""
+    status = 0
+    async with client:
+        for group in groups:
+            with showing(shown, ", ".join(one.name for one in group)):
+                problem = await _one(client, task, group, fields, shown)
+            if problem:
+                status = 1
+                if problem.unreachable or problem.status == 401:
+                    break  # the others would end the same way
+    return status
+
+
+async def _one(
+    client: Client, task: str, group: list[Input], fields: dict[str, Any], shown: Shown
+) -> ServerProblem | None:
+    """Ask and show; what went wrong, where something did."""
+    images = [one.image for one in group]
+    try:
+        async with aclosing(client.stream(task, images, fields)) as events:
+            async for event in events:
+                shown.take(event)
+    except OSError as error:
+        problem = ServerProblem(
+            {"code": "unreadable_file", "detail": f"It cannot be read: {error.strerror}."}
+        )
+    except ServerProblem as told:
+        problem = told
+    else:
+        return None
+    shown.fail(problem)
+    return problem

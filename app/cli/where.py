@@ -1,0 +1,55 @@
+"""Which server is asked, and with which key."""
+
+import os
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from app.client.client import address
+from app.settings import Settings
+
+PANEL = "Server"
+Server = Annotated[
+    str,
+    typer.Option(
+        envvar="SERVER_URL",
+        help="Where it is; default: this machine, at HOST and PORT.",
+        rich_help_panel=PANEL,
+        show_default=False,
+    ),
+]
+ApiKey = Annotated[
+    str,
+    typer.Option(
+        help="Where it wants one; default: the first of API_KEYS (or API_KEY).",
+        rich_help_panel=PANEL,
+        show_default=False,
+    ),
+]
+
+
+def settings() -> Settings:
+    """Those of this machine's server. A wrong one ends the command with a sentence."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).upper()
+        typer.echo(f"The setting {name} is wrong: {first['msg']}.", err=True)
+        raise typer.Exit(1) from None
+
+
+def own_address(told: Settings) -> str:
+    """Where this machine's own server is reached."""
+    host = told.host
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - read, never bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{told.port}" if ":" in host else f"http://{host}:{told.port}"
+
+
+def server_and_key(server: str, api_key: str) -> tuple[str, str]:
+    """The URL and the key that hold; what was not said is taken from the settings."""
+    told = settings()
+    url = address(server) if server else own_address(told)
+    return url, api_key or os.environ.get("API_KEY", "") or told.api_keys.split(",")[0].strip()
