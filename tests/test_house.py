@@ -33,7 +33,8 @@ MAY = {
     "middleware": {"account", "routes", "errors", "logs", "metrics"},
     "main": None,  # ties the parts together
     "client": set(),  # stands on the other side of HTTP
-    "cli": {"client", "engine", "models"} | LEAVES,
+    "bulk": {"client"},
+    "cli": {"bulk", "client", "engine", "models"} | LEAVES,
     "__main__": {"cli"},
 }
 

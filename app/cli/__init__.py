@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import tasks
+from app.cli import batch, tasks
 from app.cli.doctor import doctor
 
 app = typer.Typer(
@@ -15,6 +15,15 @@ app = typer.Typer(
 for name in tasks.NAMES:
     app.command(name)(tasks.command(name))
 app.command("vqa", hidden=True)(tasks.command("ask"))  # what the contract calls it
+several = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Any number of files: a line of JSON for each, and on from there after any end.",
+)
+for name in tasks.NAMES:
+    several.command(name)(batch.command(name))
+several.command("vqa", hidden=True)(batch.command("ask"))
+app.add_typer(several, name="batch")
 app.command()(doctor)
 
 

@@ -11,7 +11,14 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from app.schemas import DescribeRequest, DetectRequest, ExtractRequest, OcrRequest, VqaRequest
+from app.schemas import (
+    DescribeRequest,
+    DetectRequest,
+    ExtractRequest,
+    OcrRequest,
+    TaskRequest,
+    VqaRequest,
+)
 
 TASKS: Mapping[str, type[BaseModel]] = {
     "describe": DescribeRequest,
@@ -39,16 +46,15 @@ HELP = {
 }
 
 
-def parameters(task: str) -> list[Parameter]:
-    """The task's own options first. None stands for what was not said: then the server's own
-    default holds."""
-    fields = {
-        info.alias or name: info
-        for name, info in TASKS[task].model_fields.items()
-        if name != "stream"
-    }
-    own = [name for name in fields if name in ("style", "format", "question", "schema", "labels")]
-    return [_parameter(name, fields[name]) for name in (*own, *(n for n in fields if n not in own))]
+def parameters(task: str) -> tuple[list[Parameter], list[Parameter]]:
+    """The task's own options, and those that every task has. None stands for what was not said:
+    then the server's own default holds."""
+    fields = {info.alias or name: info for name, info in TASKS[task].model_fields.items()}
+    own = [name for name in fields if name not in TaskRequest.model_fields]
+    common = [name for name in fields if name not in own and name != "stream"]
+    return [_parameter(name, fields[name]) for name in own], [
+        _parameter(name, fields[name]) for name in common
+    ]
 
 
 def _parameter(name: str, info: FieldInfo) -> Parameter:

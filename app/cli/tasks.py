@@ -75,13 +75,16 @@ def command(name: str) -> Callable[..., None]:
 
 
 def optioned(does: Callable[..., None], task: str, about: str) -> Callable[..., None]:
-    """The function with the task's options in place of its `**options`, as typer reads it."""
-    own = [
-        p for p in inspect.signature(does).parameters.values() if p.kind != Parameter.VAR_KEYWORD
+    """The function with the task's options in place of its `**options`, as typer reads it: what
+    matters most first."""
+    files, *rest = [
+        one.replace(kind=Parameter.KEYWORD_ONLY)
+        for one in inspect.signature(does).parameters.values()
+        if one.kind != Parameter.VAR_KEYWORD
     ]
-    keyword = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in own]
-    files, *rest = keyword
-    does.__signature__ = inspect.Signature([files, *parameters(task), *rest])  # type: ignore[attr-defined]
+    own, common = parameters(task)
+    signature = inspect.Signature([files, *own, *rest[:-2], *common, *rest[-2:]])
+    does.__signature__ = signature  # type: ignore[attr-defined]
     does.__doc__ = about
     return does
 

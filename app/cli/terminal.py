@@ -31,6 +31,11 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
+def notice(text: str) -> None:
+    """A sentence to somebody who watches; above a bar, where there is one."""
+    err.print(clean(text), style="yellow", soft_wrap=True)
+
+
 def run(work: Coroutine[Any, Any, int]) -> None:
     """Do it to its end, which is the command's. Ctrl-C cancels what is under way."""
     try:

@@ -40,9 +40,9 @@ class ServerProblem(Exception):
 
     @property
     def refused(self) -> bool:
-        """Whether the server was too busy, or not ready: the same request may do later, and
-        nothing was lost but time."""
-        return self.status in (429, 503)
+        """Whether the server was too busy, or not ready, or says when to come again: the same
+        request may do later, and nothing was lost but time."""
+        return self.status in (429, 503) or self.retry_after_s is not None
 
     @property
     def unreachable(self) -> bool:

@@ -1,0 +1,169 @@
+"""The file of a run: a line of JSON for each input, that survives whatever ends the run.
+
+A line is written in one piece behind the others, so that a kill can only tear the last one; that
+one is cut off when the file is opened again, and its input is done anew. The file is locked while
+a run writes it.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+BEGINS = b'{"path": '  # every line; by this a torn one is known for ours
+
+
+class Unusable(Exception):
+    """The file cannot be written to; the text says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a resumed run has to know of a line. text: that of the answer, where there is one."""
+
+    path: str
+    asked: str
+    error: Mapping[str, Any] | None
+    text: str
+
+
+class Lines:
+    """The open file. `asked` marks each line: what was asked of its input, in short."""
+
+    def __init__(self, path: Path, asked: str) -> None:
+        """Raises Unusable where it is not ours to write to, or another run does."""
+        self.path, self.asked = path, asked
+        self._fd = _locked(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.sync()
+        os.close(self._fd)
+
+    def mend(self) -> Iterator[Line]:
+        """All whole lines; then a torn one behind them is cut off.
+
+        Raises:
+            Unusable: this is no file of a run, or of one that asked something else.
+        """
+        whole = 0
+        with self.path.open("rb") as file:
+            for number, raw in enumerate(file, 1):
+                if not raw.endswith(b"\n"):
+                    if not _torn(raw):
+                        raise Unusable(self._foreign(number))
+                    break
+                yield self._line(raw, number)
+                whole += len(raw)
+        os.ftruncate(self._fd, whole)
+
+    def _line(self, raw: bytes, number: int) -> Line:
+        try:
+            told = json.loads(raw)
+            line = Line(told["path"], told["asked"], told["error"], _text(told.get("answer")))
+        except (ValueError, KeyError, TypeError):
+            raise Unusable(self._foreign(number)) from None
+        if line.asked != self.asked:
+            raise Unusable(
+                f"{self.path} holds answers to something else (line {number}: {line.asked}; now: "
+                f"{self.asked}). Ask the same again to go on, or give another --out."
+            )
+        return line
+
+    def _foreign(self, number: int) -> str:
+        return (
+            f"{self.path} is no file of `batch`: line {number} is none of its lines. Nothing was "
+            "changed; give another --out."
+        )
+
+    def drop(self, unwanted: Callable[[Line], bool]) -> None:
+        """Leave out some lines. The file is replaced as a whole: a kill leaves the old one, or
+        the new one."""
+        draft = self.path.with_name(f".{self.path.name}.draft")
+        with self.path.open("rb") as old, draft.open("wb") as new:
+            for number, raw in enumerate(old, 1):
+                if not unwanted(self._line(raw, number)):
+                    new.write(raw)
+            new.flush()
+            os.fsync(new.fileno())
+            os.fchmod(new.fileno(), os.fstat(old.fileno()).st_mode & 0o777)
+        fd = os.open(draft, os.O_RDWR | os.O_APPEND)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # before it has the name that others open
+        draft.replace(self.path)
+        os.close(self._fd)
+        self._fd = fd
+
+    def append(self, told: Mapping[str, Any]) -> None:
+        """Write a line; what cannot be written whole is taken back.
+
+        Raises:
+            Unusable: the disk is full, say.
+        """
+        data = encoded(told)
+        size = os.fstat(self._fd).st_size
+        try:
+            if os.write(self._fd, data) == len(data):
+                return
+            reason = "the disk is full"
+        except OSError as error:
+            reason = str(error.strerror)
+        os.ftruncate(self._fd, size)
+        raise Unusable(
+            f"{self.path} cannot be written to: {reason}. Run the same command again when that is "
+            "mended; it goes on from here."
+        )
+
+    def sync(self) -> None:
+        """Onto the disk, so that also a power cut loses nothing before this."""
+        os.fsync(self._fd)
+
+
+def encoded(told: Mapping[str, Any]) -> bytes:
+    """As UTF-8; where a file's name is no text, with its odd bytes as escapes."""
+    try:
+        return json.dumps(told, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(told).encode() + b"\n"
+
+
+def _locked(path: Path) -> int:
+    """Open it, and hold it against other runs for as long as this process lives (flock(2)): also
+    a killed one leaves no lock behind."""
+    try:
+        while True:
+            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(fd).st_ino == path.stat().st_ino:
+                    return fd
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)  # it was replaced in between, by `drop` of a run that is over
+    except BlockingIOError:
+        raise Unusable(
+            f"Another run is writing to {path}. Wait for it, or give another --out."
+        ) from None
+    except OSError as error:
+        raise Unusable(f"{path} cannot be opened: {error.strerror}.") from None
+
+
+def _torn(raw: bytes) -> bool:
+    """Whether it is the beginning of a line of ours; or zeros, which a file system leaves where a
+    power cut came between the length and the data."""
+    return raw.startswith(BEGINS) or BEGINS.startswith(raw) or not raw.strip(b"\0")
+
+
+def _text(answer: Any) -> str:
+    return str(answer.get("text", "")) if isinstance(answer, dict) else ""
