@@ -72,17 +72,19 @@ class Run:
         for path in waiting:
             if self.beside and (taken := self.beside.taken(path)):
                 detail = f"{taken} is there already: move it away, or replace it with --force."
-                self._keep(failed(path, "file_exists", detail))
+                await self._keep(failed(path, "file_exists", detail))
             else:
-                self._keep(await do(path, self.ask, fleet, proven=self._proven))
+                await self._keep(await do(path, self.ask, fleet, proven=self._proven))
 
-    def _keep(self, outcome: Outcome) -> None:
-        """The line first: with it, the text beside can be made again."""
+    async def _keep(self, outcome: Outcome) -> None:
+        """The line first, down to the disk: from it the text beside can be made again, while a
+        text without its line would be in the way."""
         self.lines.append(outcome.line(self.ask.task, self.ask.short))
         self.work.settle([(outcome.path, outcome.error)])
         if outcome.answer is not None:
             self._proven = True
             if self.beside:
+                await asyncio.to_thread(self.lines.sync)
                 self._write(self.beside, outcome.path, outcome.answer["text"])
         self.note(outcome)
 

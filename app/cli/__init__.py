@@ -4,6 +4,9 @@ import typer
 
 from app.cli import batch, tasks
 from app.cli.doctor import doctor
+from app.cli.models import models
+from app.cli.pull import pull
+from app.cli.status import status
 
 app = typer.Typer(
     add_completion=False,
@@ -24,7 +27,8 @@ for name in tasks.NAMES:
     several.command(name)(batch.command(name))
 several.command("vqa", hidden=True)(batch.command("ask"))
 app.add_typer(several, name="batch")
-app.command()(doctor)
+for other in (doctor, pull, models, status):
+    app.command()(other)
 
 
 @app.callback()

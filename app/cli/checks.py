@@ -1,17 +1,25 @@
 """What `doctor` finds out about this machine and its engine, and what it makes of that."""
 
+import errno
 import os
+import re
 import shutil
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.client.client import Client
+from app.client.problem import ServerProblem
 from app.engine.ollama import Ollama
 from app.errors import ModelNotFound, Problem
 from app.models.catalog import GIB, Entry, new_enough
 from app.models.gpu import Gpus, is_local
 from app.models.plan import Plan, judge
+
+# docs.ollama.com/gpu: 531 in the releases from 0.12 on, 550 in those of late 2026.
+LEAST_DRIVER, WANTED_DRIVER = 531, 550
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,24 @@ def gpu_check(gpus: Gpus, entry: Entry | None) -> Check:
     return Check("gpu", True, f"{each} (told by {gpus.source}).")
 
 
+def driver_check(gpus: Gpus) -> Check:
+    """Ollama falls back to the CPU in silence where the driver is too old for it."""
+    if not gpus.found:
+        return Check("driver", None, "No GPU, so none is needed.")
+    if not gpus.driver:
+        return Check("driver", None, "Its version is not told.")
+    major = re.match(r"\d+", gpus.driver)
+    number = int(major[0]) if major else 0
+    found = f"NVIDIA {gpus.driver}"
+    if number < LEAST_DRIVER:
+        text = f"{found}; Ollama needs {LEAST_DRIVER} or newer, and uses the CPU else: update it."
+        return Check("driver", False, text)
+    if number < WANTED_DRIVER:
+        text = f"{found}; the newest Ollama wants {WANTED_DRIVER}: update it before Ollama."
+        return Check("driver", None, text)
+    return Check("driver", True, f"{found}.")
+
+
 def engine_check(engine: Engine, entry: Entry | None) -> Check:
     if engine.problem:
         return Check("engine", False, engine.problem)
@@ -102,7 +128,10 @@ def model_check(engine: Engine, model: str) -> Check:
         return Check("model", None, f"{model}: nobody to ask.")
     if engine.shown is None:
         return Check(
-            "model", False, f"{model} is not installed: get it with ./download_model.sh {model}."
+            "model",
+            False,
+            f"{model} is not installed: get it with ./download_model.sh {model}, or "
+            f"`python -m app pull {model}`.",
         )
     if "vision" not in (engine.shown.get("capabilities") or ()):
         return Check("model", False, f"{model} is installed but cannot see: take a qwen3-vl model.")
@@ -124,7 +153,7 @@ def loaded_check(engine: Engine) -> Check:
 def disk_check(engine: Engine, entry: Entry | None) -> Check:
     """Room for the download, where it is still to come and comes to this machine."""
     if engine.shown is not None:
-        return Check("disk", None, "Nothing to download.")
+        return Check("disk", True, "Nothing to download.")
     if entry is None or not is_local(engine.url):
         return Check("disk", None, "Unknown: another machine's disk, or a model of unknown size.")
     folder = models_folder()
@@ -155,3 +184,40 @@ def plan_check(plan: Plan | None, wanted: int = 0) -> Check:
             "plan", False, f"NUM_CTX is {wanted}, and only {plan.num_ctx} fit: set 0 or less."
         )
     return Check("plan", True, f"{plan.entry.tag} fits with num_ctx {wanted or plan.num_ctx}.")
+
+
+async def port_check(host: str, port: int, url: str) -> Check:
+    """Whether the server could listen, or does: `url` is where it would be reached."""
+    async with Client(url) as client:
+        try:
+            ours = "slots" in await client.status()
+        except ServerProblem as problem:
+            if problem.unreachable:
+                return _free(host, port, url)
+            ours = problem.code == "unauthorized"
+    return Check("port", True, f"This server answers at {url}.") if ours else _taken(port)
+
+
+def _free(host: str, port: int, url: str) -> Check:
+    """Nothing answers there; whether it could."""
+    try:
+        _listen(host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return _taken(port)
+        return Check("port", False, f"{host}:{port} cannot be listened on: {error.strerror}.")
+    return Check("port", True, f"{port} is free; nothing answers at {url} yet.")
+
+
+def _taken(port: int) -> Check:
+    text = f"{port} is taken by something else: end that, or set PORT to another."
+    return Check("port", False, text)
+
+
+def _listen(host: str, port: int) -> None:
+    """As the server would. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host.strip("[]"), port))
+        probe.listen(1)

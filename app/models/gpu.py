@@ -31,11 +31,13 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Gpus:
-    """What was found, by whom (`nvml`, `nvidia-smi`, `none`), and why nothing was."""
+    """What was found, by whom (`nvml`, `nvidia-smi`, `none`), and why nothing was. driver: its
+    version; empty where it was not told."""
 
     found: tuple[Gpu, ...] = ()
     source: str = "none"
     reason: str = ""
+    driver: str = ""
 
     @property
     def total_bytes(self) -> int:
@@ -63,23 +65,27 @@ def look(engine_url: str = "http://127.0.0.1:11434", timeout_s: float = TIMEOUT_
 
 
 def _look(timeout_s: float) -> Gpus:
-    if found := _nvml():
-        return Gpus(visible(found), "nvml", "CUDA_VISIBLE_DEVICES hides every GPU")
+    found, driver = _nvml()
+    if found:
+        return Gpus(visible(found), "nvml", "CUDA_VISIBLE_DEVICES hides every GPU", driver)
     found, reason = _nvidia_smi(timeout_s)
     if found:
         return Gpus(visible(found), "nvidia-smi", "CUDA_VISIBLE_DEVICES hides every GPU")
     return Gpus(reason=reason)
 
 
-def _nvml() -> tuple[Gpu, ...]:
-    """Nothing where the package, the driver's library or the driver is missing."""
+def _nvml() -> tuple[tuple[Gpu, ...], str]:
+    """The GPUs and the driver's version; nothing where the package, the driver's library or the
+    driver is missing."""
     try:
         nvml = import_module("pynvml")
     except ImportError:
-        return ()
-    found = []
+        return (), ""
+    found, driver = [], ""
     with suppress(nvml.NVMLError):
         nvml.nvmlInit()
+        with suppress(nvml.NVMLError):
+            driver = str(nvml.nvmlSystemGetDriverVersion())
         for index in range(nvml.nvmlDeviceGetCount()):
             with suppress(nvml.NVMLError):  # no memory of its own (Jetson), or fallen off the bus
                 handle = nvml.nvmlDeviceGetHandleByIndex(index)
@@ -88,7 +94,7 @@ def _nvml() -> tuple[Gpu, ...]:
                 name = str(nvml.nvmlDeviceGetName(handle))
                 found.append(Gpu(index, uuid, name, int(memory.total), int(memory.free)))
         nvml.nvmlShutdown()
-    return tuple(found)
+    return tuple(found), driver
 
 
 def _nvidia_smi(timeout_s: float) -> tuple[tuple[Gpu, ...], str]:

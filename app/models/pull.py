@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from app.models.catalog import new_enough
 
@@ -51,6 +51,13 @@ def capabilities(url: str, model: str) -> None:
         if error.code != 404:
             raise
         raise SystemExit(1) from None
+
+
+class Taker(Protocol):
+    """Shows how far a download is."""
+
+    def take(self, line: dict[str, Any]) -> None:
+        """One line of the daemon's answer."""
 
 
 class Progress:
@@ -92,11 +99,15 @@ class Progress:
         say(f"\r\033[K{text}" if tty else text, end="" if tty else "\n")
 
 
-def pull(url: str, model: str, expected: str) -> None:
-    """Download, and try again where the connection breaks."""
+def pull(url: str, model: str, expected: str, progress: Callable[[int], Taker] = Progress) -> None:
+    """Download, and try again where the connection breaks.
+
+    Args:
+        progress: made anew for each attempt, from the bytes to expect; it takes the lines.
+    """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return pull_once(url, model, Progress(int(expected)))
+            return pull_once(url, model, progress(int(expected)))
         except (OSError, HTTPException) as error:
             if attempt == ATTEMPTS:
                 raise SystemExit(
@@ -108,7 +119,7 @@ def pull(url: str, model: str, expected: str) -> None:
     return None
 
 
-def pull_once(url: str, model: str, progress: Progress) -> None:
+def pull_once(url: str, model: str, progress: Taker) -> None:
     """One attempt.
 
     Raises:

@@ -117,6 +117,9 @@ class FakeNvml(ModuleType):
         if self.broken:
             raise self.NVMLError("library not found")
 
+    def nvmlSystemGetDriverVersion(self) -> str:
+        return "580.65.06"
+
     def nvmlShutdown(self) -> None:
         pass
 
@@ -141,7 +144,7 @@ class FakeNvml(ModuleType):
 def test_nvml_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml())
     gpus = gpu.look()
-    assert gpus.source == "nvml"
+    assert (gpus.source, gpus.driver) == ("nvml", "580.65.06")
     assert gpus.found == (gpu.Gpu(0, "GPU-0", "Made-up 0", 24 << 30, 23 << 30),)
 
 

@@ -1,0 +1,108 @@
+"""`models`: what is installed, and which of the catalogue fit here."""
+
+import asyncio
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from app.cli import where
+from app.cli.terminal import clean, err, out
+from app.engine.ollama import Ollama
+from app.errors import Problem
+from app.models.catalog import ENTRIES, GIB
+from app.models.gpu import Gpu, Gpus, look
+from app.models.plan import plan
+
+
+def models(
+    vram_gb: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=1e5, help="For a GPU of so many GiB, in place of this one's."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """The installed models, and the catalogue with what fits on the GPU."""
+    settings = where.settings()
+    installed, problem = asyncio.run(_installed(settings.ollama_host))
+    gpus = look(settings.ollama_host)
+    if vram_gb is not None:
+        size = int(vram_gb * GIB)
+        gpus = Gpus((Gpu(0, "", "simulated", size, size),), "simulation")
+    known = [_entry(one, gpus, settings.num_parallel) for one in ENTRIES]
+    if as_json or not sys.stdout.isatty():
+        told = {"installed": installed, "problem": problem or None, "catalogue": known}
+        typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    else:
+        _show(installed, known, gpus)
+    if problem:
+        err.print(problem, style="red", soft_wrap=True)
+        raise typer.Exit(1)
+
+
+async def _installed(url: str) -> tuple[list[dict[str, Any]], str]:
+    """Each with whether it can see; or why nothing can be told."""
+    ollama = Ollama(url)
+    try:
+        loaded = {one.get("name") for one in await ollama.ps()}
+        return [
+            {
+                "name": str(tag["name"]),
+                "size_gb": round(int(tag.get("size", 0)) / 1e9, 1),
+                "vision": "vision" in ((await ollama.show(tag["name"])).get("capabilities") or ()),
+                "loaded": tag["name"] in loaded,
+            }
+            for tag in await ollama.tags()
+        ], ""
+    except Problem as problem:
+        return [], problem.detail
+    finally:
+        await ollama.aclose()
+
+
+def _entry(entry: Any, gpus: Gpus, slots: int) -> dict[str, Any]:
+    """fits: None where there is no GPU to plan for."""
+    told = {"name": entry.tag, "download_gb": entry.download_bytes / 1e9, "kind": entry.kind}
+    if not gpus.found:
+        return {**told, "fits": None, "num_ctx": None, "advice": gpus.reason}
+    made = plan(entry, gpus.total_bytes, slots, gpus=len(gpus.found))
+    return {**told, "fits": made.fits, "num_ctx": made.num_ctx or None, "advice": made.advice}
+
+
+def _show(installed: list[dict[str, Any]], known: list[dict[str, Any]], gpus: Gpus) -> None:
+    table = _table("Installed", "GB", "", "")
+    for one in installed:
+        table.add_row(
+            clean(one["name"]),
+            f"{one['size_gb']:g}",
+            Text("sees", "green") if one["vision"] else Text("cannot see", "red"),
+            "loaded" if one["loaded"] else "",
+        )
+    if installed:
+        out.print(table)
+    size = f" ({gpus.total_bytes / GIB:.1f} GiB)" if gpus.found else ""
+    table = _table("Catalogue", "GB", "num_ctx", f"fits on the GPU{size}")
+    for one in known:
+        fits = {
+            True: Text("yes", "green"),
+            False: Text(f"no: {one['advice']}", "red"),
+            None: Text("-", "dim"),
+        }[one["fits"]]
+        table.add_row(one["name"], f"{one['download_gb']:g}", str(one["num_ctx"] or "-"), fits)
+    out.print(table)
+    if not gpus.found:
+        out.print(f"No GPU: {gpus.reason}. --vram-gb 24 shows what one would hold.", style="dim")
+    out.print("Get one with: python -m app pull NAME", style="dim")
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(first, no_wrap=True)
+    for name in others[:-1]:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column(others[-1])
+    return table

@@ -1,0 +1,113 @@
+"""`pull [MODEL]`: download a model into Ollama, and see that it can see."""
+
+import asyncio
+from contextlib import ExitStack
+from typing import Annotated, Any
+
+import typer
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from app.cli import checks, where
+from app.cli.checks import Check
+from app.cli.terminal import STOPPED, err, out
+from app.models import pull as download
+from app.models.catalog import Entry, find, resolve
+
+
+class Bar:
+    """A download on a terminal; `take` has the daemon's lines."""
+
+    def __init__(self, bar: Progress, expected: int) -> None:
+        """`expected`: bytes of the whole model, before the daemon has named all its parts."""
+        self._bar, self._expected = bar, expected
+        self._layers: dict[str, tuple[int, int]] = {}
+        self._row = bar.add_task("", total=expected or None)
+
+    def take(self, line: dict[str, Any]) -> None:
+        """One line of the daemon's answer."""
+        status = str(line.get("status", ""))
+        if line.get("total"):
+            self._layers[line["digest"]] = (line.get("completed", 0), line["total"])
+            done, known = map(sum, zip(*self._layers.values(), strict=True))
+            total = max(known, self._expected)
+            self._bar.update(self._row, completed=done, total=total, description="downloading")
+        else:
+            self._bar.update(self._row, description=status[:24])
+
+
+def pull(
+    model: Annotated[
+        str, typer.Argument(help="Its tag; default: MODEL_NAME.", show_default=False)
+    ] = "",
+) -> None:
+    """Download a model through Ollama, with a bar; again, it goes on where it stopped."""
+    settings = where.settings()
+    tag, note = resolve(model or settings.model_name)
+    if note:
+        err.print(f"Note: {note}.")
+    url, entry = settings.ollama_host, find(tag)
+    engine = asyncio.run(checks.ask(url, tag))
+    _stop_unless(checks.engine_check(engine, entry))
+    if engine.shown is None:
+        _stop_unless(checks.disk_check(engine, entry))
+        _download(url, tag, entry)
+        engine = asyncio.run(checks.ask(url, tag))
+    _stop_unless(checks.model_check(engine, tag))
+    out.print(f"{tag} is installed and can see.", soft_wrap=True)
+    out.print(f"Start the server with:  ENGINE=ollama MODEL_NAME={tag} ./run_server.sh")
+
+
+def _stop_unless(check: Check) -> None:
+    """What is wrong is a sentence, and the end."""
+    if check.ok is False:
+        err.print(check.text, style="red", soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def _download(url: str, tag: str, entry: Entry | None) -> None:
+    """With a bar on a terminal, else with a line every 30 seconds."""
+    expected = entry.download_bytes if entry else 0
+    size = f"{expected / 1e9:.1f} GB" if expected else "size not known"
+    err.print(f"Downloading {tag} ({size}) through Ollama at {url}.", soft_wrap=True)
+    try:
+        with ExitStack() as stack:
+            if not err.is_terminal:
+                download.pull(url, tag, str(expected))
+                return
+            bar = stack.enter_context(_bar())
+            download.pull(url, tag, str(expected), lambda size: _fresh(bar, size))
+    except KeyboardInterrupt:
+        err.print("\nStopped; the same command goes on from here.")
+        raise typer.Exit(STOPPED) from None
+    except OSError as error:
+        err.print(f"Ollama at {url} does not answer: {error}", style="red", soft_wrap=True)
+        raise typer.Exit(1) from None
+    except SystemExit as end:  # with the sentence for the user
+        err.print(str(end), style="red", soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(None),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        expand=True,
+    )
+
+
+def _fresh(bar: Progress, expected: int) -> Bar:
+    """Another attempt begins again: with what is there already, the daemon says."""
+    for row in bar.task_ids:
+        bar.remove_task(row)
+    return Bar(bar, expected)

@@ -1,0 +1,43 @@
+"""`python -m app` as a process, with nothing of our own environment but what Python needs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.server import REPO
+
+
+def environment(**settings: str) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return kept | {"PYTHONPATH": str(REPO), "PYTHONUTF8": "1"} | settings
+
+
+def call(
+    *arguments: str | Path, cwd: Path = REPO, stdin: bytes | None = None, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run it to its end. Settings are environment variables."""
+    done = subprocess.run(
+        [sys.executable, "-m", "app", *map(str, arguments)],
+        cwd=cwd,
+        env=environment(**settings),
+        capture_output=True,
+        input=stdin if stdin is not None else b"",
+        timeout=60,
+        check=False,
+    )
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
+
+
+def start(*arguments: str | Path, cwd: Path = REPO, **settings: str) -> subprocess.Popen[bytes]:
+    """Start it, to be killed or stopped."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "app", *map(str, arguments)],
+        cwd=cwd,
+        env=environment(**settings),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
