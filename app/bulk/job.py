@@ -15,6 +15,7 @@ from app.client.form import Image, is_address
 from app.client.problem import ServerProblem
 
 FAILURES = 4  # attempts that may fail in the middle: then it is likely the file that does it
+PAUSE_S = 1.0  # after the first of them; then twice as long each time
 # What is wrong with the request as a whole, and so with every file's.
 ABOUT_ALL = frozenset({"unauthorized", "model_not_found", "invalid_request", "invalid_parameter"})
 
@@ -120,7 +121,7 @@ async def do(path: str, ask: Ask, fleet: Fleet, *, proven: bool) -> Outcome:
         elif problem.temporary:
             failures += 1
             if again := failures < FAILURES:
-                await asyncio.sleep(2.0 ** (failures - 1))
+                await asyncio.sleep(PAUSE_S * 2 ** (failures - 1))
         elif problem.status == 401 or (problem.code in ABOUT_ALL and not proven):
             raise Wrong(problem)
         if not again:

@@ -178,8 +178,9 @@ def _summary(run: Run, before: Counts, seconds: float, why: str) -> int:
     did = now.answered + now.failed - before.answered - before.failed
     if why:
         err.print(why, style="red", soft_wrap=True)
+    files = "1 file" if now.total == 1 else f"{now.total:,} files"
     err.print(
-        f"{now.total:,} files: {now.answered:,} answered, {now.failed:,} failed"
+        f"{files}: {now.answered:,} answered, {now.failed:,} failed"
         + (f", {now.waiting:,} left: run the same command again" if now.waiting else "")
         + ".",
         style="bold",

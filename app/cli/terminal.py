@@ -51,4 +51,4 @@ def sentence(problem: ServerProblem) -> str:
     told = problem.detail
     if problem.status == 401:
         told += " Here: --api-key KEY, or API_KEY in the environment."
-    return f"{clean(told)} [{problem.code}]" if problem.status else clean(told)
+    return clean(f"{told} [{problem.code}]" if problem.status else told)

@@ -47,6 +47,7 @@ class Fake:
         self.left = threading.Event()
         self.times: list[float] = []
         self.ready = True
+        self.text = ""  # of every answer; empty: the hash
         self.slots: int | None = 4
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -72,10 +73,11 @@ class Fake:
         try:
             yield event("queued", position=1, eta_ms=1000)
             await asyncio.sleep(self.delay_s)
-            yield event("delta", text=digest)
+            text = self.text or digest
+            yield event("delta", text=text)
             self.seen[digest] += 1
             task = request.path_params["task"]
-            yield event("done", task=task, model="fake", text=digest, warnings=[], images=[])
+            yield event("done", task=task, model="fake", text=text, warnings=[], images=[])
         except asyncio.CancelledError:
             self.left.set()
             raise

@@ -1,0 +1,30 @@
+"""Running servers for the commands: on the embedded engine, and on the real daemon."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.daemon.process import Daemon
+from tests.engine_embedded import embedded_engine
+from tests.server import Server
+
+
+@pytest.fixture(scope="session")
+def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("embedded")
+    with (
+        embedded_engine(folder / "engine.log") as url,
+        Server(folder / "server.log", OLLAMA_HOST=url, MODEL_NAME="embedded") as server,
+    ):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def daemon_server(
+    _daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """It wants a key."""
+    log = tmp_path_factory.mktemp("daemon") / "server.log"
+    settings = {"OLLAMA_HOST": _daemon_process.url, "MODEL_NAME": "tiny-vlm", "NUM_CTX": "4096"}
+    with Server(log, API_KEY="secret", **settings) as server:
+        yield server
