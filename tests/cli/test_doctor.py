@@ -14,13 +14,14 @@ import pytest
 from app.cli import checks
 from app.cli.checks import Engine
 from app.models.catalog import BY_TAG, ENTRIES, GIB
-from app.models.gpu import Gpu, Gpus
+from app.models.gpu import Gpu, Gpus, look
 from app.models.plan import plan
 from tests.daemon.process import Daemon
 from tests.ports import free_port
 from tests.scripts.conftest import fake_ollama as fake_ollama  # noqa: PLC0414 - a fixture
 from tests.scripts.fake_ollama import FakeOllama
-from tests.server import REPO
+from tests.server import REPO, Server
+from tests.standin.engine import StandIn
 
 
 def doctor(
@@ -149,10 +150,67 @@ def test_the_real_engine_is_named(daemon: Daemon, tmp_path: Path) -> None:
 
 
 def test_no_engine(tmp_path: Path) -> None:
-    done = doctor(cwd=tmp_path, OLLAMA_HOST=f"127.0.0.1:{free_port()}", COLUMNS="200")
+    """As on a machine without GPU and Ollama: it says what to do next, and ends with 1."""
+    nobody = {"OLLAMA_HOST": f"127.0.0.1:{free_port()}", "PORT": str(free_port())}
+    if look().found:
+        pytest.skip("this machine has a GPU of its own")
+    done = doctor(cwd=tmp_path, COLUMNS="200", PATH=str(tmp_path), **nobody)
     assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    found = {line.split()[1]: line.split()[0] for line in lines if line and line.split()[1:]}
+    names = ("gpu", "driver", "engine", "model", "loaded", "plan", "disk", "port")
+    assert [found[name] for name in names] == ["FAIL", "-", "FAIL", "-", "-", "-", "OK", "OK"]
     assert "No engine answers at" in done.stdout
+    assert lines[-1].startswith("Next: ENGINE=embedded ./quick_start.sh reads text here at once")
     assert "Traceback" not in done.stderr
+
+
+def test_on_a_simulated_machine_of_24_gb_all_is_well(tmp_path: Path) -> None:
+    done = doctor("--vram-gb", "24", cwd=tmp_path)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0] == "Simulated: nothing of this machine was looked at, and no engine asked."
+    names = ["gpu", "driver", "engine", "model", "loaded", "plan", "disk", "port"]
+    assert [line.split()[:3] for line in lines[1:9]] == [["OK", n, "Simulated:"] for n in names]
+    answer = told("--vram-gb", "24")
+    assert (answer["ok"], answer["simulated"]) == (True, True)
+    assert [check["name"] for check in answer["checks"]] == names
+    assert all(check["ok"] for check in answer["checks"])
+    small = told("--vram-gb", "12")
+    assert {c["name"] for c in small["checks"] if c["ok"] is False} == {"plan"}
+
+
+def test_the_port(tmp_path: Path) -> None:
+    """Free, taken by ourselves (with and without a key), or by something else."""
+
+    def port(number: int) -> dict[str, Any]:
+        (check,) = (c for c in told(cwd=tmp_path, **here(number))["checks"] if c["name"] == "port")
+        return check  # type: ignore[no-any-return]
+
+    def here(number: int) -> dict[str, str]:
+        return {"PORT": str(number), "OLLAMA_HOST": "127.0.0.1:9"}
+
+    number = free_port()
+    assert port(number)["ok"] and f"{number} is free" in port(number)["text"]
+    with Server(tmp_path / "log", OLLAMA_HOST="127.0.0.1:9") as server:
+        assert port(server.port)["text"] == f"This server answers at {server.url}."
+    with Server(tmp_path / "log", OLLAMA_HOST="127.0.0.1:9", API_KEY="a") as server:
+        assert port(server.port)["text"] == f"This server answers at {server.url}."
+    with StandIn() as other:
+        check = port(other.port)
+        assert check["ok"] is False
+        assert f"{other.port} is taken by something else" in check["text"]
+
+
+@pytest.mark.parametrize(
+    ("driver", "ok"),
+    [("580.65.06", True), ("550.54", True), ("535.183", None), ("470.1", False), ("", None)],
+)
+def test_the_driver(driver: str, ok: bool | None) -> None:
+    one = Gpu(0, "GPU-1", "A", 24 * GIB, 23 * GIB)
+    check = checks.driver_check(Gpus((one,), "nvml", driver=driver))
+    assert check.ok is ok, check.text
+    assert ok is not False or "update it" in check.text
 
 
 def test_an_engine_on_this_machine_with_a_gpu(fake_ollama: FakeOllama, tmp_path: Path) -> None:
@@ -225,7 +283,17 @@ def test_a_context_that_was_set_too_large() -> None:
 
 def test_the_server_does_not_load_the_commands() -> None:
     """structlog loads rich by itself, where it is installed; typer and NVML nobody needs."""
-    code = "import sys, app.main; print({'typer', 'pynvml', 'app.cli'} & set(sys.modules))"
+    rooms = "{'typer', 'pynvml', 'app.cli', 'app.bulk', 'app.client'}"
+    code = f"import sys, app.main; print({rooms} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
+
+
+def test_the_commands_do_not_load_the_server() -> None:
+    rooms = "{'fastapi', 'starlette', 'uvicorn', 'app.main', 'app.routes', 'app.tasks'}"
+    code = f"import sys, app.cli; print({rooms} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True
     )
