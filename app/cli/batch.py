@@ -23,7 +23,7 @@ from app.cli.fields import given
 from app.cli.inputs import STDIN
 from app.cli.progress import Bar, duration, speed
 from app.cli.tasks import NAMES, optioned
-from app.cli.terminal import STOPPED, clean, err, notice, sentence
+from app.cli.terminal import STOPPED, err, notice, say, sentence, wrong
 from app.cli.where import PANEL, ApiKey, server_and_key
 from app.client.problem import ServerProblem
 
@@ -66,6 +66,7 @@ RetryFailed = Annotated[
 AtOnce = Annotated[
     int,
     typer.Option(
+        metavar="N",
         min=0,
         max=1024,
         help="Requests at once to each server, at most; default: its slots and two.",
@@ -74,7 +75,11 @@ AtOnce = Annotated[
 ]
 Patience = Annotated[
     float,
-    typer.Option(min=0, help="Seconds that a file may be refused, or that no server may be there."),
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="How long a file may be refused, or no server be there, before it is given up.",
+    ),
 ]
 Servers = Annotated[
     list[str] | None,
@@ -124,10 +129,10 @@ def _ending() -> Iterator[None]:
     try:
         yield
     except (Missing, Unusable) as error:
-        err.print(clean(str(error)), style="red", soft_wrap=True)
+        wrong(str(error))
         raise typer.Exit(2 if isinstance(error, Missing) else 1) from None
     except ServerProblem as problem:
-        err.print(sentence(problem), style="red", soft_wrap=True)
+        wrong(sentence(problem))
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(STOPPED) from None
@@ -160,8 +165,8 @@ async def _run(run: Run, urls: list[str], key: str, at_once: int) -> int:
                 with Bar(run.ask.task, before, fleet) as bar:
                     run.note = bar.took
                     await run.go(fleet)
-        except Wrong as wrong:
-            why = f"No file can be answered so: {sentence(wrong.problem)}"
+        except Wrong as told:
+            why = f"No file can be answered so: {sentence(told.problem)}"
         except NobodyLeft:
             why = f"No server answered for {run.ask.patience_s:g} s."
         except Unusable as error:
@@ -177,20 +182,16 @@ def _summary(run: Run, before: Counts, seconds: float, why: str) -> int:
     now = run.work.counts()
     did = now.answered + now.failed - before.answered - before.failed
     if why:
-        err.print(why, style="red", soft_wrap=True)
+        wrong(why)
     files = "1 file" if now.total == 1 else f"{now.total:,} files"
-    err.print(
-        f"{files}: {now.answered:,} answered, {now.failed:,} failed"
-        + (f", {now.waiting:,} left: run the same command again" if now.waiting else "")
-        + ".",
-        style="bold",
-    )
+    left = f", {now.waiting:,} left: run the same command again" if now.waiting else ""
+    say(f"{files}: {now.answered:,} answered, {now.failed:,} failed{left}.", "bold")
     if did:
         rate = did / max(seconds, 0.001)
         before_that = "; the others before" if did < now.answered + now.failed else ""
-        err.print(f"{did:,} of them now, in {duration(seconds)} ({speed(rate)}){before_that}.")
+        say(f"{did:,} of them now, in {duration(seconds)} ({speed(rate)}){before_that}.")
     if run.unwritten:
-        err.print(f"{run.unwritten:,} texts could not be put beside their files: {run.why}.")
+        wrong(f"{run.unwritten:,} texts could not be put beside their files: {run.why}.")
     _failures(run, now.failed)
     return now.failed
 
@@ -202,16 +203,15 @@ def _failures(run: Run, count: int) -> None:
         all_of_them.unlink(missing_ok=True)
         return
     codes = ", ".join(f"{number:,} {code}" for code, number in run.work.codes().items())
-    err.print(f"\nFailed: {codes}", style="red", soft_wrap=True)
+    wrong(f"\nFailed: {codes}")
     with all_of_them.open("wb") as file:
         for number, one in enumerate(run.work.failed()):
             file.write(os.fsencode(one.path) + f"\t{one.code}: {one.why}\n".encode())
             if number < SHOWN:
-                err.print(f"  {clean(one.path)}: {clean(one.why)}", soft_wrap=True)
-    more = f"  and {count - SHOWN:,} more. " if count > SHOWN else "  "
-    err.print(
-        f"{more}The list: {all_of_them}. Ask again about these with --retry-failed.", soft_wrap=True
-    )
+                say(f"  {one.path}: {one.why}")
+    if count > SHOWN:
+        say(f"  and {count - SHOWN:,} more.")
+    say(f"All of them: {all_of_them}. Ask again about them with --retry-failed.")
 
 
 def _stop_on_sigterm() -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli import where
-from app.cli.terminal import clean, err, out
+from app.cli.terminal import clean, out, wrong
 from app.engine.ollama import Ollama
 from app.errors import Problem
 from app.models.catalog import ENTRIES, GIB
@@ -40,7 +40,7 @@ def models(
     else:
         _show(installed, known, gpus)
     if problem:
-        err.print(problem, style="red", soft_wrap=True)
+        wrong(problem)
         raise typer.Exit(1)
 
 

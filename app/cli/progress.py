@@ -1,6 +1,7 @@
 """How far a run is: a bar on a terminal, else a line now and then."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -10,7 +11,7 @@ from rich.text import Text
 from app.bulk.fleet import Fleet
 from app.bulk.job import Outcome
 from app.bulk.worklist import Counts
-from app.cli.terminal import err
+from app.cli.terminal import err, say
 
 PLAIN_S = 10.0  # between two lines where there is no terminal
 WINDOW_S = 60.0  # over which the rate is taken: pictures differ, and so do their times
@@ -52,9 +53,10 @@ class Bar:
             _Column("count"),
             _Column("rate"),
             _Column("left"),
-            _Column("rest"),
+            _Column("rest", self._rest),
             console=err,
             expand=True,
+            transient=True,  # the summary says it all
             speed_estimate_period=WINDOW_S,
             disable=not err.is_terminal,
         )
@@ -62,7 +64,6 @@ class Bar:
 
     def __enter__(self) -> Self:
         self._progress.start()
-        self._show()
         return self
 
     def __exit__(
@@ -71,7 +72,6 @@ class Bar:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._show()
         self._progress.stop()
 
     def took(self, outcome: Outcome) -> None:
@@ -79,29 +79,27 @@ class Bar:
         self._done += 1
         self._failed += outcome.error is not None
         self._progress.update(self._row, completed=self._done)
-        self._show()
         now = time.monotonic()
         if not err.is_terminal and now - self._told >= PLAIN_S:
             self._told = now
             rate = (self._done - self._first) / (now - self._begun)
-            err.print(
+            say(
                 f"{self._done:,} of {self._total:,}, {speed(rate)}, "
                 f"{duration((self._total - self._done) / rate)} left, {self._failed:,} failed, "
-                f"{self._fleet.running} at once",
-                soft_wrap=True,
+                f"{self._fleet.running} at once"
             )
 
-    def _show(self) -> None:
+    def _rest(self) -> str:
         failed = f"{self._failed:,} failed, " if self._failed else ""
-        self._progress.update(self._row, rest=f"{failed}{self._fleet.running} at once")
+        return f"{failed}{self._fleet.running} at once"
 
 
 class _Column(ProgressColumn):
-    """One word about a run; widths are held, so that nothing jumps."""
+    """A few words about a run, as they are when they are drawn."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, rest: Callable[[], str] = str) -> None:
         super().__init__()
-        self._what = what
+        self._what, self._say = what, rest
 
     def render(self, task: Task) -> Text:
         match self._what:
@@ -113,4 +111,4 @@ class _Column(ProgressColumn):
                 left = task.time_remaining
                 return Text("" if left is None else f"{duration(left)} left", "cyan")
             case _:
-                return Text(str(task.fields.get("rest", "")), "dim")
+                return Text(self._say(), "dim")

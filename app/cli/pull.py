@@ -16,7 +16,7 @@ from rich.progress import (
 
 from app.cli import checks, where
 from app.cli.checks import Check
-from app.cli.terminal import STOPPED, err, out
+from app.cli.terminal import STOPPED, err, notice, out, say, wrong
 from app.models import pull as download
 from app.models.catalog import Entry, find, resolve
 
@@ -51,7 +51,7 @@ def pull(
     settings = where.settings()
     tag, note = resolve(model or settings.model_name)
     if note:
-        err.print(f"Note: {note}.")
+        notice(f"Note: {note}.")
     url, entry = settings.ollama_host, find(tag)
     engine = asyncio.run(checks.ask(url, tag))
     _stop_unless(checks.engine_check(engine, entry))
@@ -67,7 +67,7 @@ def pull(
 def _stop_unless(check: Check) -> None:
     """What is wrong is a sentence, and the end."""
     if check.ok is False:
-        err.print(check.text, style="red", soft_wrap=True)
+        wrong(check.text)
         raise typer.Exit(1)
 
 
@@ -75,7 +75,7 @@ def _download(url: str, tag: str, entry: Entry | None) -> None:
     """With a bar on a terminal, else with a line every 30 seconds."""
     expected = entry.download_bytes if entry else 0
     size = f"{expected / 1e9:.1f} GB" if expected else "size not known"
-    err.print(f"Downloading {tag} ({size}) through Ollama at {url}.", soft_wrap=True)
+    say(f"Downloading {tag} ({size}) through Ollama at {url}.")
     try:
         with ExitStack() as stack:
             if not err.is_terminal:
@@ -84,13 +84,13 @@ def _download(url: str, tag: str, entry: Entry | None) -> None:
             bar = stack.enter_context(_bar())
             download.pull(url, tag, str(expected), lambda size: _fresh(bar, size))
     except KeyboardInterrupt:
-        err.print("\nStopped; the same command goes on from here.")
+        say("\nStopped; the same command goes on from here.")
         raise typer.Exit(STOPPED) from None
     except OSError as error:
-        err.print(f"Ollama at {url} does not answer: {error}", style="red", soft_wrap=True)
+        wrong(f"Ollama at {url} does not answer: {error}")
         raise typer.Exit(1) from None
     except SystemExit as end:  # with the sentence for the user
-        err.print(str(end), style="red", soft_wrap=True)
+        wrong(str(end))
         raise typer.Exit(1) from None
 
 

@@ -10,7 +10,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text as Line
 
-from app.cli.terminal import clean, err, out, sentence, write
+from app.cli.terminal import clean, err, notice, out, say, sentence, write, wrong
 from app.client.events import Event
 from app.client.problem import ServerProblem
 
@@ -46,7 +46,7 @@ class Json:
 
     def fail(self, problem: ServerProblem) -> None:
         self._line({"error": problem.body})
-        err.print(f"{self._name}: {sentence(problem)}", soft_wrap=True)
+        wrong(f"{self._name}: {sentence(problem)}")
 
     def close(self) -> None: ...
 
@@ -103,7 +103,7 @@ class Text:
 
     def fail(self, problem: ServerProblem) -> None:
         self.close()
-        err.print(f"{self._name}: {sentence(problem)}", style="red", soft_wrap=True)
+        wrong(f"{self._name}: {sentence(problem)}")
 
     def close(self) -> None:
         self._quiet()
@@ -160,11 +160,11 @@ class Text:
         elif not self._said:
             write(answer["text"] + "\n" if answer["text"] else "")
         for warning in answer["warnings"]:
-            err.print(f"Note: {clean(warning)}", style="yellow", soft_wrap=True)
+            notice(f"Note: {warning}")
         if answer.get("finish_reason") == "length":
-            err.print("Note: cut at the limit of tokens: --max-tokens.", style="yellow")
+            notice("Note: cut at the limit of tokens: --max-tokens.")
         if err.is_terminal:
-            err.print(_cost(answer), style=NOTE, soft_wrap=True)
+            say(_cost(answer), NOTE)
 
 
 def _structure(answer: dict[str, Any]) -> None:
@@ -174,7 +174,7 @@ def _structure(answer: dict[str, Any]) -> None:
         write(json.dumps(answer.get("data"), ensure_ascii=False, indent=2) + "\n")
         return
     if not objects:
-        err.print("Nothing of that was found.")
+        say("Nothing of that was found.")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("label")

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.terminal import clean, err, out, run, sentence
+from app.cli.terminal import clean, out, run, sentence, wrong
 from app.cli.where import ApiKey, Server, server_and_key
 from app.client.client import Client
 from app.client.problem import ServerProblem
@@ -38,7 +38,7 @@ async def _once(url: str, key: str, to_json: bool) -> int:
         try:
             told = await client.status()
         except ServerProblem as problem:
-            err.print(sentence(problem), style="red", soft_wrap=True)
+            wrong(sentence(problem))
             return 1
     if to_json:
         typer.echo(json.dumps(told, ensure_ascii=False))

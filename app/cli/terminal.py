@@ -31,9 +31,20 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
+def say(text: str, style: str = "") -> None:
+    """A sentence to standard error; above a bar, where there is one. A terminal breaks it between
+    words, and nothing else breaks it at all."""
+    err.print(clean(text), style=style, soft_wrap=not err.is_terminal)
+
+
 def notice(text: str) -> None:
-    """A sentence to somebody who watches; above a bar, where there is one."""
-    err.print(clean(text), style="yellow", soft_wrap=True)
+    """What somebody who watches wants to know."""
+    say(text, "yellow")
+
+
+def wrong(text: str) -> None:
+    """What went wrong, and what to do."""
+    say(text, "red")
 
 
 def run(work: Coroutine[Any, Any, int]) -> None:
@@ -41,7 +52,7 @@ def run(work: Coroutine[Any, Any, int]) -> None:
     try:
         status = asyncio.run(work)
     except KeyboardInterrupt:
-        err.print("\nStopped.")
+        say("\nStopped.")
         status = STOPPED
     raise typer.Exit(status)
 

@@ -88,7 +88,9 @@ def test_models_without_an_engine(tmp_path: Path) -> None:
 def test_status(daemon_server: Server, daemon: Daemon) -> None:
     """Piped it is JSON and once; on a terminal, once or until Ctrl-C."""
     settings = {"SERVER_URL": daemon_server.url, "API_KEY": "secret"}
-    told: dict[str, Any] = json.loads(call("status", **settings).stdout)
+    told: dict[str, Any] = json.loads(
+        call("status", SERVER_URL=daemon_server.url, API_KEY="secret").stdout
+    )
     assert told["model"]["name"] == "tiny-vlm"
     once = on_terminal("status", "--once", **settings)
     for words in ("0.9.3 at", "tiny-vlm, completion, vision", "4,096 tokens a slot", "0 of 1"):

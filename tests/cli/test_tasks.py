@@ -123,7 +123,8 @@ def test_the_real_daemon(
     daemon_server: Server, daemon: Daemon, command: str, options: tuple[str, ...]
 ) -> None:
     picture = EXAMPLES / "photo.jpg"
-    arguments = (command, picture, *options, "--temperature", "0", "--server", daemon_server.url)
+    arguments: tuple[str | Path, ...] = (command, picture, *options, "--temperature", "0")
+    arguments += ("--server", daemon_server.url)
     (answer,) = objects(call(*arguments, "--api-key", "secret").stdout)
     assert answer["text"].endswith("tall grass")
     text = call(*arguments, "--text", API_KEY="secret").stdout
@@ -138,10 +139,8 @@ def test_structure_of_the_real_daemon(
     daemon_server: Server, daemon: Daemon, command: str, options: tuple[str, ...]
 ) -> None:
     """The tiny model writes a sentence, which is neither: the command says what the server says."""
-    done = call(
-        *(command, EXAMPLES / "photo.jpg", *options, "--server", daemon_server.url),
-        API_KEY="secret",
-    )
+    options += ("--server", daemon_server.url)
+    done = call(command, EXAMPLES / "photo.jpg", *options, API_KEY="secret")
     (answer,) = objects(done.stdout)
     if "error" in answer:
         assert done.returncode == 1
@@ -153,9 +152,8 @@ def test_structure_of_the_real_daemon(
 
 def test_bulk_on_the_real_daemon(daemon_server: Server, daemon: Daemon, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    done = call(
-        *("batch", "ocr", EXAMPLES, "-o", out, "--server", daemon_server.url), API_KEY="secret"
-    )
+    url = daemon_server.url
+    done = call("batch", "ocr", EXAMPLES, "-o", out, SERVER_URL=url, API_KEY="secret")
     assert done.returncode == 0, done.stderr
     found = objects(out.read_text())
     assert len(found) == 4
