@@ -125,6 +125,12 @@ class Fleet:
         async with self._changed:
             self._changed.notify_all()
 
+    def refused(self, lane: Lane, sent: float, problem: ServerProblem) -> None:
+        """It was too busy for what was sent at that time. A long wait is told."""
+        lane.refused(sent, time.monotonic(), problem.retry_after_s)
+        if (problem.retry_after_s or 0) > LONGEST_S:
+            self._say(f"{lane.url} asks to wait {problem.retry_after_s:.0f} s: {problem.detail}")
+
     def set_aside(self, lane: Lane, problem: ServerProblem) -> None:
         """Send nothing there until it says that it is ready."""
         if lane.down:

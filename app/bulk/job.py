@@ -141,7 +141,7 @@ async def _attempt(
         if is_gone(problem):
             fleet.set_aside(lane, problem)
         elif problem.refused:
-            lane.refused(sent, time.monotonic(), problem.retry_after_s)
+            fleet.refused(lane, sent, problem)
         return None, problem
     lane.answered()
     return answer, None

@@ -119,6 +119,8 @@ async def _one(
         async with aclosing(client.stream(task, images, fields)) as events:
             async for event in events:
                 shown.take(event)
+    except BrokenPipeError:
+        raise  # not the file: nobody reads what is written any more
     except OSError as error:
         problem = ServerProblem(
             {"code": "unreadable_file", "detail": f"It cannot be read: {error.strerror}."}

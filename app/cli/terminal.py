@@ -1,7 +1,9 @@
 """Where a command writes: answers to standard output, everything else to standard error."""
 
 import asyncio
+import os
 import re
+import signal
 import sys
 from collections.abc import Coroutine
 from typing import Any
@@ -54,6 +56,10 @@ def run(work: Coroutine[Any, Any, int]) -> None:
     except KeyboardInterrupt:
         say("\nStopped.")
         status = STOPPED
+    except BrokenPipeError:
+        # As `head` ends it. What Python still wants to flush goes nowhere (its docs on SIGPIPE).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 128 + signal.SIGPIPE
     raise typer.Exit(status)
 
 

@@ -1,5 +1,6 @@
 """`python -m app batch` as a command, on a server that does as it is told."""
 
+import asyncio
 import json
 import signal
 import threading
@@ -279,6 +280,17 @@ async def test_retry_after_is_kept_to(fake: Fake, scans: Path) -> None:
     assert (told.attempts, told.error) == (2, None)
     assert fake.times[1] - fake.times[0] >= 1
     assert told.asked_s < 1 <= told.seconds
+
+
+async def test_a_long_wait_is_told(fake: Fake, scans: Path) -> None:
+    fake.refuse = lambda _: problem(429, "rate_limited", "3600")
+    said: list[str] = []
+    async with Fleet([fake.url], "", say=said.append) as fleet:
+        work = asyncio.create_task(do(str(scans / "00.png"), Ask("ocr", {}, 5), fleet, proven=True))
+        await asyncio.wait([work], timeout=0.5)
+        work.cancel()
+    assert fake.asked == 1, "it is kept to"
+    assert said == [f"{fake.url} asks to wait 3600 s: It says rate_limited."]
 
 
 async def test_refusals_end_with_the_patience(fake: Fake, scans: Path) -> None:

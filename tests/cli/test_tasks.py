@@ -217,6 +217,15 @@ def test_ctrl_c_lets_go_of_the_request() -> None:
         assert fake.left.wait(3)
 
 
+def test_a_reader_who_has_enough_is_no_error() -> None:
+    with Fake() as fake:
+        run = start("ocr", "examples/photo.jpg", "--text", "--server", fake.url)
+        assert run.stdout
+        run.stdout.close()
+        assert run.stderr and run.stderr.read() == b""
+        assert run.wait(10) == 141
+
+
 # --- on a terminal ----------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from app.client.client import Client, address
 from app.client.problem import ServerProblem
 from tests.client.fake import Fake, event, problem
 from tests.pictures import encoded, scene
-from tests.server import free_port
+from tests.server import Server, free_port
 from tests.standin.engine import StandIn
 from tests.standin.script import Cut, Head, Script, Send
 
@@ -94,6 +94,16 @@ async def test_a_proxy_in_front_has_its_own_words(fake: Fake) -> None:
     async with Client(fake.url) as client:
         with pytest.raises(ServerProblem, match=r"HTTP 502 Bad Gateway from .*: <h1>Bad Gateway"):
             await client.ask("ocr", [b"a"], {})
+
+
+async def test_a_body_that_is_refused_while_it_is_sent(tmp_path: Path) -> None:
+    """The real server answers before it has read it, and closes."""
+    with Server(tmp_path / "log", OLLAMA_HOST="127.0.0.1:9", MAX_BODY_MB="1") as server:
+        async with Client(server.url) as client:
+            for _ in range(5):
+                with pytest.raises(ServerProblem) as raised:
+                    await client.ask("ocr", [bytes(30_000_000)], {})
+                assert raised.value.code == "body_too_large"
 
 
 async def test_nobody_there() -> None:
