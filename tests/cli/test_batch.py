@@ -17,7 +17,7 @@ from app.bulk.fleet import Fleet
 from app.bulk.job import Ask, do
 from tests.cli.command import call, start
 from tests.client.fake import Fake, problem
-from tests.server import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture

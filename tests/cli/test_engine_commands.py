@@ -15,9 +15,10 @@ from app.cli.pull import Bar, _bar
 from tests.cli.command import call, environment
 from tests.cli.test_tasks import on_terminal
 from tests.daemon.process import Daemon
+from tests.ports import free_port
 from tests.scripts.conftest import fake_ollama as fake_ollama  # noqa: PLC0414 - a fixture
 from tests.scripts.fake_ollama import MB, SUCCESS, FakeOllama, downloading
-from tests.server import REPO, Server, free_port
+from tests.server import REPO, Server
 
 
 def test_a_download_and_what_to_do_with_it(fake_ollama: FakeOllama, tmp_path: Path) -> None:

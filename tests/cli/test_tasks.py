@@ -17,7 +17,8 @@ import pytest
 from tests.cli.command import call, environment, start
 from tests.client.fake import Fake, problem
 from tests.daemon.process import Daemon
-from tests.server import REPO, Server, free_port
+from tests.ports import free_port
+from tests.server import REPO, Server
 
 EXAMPLES = REPO / "examples"
 SCHEMA = {"type": "object", "properties": {"total": {"type": ["number", "null"]}}}

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tests.server import free_port
+from tests.ports import free_port
 
 # What one request gets instead of an answer; None: the answer. Its argument is how many came.
 Refusal = Callable[[int], Response | None]

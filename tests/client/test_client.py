@@ -15,7 +15,8 @@ from app.client.client import Client, address
 from app.client.problem import ServerProblem
 from tests.client.fake import Fake, event, problem
 from tests.pictures import encoded, scene
-from tests.server import Server, free_port
+from tests.ports import free_port
+from tests.server import Server
 from tests.standin.engine import StandIn
 from tests.standin.script import Cut, Head, Script, Send
 
