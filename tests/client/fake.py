@@ -72,7 +72,9 @@ class Fake:
         self.most = max(self.most, self.running)
         try:
             yield event("queued", position=1, eta_ms=1000)
-            await asyncio.sleep(self.delay_s)
+            await asyncio.sleep(self.delay_s / 2)
+            yield event("start", id="1", task="ocr", model="fake", images=[{"tokens": 448}])
+            await asyncio.sleep(self.delay_s / 2)
             text = self.text or digest
             yield event("delta", text=text)
             self.seen[digest] += 1

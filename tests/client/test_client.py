@@ -61,7 +61,7 @@ async def test_an_address_goes_in_json(fake: Fake) -> None:
 async def test_events_come_as_they_are_sent(fake: Fake) -> None:
     async with Client(fake.url) as client:
         told = [event async for event in client.stream("ocr", [b"a"], {})]
-    assert [one.name for one in told] == ["queued", "delta", "done"]
+    assert [one.name for one in told] == ["queued", "start", "delta", "done"]
     assert told[0].data == {"position": 1, "eta_ms": 1000}
 
 
@@ -72,13 +72,16 @@ async def test_events_come_as_they_are_sent(fake: Fake) -> None:
         ("0", 0),
         ("", None),
         ("soon", None),
-        (format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True), 60),
-        (format_datetime(datetime.now(UTC) - timedelta(seconds=60), usegmt=True), 0),
+        ("in a minute", 60),
+        ("a minute ago", 0),
     ],
 )
 async def test_a_refusal_says_when_to_come_again(
     fake: Fake, value: str, seconds: float | None
 ) -> None:
+    if "minute" in value:  # as a date
+        ago = timedelta(seconds=60 if value.startswith("in") else -60)
+        value = format_datetime(datetime.now(UTC) + ago, usegmt=True)
     fake.refuse = lambda _: problem(429, "queue_full", value, parameter="x")
     async with Client(fake.url) as client:
         with pytest.raises(ServerProblem) as raised:
