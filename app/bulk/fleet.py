@@ -44,7 +44,7 @@ class Fleet:
         self._changed = asyncio.Condition()
         self._probes: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
-        self._answered_at = time.monotonic()
+        self._lost_at = 0.0  # when the last of them was set aside
 
     async def __aenter__(self) -> Self:
         """Raises ServerProblem where none of the servers can be asked, or one refuses the key."""
@@ -89,6 +89,10 @@ class Fleet:
     def running(self) -> int:
         return sum(lane.running for lane in self.lanes)
 
+    @property
+    def _lost(self) -> bool:
+        return all(lane.down for lane in self.lanes)
+
     @asynccontextmanager
     async def lane(self) -> AsyncIterator[Lane]:
         """A server that has room, waited for as long as it takes.
@@ -110,11 +114,8 @@ class Fleet:
             if found := [lane for lane in self.lanes if lane.free(now)]:
                 return min(found, key=lambda lane: lane.load)
             waits = [lane.resumes - now for lane in self.lanes if lane.resumes > now]
-            if all(lane.down for lane in self.lanes):
-                if now > self._answered_at + self._patience_s:
-                    raise NobodyLeft
-            else:
-                self._answered_at = now
+            if self._lost and now > self._lost_at + self._patience_s:
+                raise NobodyLeft
             try:
                 async with asyncio.timeout(min(waits, default=1.0)), self._changed:
                     await self._changed.wait()
@@ -136,6 +137,8 @@ class Fleet:
         if lane.down:
             return
         lane.down = True
+        if self._lost:
+            self._lost_at = time.monotonic()
         self._say(f"{lane.url} is set aside: {problem.detail}")
         probe = asyncio.create_task(self._probe(lane))
         self._probes.add(probe)
