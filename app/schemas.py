@@ -40,6 +40,8 @@ def _listed(value: Any) -> Any:
 _PAGE = r"\s*[0-9]{1,6}\s*(-\s*([0-9]{1,6}\s*)?)?"
 PAGES = rf"^\s*({_PAGE}(,{_PAGE})*)?$"
 
+TAG = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"  # of a language, BCP 47
+
 NonEmpty = Annotated[str, Field(min_length=1, max_length=32_768)]
 Several = Annotated[list[NonEmpty], Field(min_length=1, max_length=64)]
 OneOrMore = Annotated[Several, BeforeValidator(_listed, json_schema_input_type=NonEmpty | Several)]
@@ -69,7 +71,7 @@ class TaskRequest(BaseModel):
     )
     language: str | None = Field(
         None,
-        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
+        pattern=TAG,
         description="Language of the answer, BCP 47 (`ko`, `en`); default: that of the prompt "
         "or question, else `DEFAULT_LANGUAGE`",
     )
@@ -107,8 +109,17 @@ class DescribeRequest(TaskRequest):
 
 
 class OcrRequest(TaskRequest):
-    """Reads all text, in reading order."""
+    """Reads all text, in reading order; a document of several pages becomes one text.
 
+    As `html` it is one sound fragment of h1 to h6, p, lists, tables and pre, with inline marks:
+    no script, style, link, image or attribute but spans of cells. Formulas are LaTeX in `$`.
+    """
+
+    language: str | None = Field(
+        None,
+        pattern=TAG,
+        description="Language of the text, BCP 47 (`ko`, `en`): a hint. Nothing is translated",
+    )
     format: Annotated[TextFormat, Named] = TextFormat.TEXT
 
 
@@ -193,9 +204,11 @@ class Answer(BaseModel):
     answers: list[QuestionAnswer] | None = None
     data: Any = Field(
         None,
-        description="OCR as json: `lines`, each with its `text`, `box` in pixels of the "
-        "original (left, top, right, bottom; points on a PDF page), `image` and `page`. "
-        "Extract: what fits the schema",
+        description="OCR of a document of several pages: `pages`, each with its `image`, `page` "
+        "and `text` as it was read; the answer's `text` is the document, where tables that run on "
+        "are joined, and repeated headers, footers and page numbers left out. OCR as json: "
+        "`lines`, each with its `text`, `box` in pixels of the original (left, top, right, bottom; "
+        "points on a PDF page), `image` and `page`. Extract: what fits the schema",
     )
     objects: list[DetectedObject] | None = None
     images: list[ImageInfo]

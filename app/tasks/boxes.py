@@ -47,6 +47,9 @@ class BoxReader(Reader):
                 self._told = True
         return said
 
+    def cut(self, characters: int) -> int:
+        return 0
+
     def take(self, found: dict[str, Any], box: Box | None) -> str:
         """Keep an object; the line of text for it, empty where it is dropped."""
         raise NotImplementedError

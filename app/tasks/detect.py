@@ -32,7 +32,9 @@ def asks(
     )
 
 
-def objects(request: DetectRequest, parts: Sequence[Part]) -> dict[str, Any]:
+def objects(
+    request: DetectRequest, pictures: Sequence[Picture], parts: Sequence[Part]
+) -> dict[str, Any]:
     """All things of all pictures, in order."""
     readers = [part.reader for part in parts if isinstance(part.reader, ObjectReader)]
     return {"objects": [thing for reader in readers for thing in reader.objects]}

@@ -30,7 +30,9 @@ def asks(
     return ((Ask.of(text, everything, reader=reader, format=schema.format),),)
 
 
-def data(request: ExtractRequest, parts: Sequence[Part]) -> dict[str, Any]:
+def data(
+    request: ExtractRequest, pictures: Sequence[Picture], parts: Sequence[Part]
+) -> dict[str, Any]:
     """The data; it has been checked."""
     readers = [part.reader for part in parts if isinstance(part.reader, JsonReader)]
     return {"data": readers[0].data}

@@ -1,6 +1,6 @@
 """OCR: reads all text, in reading order, and adds nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -8,9 +8,12 @@ from typing import Any
 from app.images.probe import Picture
 from app.schemas import OcrRequest, TextFormat
 from app.tasks.boxes import LineReader
+from app.tasks.html import HtmlReader
+from app.tasks.joining import Joined, Page, joined
 from app.tasks.language import name
 from app.tasks.reader import Part, Reader
 from app.tasks.task import EXACT, Ask, Group, Task
+from app.tasks.unfenced import Unfenced
 
 READ = (
     "Transcribe all text in this image, exactly as it is written, in reading order. Keep the "
@@ -22,18 +25,23 @@ READ = (
 FORMATS = {
     TextFormat.TEXT: "Write plain text.",
     TextFormat.MARKDOWN: (
-        "Write Markdown: headings, lists, tables as Markdown tables, formulas as LaTeX. No code "
-        "fence around the whole."
+        "Write Markdown: headings, lists, tables as Markdown tables, formulas as LaTeX in $...$ or "
+        "$$...$$. No code fence around the whole."
     ),
     TextFormat.HTML: (
-        "Write HTML with h1 to h6, p, ul, ol and table only; no html or body tag, no style, no "
-        "code fence around the whole."
+        "Write HTML with h1 to h6, p, ul, ol and table only, formulas as LaTeX in $...$ or "
+        "$$...$$; no html or body tag, no style, no code fence around the whole."
     ),
     # Qwen3-VL's own words for it (its cookbook): boxes come on a grid of 0 to 1000.
     TextFormat.JSON: (
         "Spot all the text line by line, and output it in JSON format only: "
         '[{"bbox_2d": [x1, y1, x2, y2], "text_content": "..."}, ...]'
     ),
+}
+READERS: dict[TextFormat, Callable[[], Reader]] = {
+    TextFormat.TEXT: partial(Unfenced, ("", "text", "txt", "plaintext", "markdown")),
+    TextFormat.MARKDOWN: partial(Unfenced, ("markdown", "md")),
+    TextFormat.HTML: HtmlReader,
 }
 MAX_TOKENS = 4096
 
@@ -53,26 +61,49 @@ def asks(
         told.append(request.prompt)
     text = "\n".join(told)
     plain = request.format is TextFormat.TEXT and not request.prompt
-    boxed = request.format is TextFormat.JSON
-    return tuple(
-        (
-            Ask.of(
-                text,
-                (position,),
-                known=picture.text if plain else None,
-                reader=partial(LineReader, picture) if boxed else Reader,
-            ),
-        )
-        for position, picture in enumerate(pictures)
+
+    def ask(position: int, picture: Picture) -> Ask:
+        if plain and picture.text is not None:
+            return Ask.of(text, (position,), known=picture.text)
+        boxed = request.format is TextFormat.JSON
+        reader = partial(LineReader, picture) if boxed else READERS[request.format]
+        return Ask.of(text, (position,), reader=reader)
+
+    return tuple((ask(position, picture),) for position, picture in enumerate(pictures))
+
+
+def data(request: OcrRequest, pictures: Sequence[Picture], parts: Sequence[Part]) -> dict[str, Any]:
+    """Where boxes were asked for: all lines of all pictures, in order. Else, where pages were
+    joined: each as it was read."""
+    if request.format is TextFormat.JSON:
+        readers = [part.reader for part in parts if isinstance(part.reader, LineReader)]
+        return {"data": {"lines": [asdict(line) for reader in readers for line in reader.lines]}}
+    if not _documents(pictures):
+        return {}
+    pages = [
+        {"image": picture.index, "page": picture.page, "text": part.text}
+        for picture, part in zip(pictures, parts, strict=True)
+    ]
+    return {"data": {"pages": pages}}
+
+
+def join(request: OcrRequest, pictures: Sequence[Picture], parts: Sequence[Part]) -> Joined | None:
+    """The pages of each file as one document."""
+    if request.format is TextFormat.JSON or not _documents(pictures):
+        return None
+    files: dict[int, list[Page]] = {}
+    for picture, part in zip(pictures, parts, strict=True):
+        files.setdefault(picture.index, []).append(Page(picture.page or 1, part.text))
+    made = {index: joined(pages, request.format) for index, pages in files.items()}
+    text = "\n\n".join(one.text for one in made.values() if one.text)
+    return Joined(
+        text, tuple(f"image[{i}]: {note}" for i, one in made.items() for note in one.notes)
     )
 
 
-def lines(request: OcrRequest, parts: Sequence[Part]) -> dict[str, Any]:
-    """Where boxes were asked for: all lines of all pictures, in order."""
-    if request.format is not TextFormat.JSON:
-        return {}
-    readers = [part.reader for part in parts if isinstance(part.reader, LineReader)]
-    return {"data": {"lines": [asdict(line) for reader in readers for line in reader.lines]}}
+def _documents(pictures: Sequence[Picture]) -> bool:
+    """Whether a file has several pages."""
+    return len({picture.index for picture in pictures}) < len(pictures)
 
 
 TASK = Task(
@@ -82,5 +113,6 @@ TASK = Task(
     asks=asks,
     sampling=EXACT,
     max_tokens=lambda _request: MAX_TOKENS,
-    read=lines,
+    read=data,
+    join=join,
 )

@@ -19,6 +19,12 @@ class Reader:
         asked once more; the reader then begins anew."""
         return None
 
+    def cut(self, characters: int) -> int:
+        """How much goes at the end of the text where the last so many characters that the model
+        wrote were a loop. Where the text is made of what it wrote, and not the same, nothing does:
+        a loop then shows as lines that repeat."""
+        return characters
+
     def end(self) -> str:
         """What is left of the text when the turn is over.
 
@@ -45,10 +51,8 @@ class Part:
         return text
 
     def cut(self, characters: int) -> None:
-        """The last characters that the model wrote were a loop. Where the text is made of what it
-        wrote, and not the same, nothing can be cut: a loop then shows as lines that repeat."""
-        if type(self.reader) is Reader:
-            self.text = self.text[: max(0, len(self.text) - characters)]
+        """The last characters that the model wrote were a loop."""
+        self.text = self.text[: max(0, len(self.text) - self.reader.cut(characters))]
 
     def end(self) -> str:
         """The turn is over; what of the text was still missing."""

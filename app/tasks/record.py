@@ -8,6 +8,7 @@ from app.engine.gate import Ticket
 from app.errors import Problem
 from app.schemas import Answer, Timings, Usage
 from app.tasks.job import Job
+from app.tasks.joining import Joined
 from app.tasks.reader import Part
 from app.tasks.task import options
 
@@ -43,18 +44,19 @@ class Record:
 
     def answer(self, request_id: str, job: Job) -> Answer:
         """The whole answer; fields of the task's own are there only for it."""
+        whole = job.task.join(job.request, job.pictures, self.parts) or Joined(self.text())
         return Answer(
             id=request_id,
             task=job.task.name,
             model=job.model.name,
-            text=self.text(),
+            text=whole.text,
             finish_reason="length" if "length" in self._finishes() else "stop",
             images=job.infos(),
             usage=self._usage(),
             timings=self._timings(),
             cached=False,
-            warnings=self._warnings(job),
-            **job.task.read(job.request, self.parts),
+            warnings=[*self._warnings(job), *whole.notes],
+            **job.task.read(job.request, job.pictures, self.parts),
         )
 
     def repeatable(self, job: Job) -> bool:

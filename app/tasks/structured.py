@@ -73,6 +73,9 @@ class JsonReader(Reader):
         self._raw.append(text)
         return ""
 
+    def cut(self, characters: int) -> int:
+        return 0
+
     def again(self) -> str | None:
         faults = self._read()
         if not faults or self._corrected:

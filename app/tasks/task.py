@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from app.images.probe import Picture
 from app.schemas import TaskRequest
+from app.tasks.joining import Joined
 from app.tasks.reader import Part, Reader
 
 Role = Literal["system", "user", "assistant"]
@@ -87,7 +88,8 @@ class Task:
 
     `asks` takes the request, its pictures and the default language. It gives groups of turns:
     those of a group run one after another on the same pictures, groups may run at once.
-    `read` takes the request and the parts of the answer, one a turn, and gives its own fields.
+    `read` takes the request, its pictures and the parts of the answer, one a turn, and gives its
+    own fields. `join` takes the same where the text is more than its parts one after another.
     """
 
     name: str
@@ -96,7 +98,12 @@ class Task:
     asks: Callable[[Any, Sequence[Picture], str], tuple[Group, ...]]
     sampling: Mapping[str, float]
     max_tokens: Callable[[Any], int]
-    read: Callable[[Any, Sequence[Part]], dict[str, Any]] = lambda _request, _parts: {}
+    read: Callable[[Any, Sequence[Picture], Sequence[Part]], dict[str, Any]] = (
+        lambda _request, _pictures, _parts: {}
+    )
+    join: Callable[[Any, Sequence[Picture], Sequence[Part]], Joined | None] = (
+        lambda _request, _pictures, _parts: None
+    )
     needs_images: bool = True
 
 

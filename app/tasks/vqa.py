@@ -29,7 +29,9 @@ def asks(
     return (tuple(turns),)
 
 
-def answers(request: VqaRequest, parts: Sequence[Part]) -> dict[str, list[QuestionAnswer]]:
+def answers(
+    request: VqaRequest, pictures: Sequence[Picture], parts: Sequence[Part]
+) -> dict[str, list[QuestionAnswer]]:
     """Each question with its answer, in the order asked."""
     pairs = zip(request.question, parts, strict=True)
     return {"answers": [QuestionAnswer(question=q, text=part.text) for q, part in pairs]}

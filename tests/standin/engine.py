@@ -14,7 +14,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -59,8 +59,9 @@ class Counts:
 class StandIn:
     """The engine in a thread, on a loopback port of its own.
 
-    `asked` holds the bodies of the last chats. `stop` is as a crash: every connection is reset and
-    new ones are refused, until `start`.
+    `asked` holds the bodies of the last chats. `chosen`, where set, gives the script of a chat by
+    its body: pages of a document are not sure to come in order. `stop` is as a crash: every
+    connection is reset and new ones are refused, until `start`.
     """
 
     def __init__(self) -> None:
@@ -83,6 +84,7 @@ class StandIn:
             "/api/chat": says(SENTENCE),
         }
         self._scripts = {path: deque([script]) for path, script in healthy.items()}
+        self.chosen: Callable[[dict[str, Any]], Script] | None = None
 
     def play(self, *scripts: Script, at: str = "/api/chat") -> None:
         """The next requests to a path are answered by these, one each; the last one stays."""
@@ -165,6 +167,8 @@ class StandIn:
             name = str(json.loads(body)["model"]).removesuffix(":latest")
             if name not in MODELS:
                 return refuses(404, f"model '{name}' not found")
+        if path == "/api/chat" and self.chosen:
+            return self.chosen(json.loads(body))
         if scripts := self._scripts.get(path):
             return scripts.popleft() if len(scripts) > 1 else scripts[0]
         if path == "/api/show":

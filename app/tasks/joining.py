@@ -1,0 +1,205 @@
+"""One document out of the texts of its pages: what repeats at their edges is left out, and tables
+that run on are joined. Nothing else is touched.
+
+A header or footer is a line among the first or last few of a page that stands there on most pages:
+the same, or with the page's number in it. The first page keeps its header and the last its footer,
+as they are printed; page numbers go. Where more lines repeat than a header has, the pages are
+alike, and nothing goes. Rows of tables, code and formulas are no headers, and a heading stays
+where it first stands.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+
+from app.schemas import TextFormat
+from app.tasks import html, tables
+from app.tasks.tables import Table
+
+MOST = 4  # lines of a header or footer
+QUOTED, QUOTED_LENGTH = 5, 80
+NUMBER = re.compile(r"\d{1,9}")
+WORD = re.compile(r"[^\W\d_]+")
+# What stands beside the number of a page; other words are what it counts (`Question 3`).
+PAGE = {
+    "page",
+    "pages",
+    "p",
+    "pg",
+    "pp",
+    "쪽",
+    "페이지",
+    "ページ",
+    "頁",
+    "页",
+    "seite",
+    "página",
+    "pagina",
+}
+BESIDE = PAGE | {"of", "제", "총", "중", "전체", "면", "第", "共", "von", "de", "sur", "di"}
+FIXED = re.compile(r"\s*(\||`{3}|~{3}|\$\$|\\[\[\]]|<(table|pre)\b)")
+HEADING = re.compile(r"\s*(#{1,6}\s|<h[1-6]\b)")
+MARKS = re.compile(r"[#>*_`~]+")
+STEP = "\0"  # around what a page's number is more than its place in the file
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What was read on one page."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The document, and what was done, in plain sentences."""
+
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+def joined(pages: Sequence[Page], form: TextFormat) -> Joined:
+    """The pages of one document as one text, in the form that they are written in."""
+    sheets = [_Sheet(page.number, _split(page.text, form)) for page in pages if page.text.strip()]
+    if len(sheets) < 2:
+        return Joined("".join(page.text for page in pages))
+    notes = _leave_out(sheets)
+    document = _Document(form)
+    ran_on = [str(sheet.number) for sheet in sheets if document.add(sheet.left())]
+    if ran_on:
+        notes.append(f"A table that runs on was joined at the top of page(s) {', '.join(ran_on)}.")
+    return Joined("\n".join(document.units), tuple(notes))
+
+
+@dataclass(slots=True)
+class _Document:
+    """The units of the pages so far, and the table that they end with."""
+
+    form: TextFormat
+    units: list[str] = field(default_factory=list)
+    table: Table | None = None
+
+    def add(self, units: list[str]) -> bool:
+        """The next page's; whether it goes on with the table."""
+        head, length = tables.head(units, self.form)
+        rows = tables.run_on(self.table, head) if self.table and head else None
+        if self.table and rows is not None:
+            tables.append(self.units, rows, self.form)
+            self.units += units[length:]
+            on = replace(self.table, rows=(*self.table.rows, *rows))
+            self.table = tables.tail(units[length:], self.form) if units[length:] else on
+            return True
+        if units:
+            gap = [""] if self.units and self.form is not TextFormat.HTML else []
+            self.units += gap + units
+            self.table = tables.tail(units, self.form)
+        return False
+
+
+@dataclass(slots=True)
+class _Sheet:
+    """A page's units: its lines, or in HTML its blocks. `gone` are indices of those left out."""
+
+    number: int
+    units: list[str]
+    gone: set[int] = field(default_factory=set)
+
+    def edge(self, last: bool) -> list[int]:
+        """From the edge inwards: those that may be its header or footer, and one more."""
+        filled = [at for at, unit in enumerate(self.units) if unit.strip()]
+        inwards = filled[::-1] if last else filled
+        return list(takewhile(lambda at: not FIXED.match(self.units[at]), inwards[: MOST + 1]))
+
+    def left(self) -> list[str]:
+        """What stays, without empty lines at the edges."""
+        kept = [unit for at, unit in enumerate(self.units) if at not in self.gone]
+        filled = [at for at, unit in enumerate(kept) if unit.strip()]
+        return kept[filled[0] : filled[-1] + 1] if filled else []
+
+
+def _split(text: str, form: TextFormat) -> list[str]:
+    return html.blocks(text) if form is TextFormat.HTML else text.split("\n")
+
+
+def _leave_out(sheets: list[_Sheet]) -> list[str]:
+    """Mark what repeats at the edges as gone; a note of it, where there is any."""
+    same: dict[str, None] = {}
+    numbered: dict[str, None] = {}
+    headings: set[str] = set()
+    for last in (False, True):
+        for sheet, at, counts in _repeated(sheets, last):
+            unit = sheet.units[at]
+            said = _said(unit)
+            stays = sheet is sheets[-1 if last else 0]
+            if HEADING.match(unit):
+                stays = said not in headings
+                headings.add(said)
+            if counts or not stays:
+                sheet.gone.add(at)
+                (numbered if counts else same)[said] = None
+    if sum(not sheet.left() for sheet in sheets) * 2 > len(sheets):
+        for sheet in sheets:
+            sheet.gone.clear()
+        return []
+    return _told([said for said in same if WORD.search(said)], list(numbered))
+
+
+def _repeated(sheets: Sequence[_Sheet], last: bool) -> Iterator[tuple[_Sheet, int, bool]]:
+    """The units of headers (or footers, where `last`), and whether the page's number is in it."""
+    edges = [
+        {at: _keys(sheet.units[at], sheet.number) for at in sheet.edge(last)} for sheet in sheets
+    ]
+    times = Counter(key for edge in edges for key in set().union(*edge.values()))
+    common = {key for key, count in times.items() if count > 1 and count * 2 > len(sheets)}
+    for sheet, edge in zip(sheets, edges, strict=True):
+        run = list(takewhile(lambda at, edge=edge: edge[at] & common, edge))  # type: ignore[misc]
+        if len(run) <= MOST:
+            for at in run:
+                yield sheet, at, _said(sheet.units[at]) not in common
+
+
+def _keys(unit: str, page: int) -> set[str]:
+    """What the unit is known by again: what it says, and that with the page's number counted off,
+    wherever that may be."""
+    said = _said(unit)
+    keys = {said}
+    for number in NUMBER.finditer(said):
+        if _is_page(said, number, page):
+            step = int(number[0]) - page
+            keys.add(f"{said[: number.start()]}{STEP}{step}{STEP}{said[number.end() :]}")
+    return keys
+
+
+def _is_page(said: str, number: re.Match[str], page: int) -> bool:
+    """Whether a number may be that of the page: alone, or with the number of all pages; beside a
+    word for it; or at the end of a title, where it is exactly that."""
+    rest = f"{said[: number.start()]} {said[number.end() :]}"
+    beside = WORD.findall(rest.casefold())
+    others = NUMBER.findall(rest)
+    exact = int(number[0]) == page
+    if any(word in PAGE for word in beside):
+        return True
+    if all(word in BESIDE for word in beside):
+        total = len(others) == 1 and int(others[0]) >= page and exact
+        return not others or total
+    at_an_end = number.start() == 0 or number.end() == len(said)
+    return exact and at_an_end and len(beside) > 1
+
+
+def _said(unit: str) -> str:
+    """The words, however they are marked up or spaced."""
+    plain = html.words(unit) if unit.startswith("<") else MARKS.sub(" ", unit)
+    return " ".join(unicodedata.normalize("NFKC", plain).split())
+
+
+def _told(same: Sequence[str], numbered: Sequence[str]) -> list[str]:
+    what = [f'"{said[:QUOTED_LENGTH]}"' for said in same[:QUOTED]]
+    if len(same) > QUOTED:
+        what.append(f"{len(same) - QUOTED} more")
+    if numbered:
+        what.append(f'page numbers ("{numbered[0][:QUOTED_LENGTH]}")')
+    return [f"Repeated headers and footers were left out: {', '.join(what)}."] if what else []

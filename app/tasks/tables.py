@@ -1,0 +1,163 @@
+"""Tables that run on over a page break, in Markdown and in HTML.
+
+What follows is taken for the same table where it has as many columns and nothing stands between.
+Models give each page's piece a header row, so whether the second one's is a header is for its
+words to tell: the same as before is left out; other words where numbers stand below or above are a
+new table's; else the row is data.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from app.schemas import TextFormat
+from app.tasks.html import words
+
+Cells = tuple[str, ...]
+RULE_CELL = re.compile(r"\s*:?-+:?\s*")
+PIPE = re.compile(r"(?<!\\)\|")
+SAMPLE = 40  # rows are enough to tell of what kind a column is
+# An amount, a date, a share: digits with at most a sign, a currency or a unit around.
+NUMBER = re.compile(r"[^\w\s]*\s*[A-Z]{0,3}\s*\d[\d.,:/\s%+-]*\w{0,3}[^\w\s]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row as it is written, and what its cells say."""
+
+    text: str
+    cells: Cells
+
+    @property
+    def said(self) -> Cells:
+        return tuple(" ".join(re.sub(r"[*_`]", "", cell).split()).casefold() for cell in self.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns, the row that is marked as header, and the others."""
+
+    columns: int
+    header: Row | None
+    rows: tuple[Row, ...]
+
+
+def run_on(first: Table, second: Table) -> list[Row] | None:
+    """The rows of the second to be added to the first; None where it is another table."""
+    if first.columns != second.columns:
+        return None
+    header = second.header
+    if header is None:
+        return list(second.rows)
+    if not any(header.said) or (first.header and header.said == first.header.said):
+        return list(second.rows)
+    numeric = _numeric(first.columns, first.rows) + _numeric(first.columns, second.rows)
+    if any(header.said[at] and not NUMBER.fullmatch(header.said[at].upper()) for at in numeric):
+        return None
+    return [header, *second.rows]
+
+
+def _numeric(columns: int, rows: Sequence[Row]) -> list[int]:
+    """The columns in most of whose cells numbers stand."""
+    found = []
+    for at in range(columns):
+        said = [
+            row.said[at].upper() for row in rows[-SAMPLE:] if at < len(row.said) and row.said[at]
+        ]
+        if sum(bool(NUMBER.fullmatch(cell)) for cell in said) * 2 > len(said):
+            found.append(at)
+    return found
+
+
+def head(units: Sequence[str], form: TextFormat) -> tuple[Table | None, int]:
+    """The table that a page begins with, and how many units (lines; blocks in HTML) it takes."""
+    if form is TextFormat.HTML:
+        return (_html(units[0]), 1) if units else (None, 0)
+    length = sum(1 for _ in takewhile(_may_be_row, units))
+    return (_markdown(units[:length]), length) if form is TextFormat.MARKDOWN else (None, 0)
+
+
+def tail(units: Sequence[str], form: TextFormat) -> Table | None:
+    """The table that a page ends with; in Markdown one with a header."""
+    if form is TextFormat.HTML:
+        return _html(units[-1]) if units else None
+    if form is TextFormat.TEXT:
+        return None
+    behind = len(units) - sum(1 for _ in takewhile(_may_be_row, reversed(units)))
+    rule = next((at for at in range(behind + 1, len(units)) if _is_rule(units[at])), None)
+    return _markdown(units[rule - 1 :]) if rule else None
+
+
+def append(units: list[str], rows: Sequence[Row], form: TextFormat) -> None:
+    """Put rows behind the table that the units end with."""
+    if form is TextFormat.HTML:
+        units[-1] = _html_with(units[-1], rows)
+    else:
+        units += [row.text for row in rows]
+
+
+def _markdown(lines: Sequence[str]) -> Table | None:
+    """The table that these lines are, all of them; one without a header is only seen where each
+    line begins with a pipe."""
+    rows = [Row(line, _cells(line)) for line in lines]
+    if len(rows) > 1 and _is_rule(lines[1]):
+        return Table(len(rows[1].cells), rows[0], tuple(rows[2:])) if _even(rows[:2]) else None
+    if rows and _even(rows) and all(line.lstrip().startswith("|") for line in lines):
+        return Table(len(rows[0].cells), None, tuple(rows))
+    return None
+
+
+def _is_rule(line: str) -> bool:
+    """Whether it is the line between header and rows."""
+    return "|" in line and all(map(RULE_CELL.fullmatch, _cells(line)))
+
+
+def _may_be_row(line: str) -> bool:
+    return "|" in line
+
+
+def _html(block: str) -> Table | None:
+    """The table that a clean block is (`app.tasks.html`): every row and cell in it is closed."""
+    if not block.startswith("<table") or block.count("<table") > 1:
+        return None
+    if "<caption" in block or "<tfoot" in block:
+        return None
+    rows = [
+        Row(text, tuple(map(words, re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", text, re.DOTALL))))
+        for text in re.findall(r"<tr>.*?</tr>", block, re.DOTALL)
+    ]
+    if not rows or "rowspan" in block:
+        return None
+    header = rows[0] if "<th" in rows[0].text and "<td" not in rows[0].text else None
+    columns = max(map(_width, rows))
+    if header and len(header.cells) != columns:
+        return None
+    return Table(columns, header, tuple(rows[1:] if header else rows))
+
+
+def _html_with(block: str, rows: Sequence[Row]) -> str:
+    """A clean table with rows at its end; a header among them becomes data."""
+    added = "\n".join(re.sub(r"<(/?)th\b", r"<\1td", row.text) for row in rows)
+    body = block.removesuffix("</table>").rstrip()
+    if body.endswith("</tbody>"):
+        body = body.removesuffix("</tbody>").rstrip()
+    else:
+        body += "<tbody>"
+    return f"{body}\n{added}\n</tbody></table>"
+
+
+def _cells(line: str) -> Cells:
+    bare = line.strip().removeprefix("|")
+    if bare.endswith("|") and not bare.endswith("\\|"):
+        bare = bare[:-1]
+    return tuple(PIPE.split(bare))
+
+
+def _even(rows: Sequence[Row]) -> bool:
+    return len({len(row.cells) for row in rows}) == 1
+
+
+def _width(row: Row) -> int:
+    spans = [int(span) for span in re.findall(r'colspan="(\d{1,3})"', row.text)]
+    return len(row.cells) - len(spans) + sum(spans)

@@ -1,0 +1,79 @@
+"""What the model wrote, without a code fence around the whole: told not to, models still add one.
+
+What opens and closes a fence is CommonMark's (0.31, 4.5), but that a fence inside another is told
+by its language, which models always give.
+"""
+
+import re
+from collections.abc import Collection
+
+from app.tasks.reader import Reader
+
+PIECE = re.compile(r"[^\n]*\n|[^\n]+")
+FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)[^`\n]*")
+UNSURE = re.compile(r"[ \t]*(`{0,2}|`{3,}.*|~{0,2}|~{3,}.*)")  # may yet be a fence, or blank
+
+
+class Unfenced(Reader):
+    """Text as it is, but for the fence and empty lines at the end.
+
+    Args:
+        infos: what may stand behind a fence that is around the whole; behind another, such as
+            `python`, it is the document's own.
+    """
+
+    def __init__(self, infos: Collection[str]) -> None:
+        self._infos = infos
+        self._gap = ""  # line ends, held back until something follows
+        self._line = ""  # the beginning of a line, held back
+        self._passing = False  # whether the rest of the line goes through
+        self._began = False
+        self._outer = ""  # the mark of the fence around the whole, while it is open
+        self._inner = ""
+
+    def feed(self, text: str) -> str:
+        return "".join(map(self._piece, PIECE.findall(text)))
+
+    def end(self) -> str:
+        """A fence that closes the whole is the last line, mostly without a line end."""
+        return self._judge() if self._line.strip() else ""
+
+    def cut(self, characters: int) -> int:
+        held = self._gap + self._line
+        self._gap, self._line = "", held[: max(0, len(held) - characters)]
+        return max(0, characters - len(held))
+
+    def _piece(self, piece: str) -> str:
+        """A line, or a part of one."""
+        self._line += piece
+        whole = piece.endswith("\n")
+        if self._passing or not UNSURE.fullmatch(self._line.rstrip("\n")):
+            self._passing = not whole
+            return self._pass()
+        return self._judge() if whole else ""
+
+    def _pass(self) -> str:
+        said = self._gap + self._line
+        body = said.rstrip("\n")
+        self._line, self._gap = "", said[len(body) :]
+        self._began = self._began or bool(body)
+        return body
+
+    def _judge(self) -> str:
+        """What goes out of a whole line that is blank or may be a fence."""
+        fence = FENCE.fullmatch(self._line.rstrip("\n"))
+        if not fence:
+            return self._pass()
+        mark, info = fence[1], fence[2].lower()
+        if not self._began and info in self._infos:
+            self._outer, self._began, self._line = mark, True, ""
+            return ""
+        if self._inner:
+            if not info and mark.startswith(self._inner):
+                self._inner = ""
+        elif self._outer and not info and mark.startswith(self._outer):
+            self._outer = self._line = ""
+            return ""
+        else:
+            self._inner = mark
+        return self._pass()
