@@ -28,11 +28,16 @@ class Client:
 
     Leaving a stream, or cancelling a request, closes its connection, and the server lets go of
     the model. What is asked is here or next door: never through a proxy.
+
+    Args:
+        fresh: no answer may come from the server's cache, nor go into it.
     """
 
-    def __init__(self, url: str, api_key: str = "") -> None:
+    def __init__(self, url: str, api_key: str = "", *, fresh: bool = False) -> None:
         self.url = address(url)
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        if fresh:
+            headers["Cache-Control"] = "no-store"
         self._http = httpx.AsyncClient(
             base_url=self.url, headers=headers, timeout=TIMEOUT, limits=LIMITS, trust_env=False
         )
@@ -89,17 +94,18 @@ class Client:
                         return
         raise broken(self.url, "it ended in the middle")
 
-    async def status(self) -> dict[str, Any]:
-        """What runs there, as `/v1/status` tells it. Raises ServerProblem."""
-        return await self._get("/v1/status")
+    async def status(self, model: str | None = None) -> dict[str, Any]:
+        """What runs there, as `/v1/status` tells it, of a model (default: the server's own).
+        Raises ServerProblem."""
+        return await self._get("/v1/status", {"model": model} if model else {})
 
     async def ready(self) -> None:
         """Raises ServerProblem where a request would not be answered now."""
         await self._get("/ready")
 
-    async def _get(self, path: str) -> dict[str, Any]:
+    async def _get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         async with self._reaching():
-            answer = await self._http.get(path, timeout=15)
+            answer = await self._http.get(path, params=query, timeout=15)
             if answer.status_code != 200:
                 raise problem_of(answer)
             told = answer.json()

@@ -2,9 +2,9 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import PlainTextResponse, Response
 
 from app.errors import EngineUnavailable, ModelNotFound, Problem
@@ -18,6 +18,7 @@ from app.tasks.run import Line
 ENGINE_S = 3.0  # for its state; Prometheus waits 10 s for all
 
 router = APIRouter(tags=["operations"])
+Asked = Annotated[str | None, Query(description="Which installed model; default: `MODEL_NAME`")]
 
 
 @router.get("/health", summary="200 while the process lives")
@@ -42,7 +43,7 @@ async def ready(request: Request) -> dict[str, str]:
 
 
 @router.get("/v1/status", summary="What runs")
-async def status(request: Request) -> dict[str, Any]:
+async def status(request: Request, model: Asked = None) -> dict[str, Any]:
     """The engine, the model and the queue. What cannot be known now is null, with the reason."""
     line: Line = request.app.state.line
     told: dict[str, Any] = {
@@ -54,15 +55,15 @@ async def status(request: Request) -> dict[str, Any]:
     }
     try:
         told["engine"]["version"] = await line.ollama.version()
-        model = await line.registry.find(fresh=True)
+        found = await line.registry.find(model, fresh=True)
         told["model"] = {
-            "name": model.name,
-            "family": model.family,
-            "capabilities": sorted(model.capabilities),
-            "num_ctx": model.num_ctx,
-            "image_token_rule": asdict(model.image_rule),
-            "digest": model.digest,
-            **_placed(await line.registry.placement(model.name)),
+            "name": found.name,
+            "family": found.family,
+            "capabilities": sorted(found.capabilities),
+            "num_ctx": found.num_ctx,
+            "image_token_rule": asdict(found.image_rule),
+            "digest": found.digest,
+            **_placed(await line.registry.placement(found.name)),
         }
     except Problem as problem:
         told["problem"] = {"code": problem.code, "detail": problem.detail}

@@ -55,6 +55,14 @@ def test_status(client: httpx.Client) -> None:
     assert status["problem"] is None
 
 
+def test_status_of_another_model(client: httpx.Client) -> None:
+    status = client.get("/v1/status", params={"model": "tiny-think"}).json()
+    assert status["model"]["name"] == "tiny-think"
+    missing = client.get("/v1/status", params={"model": "nope"}).json()
+    assert missing["model"] is None
+    assert missing["problem"]["code"] == "model_not_found"
+
+
 def test_documents(client: httpx.Client) -> None:
     assert "swagger" in client.get("/docs").text.lower()
     document = client.get("/openapi.json").json()
