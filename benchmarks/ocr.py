@@ -10,11 +10,11 @@ import argparse
 import sys
 import threading
 import time
-import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.compare.mistakes import edits, normal
 from benchmarks.pages import CONDITIONS, FontMissing, PageOf, pages
 
 LIMITS = {"en": 1.0, "ko": 3.0, "ko+en": 6.0, "ja": 1.0, "zh": 1.0}  # percent, without spaces
@@ -31,17 +31,6 @@ class Result:
     edits_spaced: int
     length_spaced: int
     seconds: float
-
-
-def edits(read: str, written: str) -> int:
-    """Levenshtein's distance."""
-    row = list(range(len(written) + 1))
-    for number, char in enumerate(read, 1):
-        before, row[0] = row[0], number
-        for place, other in enumerate(written, 1):
-            cost = min(row[place] + 1, row[place - 1] + 1, before + (char != other))
-            before, row[place] = row[place], cost
-    return row[-1]
 
 
 def main() -> None:
@@ -76,8 +65,8 @@ def _results(made: list[PageOf]) -> list[Result]:
         found = ocr.read(page.image, readers, threading.Event())
         read = "\n".join(line.text for line in found if isinstance(line, ocr.Line))
         seconds = time.perf_counter() - started
-        bare, bare_written = (_normal(text, "") for text in (read, page.text))
-        spaced, spaced_written = (_normal(text, " ") for text in (read, page.text))
+        bare, bare_written = (normal(text, "") for text in (read, page.text))
+        spaced, spaced_written = (normal(text, " ") for text in (read, page.text))
         results.append(
             Result(
                 page,
@@ -90,10 +79,6 @@ def _results(made: list[PageOf]) -> list[Result]:
             )
         )
     return results
-
-
-def _normal(text: str, space: str) -> str:
-    return space.join(unicodedata.normalize("NFKC", text).split())
 
 
 def _table(results: list[Result]) -> list[str]:

@@ -34,7 +34,8 @@ MAY = {
     "main": None,  # ties the parts together
     "client": set(),  # stands on the other side of HTTP
     "bulk": {"client"},
-    "cli": {"bulk", "client", "engine", "models"} | LEAVES,
+    "compare": {"client", "images", "errors"},
+    "cli": {"bulk", "client", "compare", "engine", "models"} | LEAVES,
     "__main__": {"cli"},
 }
 

@@ -3,6 +3,7 @@
 import typer
 
 from app.cli import batch, tasks
+from app.cli.bench import bench
 from app.cli.doctor import doctor
 from app.cli.models import models
 from app.cli.pull import pull
@@ -27,7 +28,7 @@ for name in tasks.NAMES:
     several.command(name)(batch.command(name))
 several.command("vqa", hidden=True)(batch.command("ask"))
 app.add_typer(several, name="batch")
-for other in (doctor, pull, models, status):
+for other in (doctor, pull, models, status, bench):
     app.command()(other)
 
 

@@ -1,0 +1,147 @@
+"""The report as one page of HTML that needs nothing else: no network, no script, a file.
+
+Answers and the words in pictures are not trusted: everything is escaped (Jinja2's autoescape), and
+a policy in the page allows its own style and pictures, and nothing to run. Labels stand in English
+and Korean; a choice that is CSS alone shows one of them.
+"""
+
+import base64
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from app.compare.questions import Question
+from app.compare.report import Cell, Report, Subject
+from app.errors import Problem
+from app.images.decode import prepare
+from app.images.probe import Limits, probe
+
+SHOWN_PX = 640  # the longer side of a picture on the page
+WORD = re.compile(r"\s*\S+|\s+$")
+PNG, JPEG = b"\x89PNG", "image/jpeg"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of an answer beside the truth: `same`, `more` (not in the truth), or `missing`."""
+
+    kind: str
+    text: str
+
+
+def page(report: Report, korean: bool = False) -> str:
+    """The page.
+
+    Args:
+        korean: the language that is shown at first.
+    """
+    style = Path(__file__).with_name("page.css").read_text()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            report=report,
+            rows=list(_rows(report)),
+            first=next((one for one in report.subjects if one.cells), None),
+            most=_most(report.subjects),
+            style=Markup(style),  # noqa: S704 - our own file
+            style_hash=digest,
+            korean=korean,
+        )
+    )
+
+
+def pieces(read: str, written: str) -> list[Piece]:
+    """What was read, word by word beside what is written; joined without what is missing, it is
+    what was read."""
+    mine, truth = WORD.findall(read), WORD.findall(written)
+    found: list[Piece] = []
+    matcher = SequenceMatcher(None, list(map(_bare, mine)), list(map(_bare, truth)), False)
+    for kind, i, j, k, m in matcher.get_opcodes():
+        if kind in ("delete", "replace"):
+            found.append(Piece("more", "".join(mine[i:j])))
+        if kind in ("insert", "replace"):
+            found.append(Piece("missing", "".join(truth[k:m])))
+        if kind == "equal":
+            found.append(Piece("same", "".join(mine[i:j])))
+    return found
+
+
+def _bare(word: str) -> str:
+    return unicodedata.normalize("NFKC", word).strip()
+
+
+def _rows(report: Report) -> Iterator[tuple[Question, str, list[tuple[Subject, Cell]]]]:
+    """Each question with its picture and the models' answers."""
+    for at, question in enumerate(report.questions):
+        cells = [(one, one.cells[at]) for one in report.subjects if one.cells]
+        yield question, _picture(question.file), cells
+
+
+@cache
+def _picture(file: Path) -> str:
+    """A small copy (of a document its first page) as a data URI; empty where there is none."""
+    try:
+        picture = probe(file.read_bytes(), 0, Limits(max_megapixels=200, max_pages=10_000))[0]
+        width, height = picture.natural
+        scale = min(1.0, SHOWN_PX / max(width, height))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        shown = prepare(picture, size).base64
+    except (Problem, OSError):
+        return ""
+    kind = "image/png" if base64.b64decode(shown[:8]).startswith(PNG) else JPEG
+    return f"data:{kind};base64,{shown}"
+
+
+def _most(subjects: Iterable[Subject]) -> dict[str, float]:
+    """The largest of each number, for the bars."""
+    told = list(subjects)
+    names = ("first_s", "total_s", "tokens_per_second")
+    return {name: max((getattr(one, name) or 0 for one in told), default=0) for name in names}
+
+
+def seconds(value: float | None) -> str:
+    """`0.042 s`, `1.23 s`, `98.7 s`: three digits, as far as they mean something."""
+    if value is None:
+        return "–"
+    digits = 3 if value < 0.1 else 2 if value < 10 else 1
+    return f"{value:.{digits}f} s"
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def rate(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+def spread(values: Iterable[float | None]) -> str:
+    """From the least to the most, where there are several."""
+    found = sorted(value for value in values if value is not None)
+    if len(found) < 2:
+        return ""
+    return f"{seconds(found[0]).removesuffix(' s')}–{seconds(found[-1])}"
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("app.compare", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"seconds": seconds, "percent": percent, "rate": rate, "spread": spread}
+    made.globals["pieces"] = pieces
+    return made

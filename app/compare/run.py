@@ -1,0 +1,116 @@
+"""Asks each model everything, one request at a time, and measures."""
+
+import io
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+
+from PIL import Image
+
+from app.client.client import Client
+from app.client.form import Image as File
+from app.client.problem import ServerProblem
+from app.compare.questions import Question
+from app.compare.report import Cell, Report, Run, Subject
+
+WARM = {"max_tokens": 16}
+# Of the server or of the one who asks, not of a model: nothing else would fare better.
+GENERAL = {"engine_unavailable", "draining", "unauthorized", "rate_limited", "queue_full"}
+
+
+async def compare(
+    client: Client, report: Report, models: Sequence[str], took: Callable[[Subject, int], None]
+) -> None:
+    """Fill the report, model by model, so that each is loaded once.
+
+    The rounds go over all questions: asked twice in a row, a picture would be in the engine's
+    cache the second time.
+
+    Args:
+        took: told after each step of a model, with how many steps that was (of `steps`).
+
+    Raises:
+        ServerProblem: there is no server, or no engine behind it.
+    """
+    for name in models:
+        subject = Subject(name)
+        report.subjects.append(subject)
+        if not await _loaded(client, subject):
+            took(subject, steps(report))
+            continue
+        took(subject, 1)
+        subject.cells = [Cell(question) for question in report.questions]
+        for _ in range(report.repeat):
+            for cell in subject.cells:
+                if not cell.problem:
+                    await _measured(client, name, cell)
+                took(subject, 1)
+    report.whole = True
+
+
+def steps(report: Report) -> int:
+    """Requests that a model takes."""
+    return 1 + report.repeat * len(report.questions)
+
+
+async def _loaded(client: Client, subject: Subject) -> bool:
+    """The model's first request, which loads it; whether it answers at all."""
+    try:
+        began = time.perf_counter()
+        first = await client.ask("describe", [_picture()], {**WARM, "model": subject.name})
+        subject.load_s = time.perf_counter() - began
+        subject.loaded_s = first["timings"]["load_ms"] / 1e3
+        found = (await client.status(subject.name)).get("model") or {}
+    except ServerProblem as problem:
+        if problem.unreachable or problem.code in GENERAL:
+            raise
+        subject.problem = problem.detail
+        return False
+    subject.vram_ratio = found.get("vram_ratio")
+    subject.num_ctx = found.get("num_ctx")
+    subject.digest = found.get("digest") or ""
+    subject.note = found.get("warning") or ""
+    return True
+
+
+async def _measured(client: Client, model: str, cell: Cell) -> None:
+    """One more run. A question that fails is not asked again, and the others go on."""
+    try:
+        cell.runs.append(await _run(client, cell.question, model))
+    except ServerProblem as problem:
+        if problem.unreachable:
+            raise
+        cell.problem = problem.detail
+    except OSError as error:
+        cell.problem = f"The file cannot be read: {error.strerror}."
+
+
+async def _run(client: Client, question: Question, model: str) -> Run:
+    images: list[File] = [question.file.read_bytes()]
+    began = time.perf_counter()
+    first_s, done = None, {}
+    fields = {**question.fields, "model": model}
+    async with aclosing(client.stream(question.task, images, fields)) as events:
+        async for event in events:
+            if event.name == "delta" and first_s is None:
+                first_s = time.perf_counter() - began
+            elif event.name == "done":
+                done = event.data
+    total_s = time.perf_counter() - began
+    return Run(
+        first_s,
+        total_s,
+        done["timings"]["tokens_per_second"],
+        done["usage"]["prompt_tokens"],
+        done["usage"]["completion_tokens"],
+        done["text"],
+        done["finish_reason"] == "length",
+        tuple(done["warnings"]),
+    )
+
+
+def _picture() -> bytes:
+    """A small white one."""
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64), "white").save(out, "PNG")
+    return out.getvalue()
