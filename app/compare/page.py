@@ -25,7 +25,7 @@ from app.images.decode import prepare
 from app.images.probe import Limits, probe
 
 SHOWN_PX = 640  # the longer side of a picture on the page
-WORD = re.compile(r"\s*\S+|\s+$")
+WORD = re.compile(r"\s*\S+(?:\s+$)?")  # with the space before it, the last one with that behind
 PNG, JPEG = b"\x89PNG", "image/jpeg"
 
 

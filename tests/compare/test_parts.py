@@ -27,7 +27,8 @@ from tests.pictures import encoded, scene
 )
 def test_mistakes(read: str, written: str, cer: float, wer: float) -> None:
     wrong = Mistakes.of(read, written)
-    assert (wrong.cer, wrong.wer) == (pytest.approx(cer), pytest.approx(wer))
+    assert wrong.cer == pytest.approx(cer)
+    assert wrong.wer == pytest.approx(wer)
 
 
 def test_the_examples_are_there() -> None:
