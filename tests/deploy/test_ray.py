@@ -1,0 +1,242 @@
+"""Two servers with a daemon each under Ray Serve: they stream, die, grow in number and shrink.
+
+The tests go on from each other, in the order in which they stand: Ray takes half a minute to start.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.daemon.process import Daemon
+from tests.deploy.cluster import Cluster, below, lives
+from tests.pictures import encoded, scene
+
+KEY = "sesame-4711"
+HEADERS = {"X-API-Key": KEY, "Cache-Control": "no-store", "Accept": "application/x-ndjson"}
+FILES = {"image": encoded(scene(64, 64))}
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    _daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """One replica that becomes two under load. The other daemon has made the models."""
+    log = tmp_path_factory.mktemp("ray") / "log"
+    settings = {"MIN_REPLICAS": "1", "MAX_REPLICAS": "2", "TARGET_ONGOING": "2"}
+    pace = {"UPSCALE_DELAY_S": "0.5", "DOWNSCALE_DELAY_S": "600", "LOOK_BACK_S": "2"}
+    began = time.monotonic()
+    with Cluster(log, API_KEY=KEY, NUM_PARALLEL="4", **settings, **pace) as cluster:
+        print(f"\nRay and the first replica: {time.monotonic() - began:.1f} s")
+        yield cluster
+
+
+@dataclass
+class Streamed:
+    """One stream: when it began and ended, when each event came, and the last of them (`cut` or
+    the status where there is none)."""
+
+    began: float
+    at: list[float] = field(default_factory=list)
+    last: str = "cut"
+    ended: float = 0.0
+    problem: dict[str, Any] = field(default_factory=dict)
+
+
+async def stream(client: httpx.AsyncClient, into: list[Streamed], tokens: int) -> None:
+    one = Streamed(time.monotonic())
+    into.append(one)
+    data = {"stream": "true", "max_tokens": str(tokens)}
+    try:
+        async with client.stream("POST", "/v1/describe", files=FILES, data=data) as answer:
+            if answer.status_code != 200:
+                one.last = str(answer.status_code)
+                return
+            async for line in answer.aiter_lines():
+                one.at.append(time.monotonic())
+                event = json.loads(line)
+                one.last = event["event"]
+                one.problem = event if one.last == "error" else {}
+    except httpx.TransportError:
+        one.last = "cut"
+    finally:
+        one.ended = time.monotonic()
+
+
+def users(url: str) -> httpx.AsyncClient:
+    """A connection a request, as many users have."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(
+        base_url=url, headers=HEADERS, limits=limits, trust_env=False, timeout=60
+    )
+
+
+async def until(condition: Any, seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - of processes, which tell nobody
+            await asyncio.sleep(0.02)
+
+
+def test_it_is_the_same_server(cluster: Cluster) -> None:
+    with httpx.Client(base_url=cluster.url, trust_env=False, timeout=30) as client:
+        refused = client.post("/v1/describe", files=FILES)
+        assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
+        ready = client.get("/ready", headers={"X-Request-ID": "mine"})
+        assert ready.json() == {"status": "ready", "model": "slow-vlm"}
+        assert ready.headers.get_list("x-request-id") == ["mine"]
+        odd = client.get("/ready", headers={"X-Request-ID": "not sane"})
+        (ident,) = odd.headers.get_list("x-request-id")
+        assert ident.startswith("req_")
+
+
+async def test_chunks_come_one_by_one(cluster: Cluster) -> None:
+    streamed: list[Streamed] = []
+    async with users(cluster.url) as client:
+        for _ in range(2):  # the first waits for the model
+            await stream(client, streamed, 40)
+    one = streamed[-1]
+    assert one.last == "done"
+    assert len(one.at) >= 40
+    gaps = sorted(later - sooner for sooner, later in zip(one.at, one.at[1:], strict=False))
+    print(f"\n{len(one.at)} chunks, gap {gaps[len(gaps) // 2] * 1e3:.1f} ms in the middle")
+    together = sum(gap < 1e-4 for gap in gaps)
+    assert together < len(gaps) / 4, gaps
+
+
+async def test_who_leaves_frees_the_engine(cluster: Cluster) -> None:
+    """Also where he asks Ray not to look for it."""
+    headers = {"X-Request-Disconnect-Disabled": "?1"}
+    data = {"stream": "true", "max_tokens": "400"}
+    async with users(cluster.url) as client:
+        request = client.stream("POST", "/v1/describe", files=FILES, data=data, headers=headers)
+        async with request as answer:
+            lines = answer.aiter_lines()
+            for _ in range(5):
+                await anext(lines)
+            assert await running(client) == 1
+        left = time.monotonic()
+        while await running(client):
+            assert time.monotonic() - left < 5
+        print(f"\nfree {(time.monotonic() - left) * 1e3:.0f} ms after the client left")
+
+
+async def running(client: httpx.AsyncClient) -> int:
+    status = (await client.get("/v1/status")).json()
+    return int(status["slots"]["running"] + status["queue"]["waiting"])
+
+
+async def test_more_replicas_under_load(cluster: Cluster) -> None:
+    assert len(cluster.replicas()) == 1
+    streamed: list[Streamed] = []
+    async with users(cluster.url) as client, asyncio.TaskGroup() as group:
+        over = asyncio.Event()
+
+        async def user() -> None:
+            while not over.is_set():
+                await stream(client, streamed, 20)
+
+        for _ in range(6):
+            group.create_task(user())
+        took = await asyncio.to_thread(cluster.wait_for_replicas, 2, 40)
+        over.set()
+    print(f"\n1 -> 2 replicas in {took:.1f} s under 6 streams; {len(streamed)} answers meanwhile")
+    assert {one.last for one in streamed} == {"done"}
+
+
+async def test_a_replica_is_killed_under_six_streams(cluster: Cluster) -> None:
+    """What it had in hand is lost, nothing else, and nothing of it stays."""
+    streamed: list[Streamed] = []
+    later: list[Streamed] = []
+    replicas = cluster.replicas()
+    port, victim = next(iter(replicas.items()))
+    async with users(cluster.url) as client, asyncio.TaskGroup() as group:
+        for _ in range(6):
+            group.create_task(stream(client, streamed, 60))
+        await until(lambda: len(streamed) == 6 and all(len(one.at) > 2 for one in streamed), 30)
+        async with users(f"http://127.0.0.1:{port}") as direct:
+            its_own = await running(direct)
+        family = below(victim)
+        os.kill(victim, signal.SIGKILL)
+        killed = time.monotonic()
+        over = asyncio.Event()
+
+        async def later_user() -> None:
+            while not over.is_set():
+                await stream(client, later, 3)
+
+        group.create_task(later_user())
+        await until(lambda: not any(map(lives, family)), 10)
+        gone = time.monotonic() - killed
+
+        def is_back() -> bool:
+            now = cluster.replicas()
+            return len(now) == 2 and port not in now
+
+        while not await asyncio.to_thread(is_back):
+            assert time.monotonic() - killed < 30
+        back = time.monotonic() - killed
+        over.set()
+    lost = [one for one in streamed if one.last != "done"]
+    print(
+        f"\nof 6 streams {len(lost)} lost, {its_own} were its own, all {len(later)} later ones "
+        f"answered; engine and runner (of {len(family)}) gone after {gone:.2f} s, another replica "
+        f"answers after {back:.1f} s"
+    )
+    assert len(family) >= 2, "the daemon and its runner"
+    assert 0 < its_own < 6
+    assert len(lost) == its_own
+    assert {one.last for one in later} == {"done"}
+
+
+async def test_an_engine_is_killed(cluster: Cluster) -> None:
+    """Its clients are told so; then the replica gives way to another, and takes no more."""
+    streamed: list[Streamed] = []
+    port, victim = next(iter(cluster.replicas().items()))
+    engine = below(victim)[0]
+    async with users(cluster.url) as client, asyncio.TaskGroup() as group:
+        for _ in range(6):
+            group.create_task(stream(client, streamed, 40))
+        await until(lambda: len(streamed) == 6 and all(len(one.at) > 2 for one in streamed), 30)
+        os.kill(engine, signal.SIGKILL)
+        killed = time.monotonic()
+        while port in await asyncio.to_thread(cluster.replicas):
+            assert time.monotonic() - killed < 30
+        gone = time.monotonic() - killed
+        back = gone + await asyncio.to_thread(cluster.wait_for_replicas, 2, 30)
+    lost = [one for one in streamed if one.last != "done"]
+    print(f"\n{[one.problem or one.last for one in lost]}")
+    print(f"the replica without engine is gone after {gone:.1f} s, another answers after {back:.1f}")
+    assert 0 < len(lost) < 6
+    assert {one.problem.get("code") for one in lost} == {"engine_interrupted"}
+
+
+def test_a_changed_setting_of_the_fleet_restarts_nothing(cluster: Cluster) -> None:
+    """Given to the running cluster, as from another node of it; and fewer replicas when idle."""
+    before = set(cluster.replicas().values())
+    told = cluster.run("-m", "deploy.ray", DOWNSCALE_DELAY_S="0.5")
+    assert "Ready: " in told
+    took = cluster.wait_for_replicas(1, 30)
+    print(f"\n2 -> 1 replicas {took:.1f} s after that was wanted")
+    assert set(cluster.replicas().values()) < before
+
+
+async def test_the_end_finishes_what_runs(cluster: Cluster) -> None:
+    streamed: list[Streamed] = []
+    async with users(cluster.url) as client, asyncio.TaskGroup() as group:
+        for _ in range(2):
+            group.create_task(stream(client, streamed, 150))
+        await until(lambda: len(streamed) == 2 and all(len(one.at) > 2 for one in streamed), 30)
+        cluster.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+    assert [one.last for one in streamed] == ["done", "done"]
+    assert await asyncio.to_thread(cluster.process.wait, 30) == 0
+    print(f"\n2 streams finished and all over {time.monotonic() - began:.1f} s after SIGTERM")
+    await until(lambda: not cluster.processes(), 5)
+    assert KEY not in cluster.log()
