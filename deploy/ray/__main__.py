@@ -24,6 +24,7 @@ import ray
 from ray import serve
 
 from app.settings import Settings
+from deploy.ray import SOCKETS
 from deploy.ray.fleet import Fleet
 from deploy.ray.serve import NAME, app
 
@@ -68,9 +69,11 @@ def alone() -> None:
         print("Stopping: what runs is finished ...", flush=True)
     finally:
         if ray.is_initialized():
+            sockets = SOCKETS / ray.get_runtime_context().get_node_id()
             serve.delete(NAME)  # first: HAProxy is there until the replicas have finished
             serve.shutdown()
             ray.shutdown()
+            _remove(sockets)
         _remove(folder)
 
 

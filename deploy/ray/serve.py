@@ -15,25 +15,27 @@ from ray.serve import Application
 from ray.serve._private.constants import RAY_SERVE_ENABLE_HA_PROXY
 
 from app.auth import is_loopback
+from app.engine.gate import Gate
 from app.main import create_app
 from app.settings import Settings
 from deploy.ray.engine import Engine
 from deploy.ray.fleet import Fleet
 
 NAME = "qwen3-vl"
-LAST_S = 1.0  # for those whose engine has ended to be told so
+FLUSH_S = 0.1
+LAST_S = 5.0  # in which those whose engine has ended are told so
 OPERATIONS = 32  # probes and scrapes at once, beside the requests that the server's queue takes
 
 
 @serve.ingress()
 class Replica:
-    """A server and its engine. When the engine ends by itself the replica ends, too, since it
-    would refuse at once, be the one with the fewest requests, and be given all of them."""
+    """A server and its engine. When the engine ends by itself the replica ends, too: it would
+    refuse at once, so have the fewest requests, and be given all that come."""
 
     async def __init__(self, settings: Settings, command: str) -> None:
         self.engine = Engine(command, settings)
         self.settings = settings.model_copy(update={"ollama_host": self.engine.url})
-        await self.engine.start(_end)
+        await self.engine.start(self._end)
 
     def __serve_build_asgi_app__(self) -> FastAPI:  # noqa: PLW3201 - Ray's name for it
         # Made here: an application cannot be sent from one process to another.
@@ -43,13 +45,19 @@ class Replica:
         """Asked by Ray every other second; the third time in a row that it raises ends the replica."""
         await self.engine.check()
 
+    def _end(self) -> None:
+        """Those in hand are told why and no more are taken; then HAProxy goes elsewhere."""
+        deadline = time.monotonic() + LAST_S
+        gate: Gate = self.app.state.line.gate
+        gate.draining = True
+        time.sleep(FLUSH_S)
+        while (gate.running or gate.waiting) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(FLUSH_S)
+        os._exit(1)
+
     async def __del__(self) -> None:
         await self.engine.stop()
-
-
-def _end() -> None:
-    time.sleep(LAST_S)
-    os._exit(1)
 
 
 def app() -> Application:

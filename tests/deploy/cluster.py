@@ -21,7 +21,7 @@ from tests.server import REPO, free_port
 
 LISTED = REPO / "requirements-ray.txt"
 START_S = 120
-PORTS = 8  # that are looked at, from the first replica's on
+PORTS = 16  # that are looked at, from the first replica's on
 
 
 def python() -> Path:
