@@ -1,4 +1,4 @@
-"""What Ray Serve in HAProxy mode adds to the time to the first token: `python -m benchmarks.ray_serve`.
+"""What Ray Serve in HAProxy mode adds to the first token: `python -m benchmarks.ray_serve`.
 
 One picture is asked about again and again, one request at a time, in turns of `python server.py`
 and `python -m deploy.ray` with two replicas, each before the stand-in engine of `benchmarks.wire`.
@@ -66,7 +66,9 @@ def measure(folder: Path, rounds: int, each: int) -> None:
     command = "-m benchmarks.wire.engine {port}"
     settings = {"MODEL_NAME": MODEL, "NUM_CTX": "8192", "CACHE_MB": "0"}
     port = free_port()
-    engine = subprocess.Popen([sys.executable, *command.format(port=port).split()])
+    engine = subprocess.Popen(  # noqa: S603
+        [sys.executable, *command.format(port=port).split()]
+    )
     try:
         with (
             Server(folder / "server", OLLAMA_HOST=f"127.0.0.1:{port}", **settings) as plain,

@@ -17,8 +17,9 @@ SETTINGS = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     # A replica that stops answering is left out within 2 s, not 10.
     "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "1s",
-    # What a replica refuses, or dies over without a word, goes to another: twice asked does no harm.
-    # Only where HAProxy has all of the request by then (16 kB at most); others are told 503 or 500.
+    # What a replica refuses, or dies over without a word, goes to another: to be asked twice does
+    # no harm. Only where HAProxy has all of the request by then (16 kB at most); others are told
+    # 503, or a bare 500.
     "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response 503",
     "RAY_SERVE_HAPROXY_RETRIES": "2",
     # When replicas come or go HAProxy starts anew, and the old one is killed after this time with

@@ -83,7 +83,11 @@ def run() -> None:
     application = app()
     options = {"host": settings.host, "port": settings.port}
     serve.start(proxy_location=fleet.proxies, http_options=options)
-    serve.run(application, name=NAME, route_prefix="/")
+    try:
+        serve.run(application, name=NAME, route_prefix="/")
+    except RuntimeError:  # says only that it failed
+        told = serve.status().applications[NAME].deployments[NAME].message
+        sys.exit(told.rpartition("RuntimeError: ")[2].strip())
     address = ray.get_runtime_context().gcs_address
     print(f"Ready: http://{settings.host}:{settings.port} (RAY_ADDRESS={address})", flush=True)
 

@@ -13,11 +13,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import batched
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import ray
+import ray.data
 
 from deploy.ray import REPO
 
@@ -33,15 +34,15 @@ def main() -> None:
     out = arguments.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     left = [name for name in shards(arguments.list, out, arguments.shard) if not done(out, name)]
-    ray.init()
-    work = ray.data.from_items([{"shard": name} for name in left]) if left else None
     server = {name: os.environ[name] for name in ("SERVER_URL", "API_KEY") if name in os.environ}
     failed = 0
-    if work:
+    if left:
+        ray.init(logging_level="WARNING", log_to_driver=False)
         step = {"out": str(out), "task": arguments.task, "more": more, "server": server}
-        told = work.repartition(len(left)).map(
-            run, fn_kwargs=step, num_cpus=0.1, concurrency=arguments.at_once, max_retries=3
+        work = ray.data.from_items(
+            [{"shard": name} for name in left], override_num_blocks=len(left)
         )
+        told = work.map(run, fn_kwargs=step, num_cpus=0.1, concurrency=arguments.at_once)
         for one in told.iter_rows():
             failed += one["status"] != 0
             print(f"{one['shard']}: {one['last']}", flush=True)
@@ -57,7 +58,10 @@ def shards(listed: Path, out: Path, size: int) -> Iterator[str]:
     """
     with listed.open() as lines:
         files = (line for line in map(str.strip, lines) if line)
-        for number, part in enumerate(batched(files, size)):
+        for number in count():
+            part = list(islice(files, size))
+            if not part:
+                return
             name = f"{number:05}"
             file, text = out / f"{name}.list", "".join(f"{path}\n" for path in part)
             had = file.read_text() if file.exists() else ""

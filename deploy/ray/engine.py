@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.engine.ollama import Ollama
-from app.errors import EngineUnavailable
+from app.errors import Problem
 from app.models.catalog import resolve
 from app.settings import Settings
 
@@ -67,7 +67,7 @@ class Engine:
         try:
             await self._await_answer(process)
             await self._ollama.show(resolve(self._model)[0])
-        except Exception as error:
+        except (Problem, RuntimeError) as error:
             await self.stop()
             where = f"on {socket.gethostname()}"
             told = getattr(error, "detail", str(error))
@@ -75,7 +75,7 @@ class Engine:
         threading.Thread(target=self._watch, args=(process, ended), daemon=True).start()
 
     async def check(self) -> None:
-        """Raises RuntimeError where it has ended, EngineUnavailable where it does not answer."""
+        """Raises RuntimeError where it has ended, a Problem where it does not answer."""
         if self._process is None or self._process.poll() is not None:
             raise RuntimeError("The engine has ended.")
         await self._ollama.version()
@@ -85,12 +85,13 @@ class Engine:
         process, self._process = self._process, None
         if process is None:
             return
-        process.terminate()
+        if process.poll() is None:
+            process.terminate()
+            self.log.unlink(missing_ok=True)
         try:
             await asyncio.to_thread(process.wait, STOP_S)
         except subprocess.TimeoutExpired:
             process.kill()
-        self.log.unlink(missing_ok=True)
         await self._ollama.aclose()
 
     async def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
@@ -103,7 +104,7 @@ class Engine:
             try:
                 await self._ollama.version()
                 return
-            except EngineUnavailable:
+            except Problem:
                 if time.monotonic() > deadline:
                     raise
             await asyncio.sleep(0.05)

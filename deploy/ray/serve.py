@@ -75,7 +75,9 @@ def app() -> Application:
             "clients send, or HOST=127.0.0.1, or ALLOW_ANONYMOUS=true if that is meant."
         )
     if not RAY_SERVE_ENABLE_HA_PROXY:
-        raise SystemExit("Ray was imported before deploy.ray: start it with `python -m deploy.ray`.")
+        raise SystemExit(
+            "Ray was imported before deploy.ray: start it with `python -m deploy.ray`."
+        )
     if is_loopback(settings.host) and len(ray.nodes()) > 1:
         raise SystemExit(
             f"The replicas of other nodes cannot be reached at {settings.host}: set HOST=0.0.0.0 "
@@ -87,30 +89,27 @@ def app() -> Application:
 def deployment(settings: Settings, fleet: Fleet, gpus: float) -> Application:
     """What Ray is told, where the cluster has so many GPUs."""
     # The keys go as an argument: Ray shows an environment to whoever sees its dashboard.
-    return (
-        serve.deployment(
-            name=NAME,
-            ray_actor_options={
-                "num_gpus": fleet.gpus(gpus),
-                "num_cpus": fleet.cpus_per_replica,
-            },
-            # The server's own queue refuses first: 429, with Retry-After and a sentence.
-            max_ongoing_requests=settings.num_parallel + settings.max_queue + OPERATIONS,
-            autoscaling_config={
-                "min_replicas": fleet.min_replicas,
-                "max_replicas": fleet.most(gpus),
-                "target_ongoing_requests": fleet.target_ongoing or 2 * settings.num_parallel,
-                "upscale_delay_s": fleet.upscale_delay_s,
-                "downscale_delay_s": fleet.downscale_delay_s,
-                "look_back_period_s": fleet.look_back_s,
-                # Called deprecated, but the variable that is to replace it is read by nobody yet.
-                "metrics_interval_s": 1,
-            },
-            health_check_period_s=2,
-            health_check_timeout_s=10,
-            graceful_shutdown_timeout_s=settings.drain_timeout_s,
-            graceful_shutdown_wait_loop_s=0.2,
-            max_constructor_retry_count=3,
-        )(Replica)
-        .bind(settings, fleet.command)
-    )
+    return serve.deployment(
+        name=NAME,
+        ray_actor_options={
+            "num_gpus": fleet.gpus(gpus),
+            "num_cpus": fleet.cpus_per_replica,
+        },
+        # The server's own queue refuses first: 429, with Retry-After and a sentence.
+        max_ongoing_requests=settings.num_parallel + settings.max_queue + OPERATIONS,
+        autoscaling_config={
+            "min_replicas": fleet.min_replicas,
+            "max_replicas": fleet.most(gpus),
+            "target_ongoing_requests": fleet.target_ongoing or 2 * settings.num_parallel,
+            "upscale_delay_s": fleet.upscale_delay_s,
+            "downscale_delay_s": fleet.downscale_delay_s,
+            "look_back_period_s": fleet.look_back_s,
+            # Called deprecated, but the variable that is to replace it is read by nobody yet.
+            "metrics_interval_s": 1,
+        },
+        health_check_period_s=2,
+        health_check_timeout_s=10,
+        graceful_shutdown_timeout_s=settings.drain_timeout_s,
+        graceful_shutdown_wait_loop_s=0.2,
+        max_constructor_retry_count=3,
+    )(Replica).bind(settings, fleet.command)

@@ -186,6 +186,8 @@ def _listener(port: int, among: list[int]) -> int:
             socket = f"socket:[{fields[9]}]"
             for pid in among:
                 with suppress(OSError):
-                    if any(str(fd.readlink()) == socket for fd in Path(f"/proc/{pid}/fd").iterdir()):
+                    if any(
+                        str(fd.readlink()) == socket for fd in Path(f"/proc/{pid}/fd").iterdir()
+                    ):
                         return pid
     return 0

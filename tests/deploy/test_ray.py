@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ import pytest
 from tests.daemon.process import Daemon
 from tests.deploy.cluster import Cluster, below, lives
 from tests.pictures import encoded, scene
+from tests.server import REPO
 
 KEY = "sesame-4711"
 HEADERS = {"X-API-Key": KEY, "Cache-Control": "no-store"}
@@ -26,9 +28,7 @@ FILES = {"image": encoded(scene(64, 64))}
 
 
 @pytest.fixture(scope="module")
-def cluster(
-    _daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Cluster]:
+def cluster(_daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """One replica that becomes two under load. The other daemon has made the models."""
     log = tmp_path_factory.mktemp("ray") / "log"
     settings = {"MIN_REPLICAS": "1", "MAX_REPLICAS": "2", "TARGET_ONGOING": "2"}
@@ -238,6 +238,33 @@ async def test_an_engine_is_killed(cluster: Cluster) -> None:
     assert 0 < len(lost) < 6
     assert set(lost) == {"engine_interrupted"}
     assert all(one.ended == "done" or one.ended.startswith("503 ") for one in later)
+
+
+def test_shards_of_a_long_list(cluster: Cluster, tmp_path: Path) -> None:
+    """Five files in three shards; what is done is not done again, and a list may grow."""
+    if not (REPO / "app" / "cli" / "batch.py").exists():
+        pytest.skip("`python -m app batch` is not here yet")
+    files = [tmp_path / f"{number}.png" for number in range(6)]
+    for number, file in enumerate(files):
+        file.write_bytes(encoded(scene(64 + number, 64)))
+    listed, out = tmp_path / "list", tmp_path / "out"
+    command = ("-m", "deploy.ray.bulk", "describe", str(listed), str(out), "--shard", "2")
+    more = ("--max-tokens", "3", "--model", "tiny-vlm")
+    server = {"SERVER_URL": cluster.url}
+    listed.write_text("".join(f"{file}\n" for file in files[:5]))
+    began = time.monotonic()
+    first = cluster.run(*command, *more, **server)
+    took = time.monotonic() - began
+    lines = [json.loads(line) for path in out.glob("*.jsonl") for line in path.open()]
+    assert "3 shards done now, 0 not" in first
+    assert len(lines) == 5, lines
+    (out / "00000.done").unlink()  # as if it had been cut off
+    listed.write_text("".join(f"{file}\n" for file in files))
+    assert "2 shards done now, 0 not" in cluster.run(*command, *more, **server)
+    told = [line for path in sorted(out.glob("*.jsonl")) for line in path.open()]
+    print(f"\n5 files in 3 shards in {took:.1f} s; {len(told)} lines after the list had grown")
+    assert len(told) == 6
+    assert all(json.loads(line).get("error") is None for line in told)
 
 
 async def test_new_settings_replace_every_replica(cluster: Cluster) -> None:
