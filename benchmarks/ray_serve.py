@@ -17,7 +17,8 @@ from benchmarks.wire.client import Connection, Request
 from benchmarks.wire.engine import MODEL
 from benchmarks.wire.pictures import small
 from tests.deploy.cluster import Cluster
-from tests.server import Server, free_port
+from tests.ports import free_port
+from tests.server import Server
 
 TOKENS = 20
 BOUNDARY = b"----------------7d4a6d158c9"

@@ -32,17 +32,21 @@ class Replica:
     """A server and its engine. When the engine ends by itself the replica ends, too: it would
     refuse at once, so have the fewest requests, and be given all that come."""
 
-    async def __init__(self, settings: Settings, command: str) -> None:
+    app: FastAPI  # of the wrapper that Ray makes
+
+    async def __init__(  # type: ignore[misc]  # as Ray has it
+        self, settings: Settings, command: str
+    ) -> None:
         self.engine = Engine(command, settings)
         self.settings = settings.model_copy(update={"ollama_host": self.engine.url})
         await self.engine.start(self._end)
 
-    def __serve_build_asgi_app__(self) -> FastAPI:  # noqa: PLW3201 - Ray's name for it
+    def __serve_build_asgi_app__(self) -> FastAPI:
         # Made here: an application cannot be sent from one process to another.
         return create_app(self.settings)
 
     async def check_health(self) -> None:
-        """Asked by Ray every other second; the third time in a row that it raises ends the replica."""
+        """Asked by Ray every other second; the third that raises in a row ends the replica."""
         await self.engine.check()
 
     def _end(self) -> None:

@@ -17,7 +17,8 @@ import pytest
 
 from tests.daemon.install import install
 from tests.daemon.models import store
-from tests.server import REPO, free_port
+from tests.ports import free_port
+from tests.server import REPO
 
 LISTED = REPO / "requirements-ray.txt"
 START_S = 120
@@ -34,7 +35,9 @@ def python() -> Path:
         uv = [sys.executable, "-m", "uv"]
         for command in (["venv", "--clear", str(home)], ["pip", "install", "--python", str(home)]):
             listed = ["-r", str(LISTED)] if command[0] == "pip" else []
-            told = subprocess.run([*uv, *command, "-q", *listed], capture_output=True, text=True)
+            told = subprocess.run(
+                [*uv, *command, "-q", *listed], capture_output=True, text=True, check=False
+            )
             if told.returncode:
                 pytest.skip(f"Ray cannot be installed: {told.stderr.strip().splitlines()[-1]}")
         done.touch()
@@ -124,7 +127,8 @@ class Cluster:
             env=self.environment | {"RAY_ADDRESS": address} | settings,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
+            check=False,
         )
         assert told.returncode == 0, told.stdout + told.stderr
         return told.stdout

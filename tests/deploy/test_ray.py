@@ -41,7 +41,7 @@ def cluster(_daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory) -
 
 @dataclass
 class Streamed:
-    """One stream: when each piece came, and how it ended: `done`, `cut`, or the code of a problem."""
+    """One stream: when each piece came, and how it ended: `done`, `cut`, a status, or a code."""
 
     at: list[float] = field(default_factory=list)
     ended: str = ""
@@ -233,7 +233,8 @@ async def test_an_engine_is_killed(cluster: Cluster) -> None:
     lost = [one.ended for one in streamed if one.ended != "done"]
     print(
         f"\n6 streams: {len(lost)} ended as {set(lost)}; of {len(later)} others meanwhile "
-        f"{sum(one.ended != 'done' for one in later)} refused; the replica is gone after {gone:.1f} s, another answers after {back:.1f} s"
+        f"{sum(one.ended != 'done' for one in later)} refused; the replica is gone after "
+        f"{gone:.1f} s, another answers after {back:.1f} s"
     )
     assert 0 < len(lost) < 6
     assert set(lost) == {"engine_interrupted"}
