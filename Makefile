@@ -31,7 +31,7 @@ format: $(READY)
 	.venv/bin/ruff format
 
 lock: $(READY)  ## pin again what pyproject.toml asks for
-	for extras in "" "--extra embedded" "--extra embedded --extra dev"; do \
+	for extras in "" "--extra ray" "--extra embedded" "--extra embedded --extra dev"; do \
 	  name=$$(echo "$$extras" | awk 'NF {print "-" $$NF}'); \
 	  .venv/bin/uv pip compile -q --universal --no-header --no-annotate --no-emit-index-url \
 	    --no-emit-find-links $$extras pyproject.toml -o "requirements$$name.txt"; \

@@ -1,0 +1,1 @@
+"""Ways to run it elsewhere than on one's own machine."""

@@ -1,0 +1,105 @@
+"""One box, all of its GPUs, until Ctrl-C:
+
+    python -m deploy.ray
+
+A cluster: a node each, the first with --head; then the application, on one of them:
+
+    python -m deploy.ray start --head --port=6379
+    python -m deploy.ray start --address=HEAD:6379
+    RAY_ADDRESS=HEAD:6379 python -m deploy.ray          gives it to the cluster, or replaces it
+    RAY_ADDRESS=HEAD:6379 python -m deploy.ray delete   takes it away; what runs is finished
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import ray
+from ray import serve
+
+from app.settings import Settings
+from deploy.ray import SOCKETS
+from deploy.ray.fleet import Fleet
+from deploy.ray.serve import NAME, app
+
+
+def main() -> None:
+    in_cluster = "RAY_ADDRESS" in os.environ
+    match sys.argv[1:]:
+        case [] if in_cluster:
+            ray.init()
+            run()
+        case ["delete"] if in_cluster:
+            ray.init()
+            serve.delete(NAME)
+        case ["start", *options]:
+            # With the settings of this package, which every process of the node takes over.
+            program = str(Path(sys.executable).with_name("ray"))
+            safe = ("--dashboard-host=127.0.0.1", "--disable-usage-stats")
+            os.execv(program, ["ray", "start", *safe, *options])  # noqa: S606 - no shell is meant
+        case []:
+            alone()
+        case _:
+            sys.exit(__doc__)
+
+
+def alone() -> None:
+    """A cluster that lives as long as this process, and that only its user reaches."""
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    folder = Path(tempfile.mkdtemp(prefix="ray-"))
+    over = threading.Event()
+    try:
+        ray.init(
+            address="local",
+            _temp_dir=str(folder / "ray"),  # which Ray opens to everybody; not so the one above
+            include_dashboard=Fleet().dashboard,
+            dashboard_host="127.0.0.1",
+            logging_level="WARNING",
+        )
+        for number in (signal.SIGINT, signal.SIGTERM):  # after Ray has set its own
+            signal.signal(number, lambda *_: over.set())
+        run()
+        over.wait()
+        print("Stopping: what runs is finished ...", flush=True)
+    finally:
+        if ray.is_initialized():
+            sockets = SOCKETS / ray.get_runtime_context().get_node_id()
+            serve.delete(NAME)  # first: HAProxy is there until the replicas have finished
+            serve.shutdown()
+            ray.shutdown()
+            _remove(sockets)
+        _remove(folder)
+
+
+def run() -> None:
+    """Start the application, or replace it; returns when it answers."""
+    settings, fleet = Settings(), Fleet()
+    application = app()
+    options = {"host": settings.host, "port": settings.port}
+    serve.start(proxy_location=fleet.proxies, http_options=options)
+    try:
+        serve.run(application, name=NAME, route_prefix="/")
+    except RuntimeError:  # says only that it failed
+        told = serve.status().applications[NAME].deployments[NAME].message
+        sys.exit(told.rpartition("RuntimeError: ")[2].strip())
+    address = ray.get_runtime_context().gcs_address
+    print(f"Ready: http://{settings.host}:{settings.port} (RAY_ADDRESS={address})", flush=True)
+
+
+def _remove(folder: Path) -> None:
+    """Ray's processes write into it until they have ended."""
+    for _ in range(50):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""`python -m deploy.ray` as a process of the test run, with the test daemon on every replica."""
+
+import hashlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+import pytest
+
+from tests.daemon.install import install
+from tests.daemon.models import store
+from tests.ports import free_port
+from tests.server import REPO
+
+LISTED = REPO / "requirements-ray.txt"
+START_S = 120
+PORTS = 16  # that are looked at, from the first replica's on
+
+
+def python() -> Path:
+    """The interpreter that has Ray, installed once into `.cache`; the test is skipped where it
+    cannot be had. 700 MB."""
+    digest = hashlib.sha256(LISTED.read_bytes()).hexdigest()[:8]
+    home = REPO / ".cache" / f"ray-{digest}"
+    done = home / "done"
+    if not done.exists():
+        uv = [sys.executable, "-m", "uv"]
+        for command in (["venv", "--clear", str(home)], ["pip", "install", "--python", str(home)]):
+            listed = ["-r", str(LISTED)] if command[0] == "pip" else []
+            told = subprocess.run(
+                [*uv, *command, "-q", *listed], capture_output=True, text=True, check=False
+            )
+            if told.returncode:
+                pytest.skip(f"Ray cannot be installed: {told.stderr.strip().splitlines()[-1]}")
+        done.touch()
+    return home / "bin" / "python"
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """Of a box that serves the daemon's slow model; every port is one that nobody else has."""
+    home = install()
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | {
+        "PORT": str(free_port()),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(free_port()),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": "65535",
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+        "DASHBOARD": "false",
+        "CPUS_PER_REPLICA": "0.5",
+        "ENGINE_COMMAND": f"{home}/ollama-lib serve",
+        "LD_LIBRARY_PATH": str(home),
+        "OLLAMA_MODELS": str(store() / "models"),
+        "OLLAMA_NOPRUNE": "1",
+        "MODEL_NAME": "slow-vlm",
+        "NUM_CTX": "4096",
+        **settings,
+    }
+
+
+class Cluster:
+    """One box; its terminal is in `log`."""
+
+    def __init__(self, log: Path, **settings: str) -> None:
+        self.python = python()
+        self.environment = environment(**settings)
+        self.url = f"http://127.0.0.1:{self.environment['PORT']}"
+        self._first = int(self.environment["RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT"])
+        self.log_path = log
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [self.python, "-m", "deploy.ray"],
+                cwd=REPO,
+                env=self.environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def __enter__(self) -> Self:
+        deadline = time.monotonic() + START_S
+        while "Ready: " not in self.log():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.close()
+                raise RuntimeError(f"It did not start:\n{self.log()}")
+            time.sleep(0.1)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it, and whatever it left behind."""
+        self.process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(30)
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def run(self, *arguments: str, **settings: str) -> str:
+        """Another program of the same environment, which talks to this cluster."""
+        address = self.log().partition("RAY_ADDRESS=")[2].partition(")")[0]
+        told = subprocess.run(
+            [self.python, *arguments],
+            cwd=REPO,
+            env=self.environment | {"RAY_ADDRESS": address} | settings,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert told.returncode == 0, told.stdout + told.stderr
+        return told.stdout
+
+    def processes(self) -> list[int]:
+        """All that were started by it, directly or not, and live: they know its token."""
+        token = self.environment["RAY_AUTH_TOKEN"].encode()
+        return [pid for pid in _pids() if token in _read(pid, "environ")]
+
+    def replicas(self) -> dict[int, int]:
+        """Those that answer: port and process id."""
+        found = {}
+        for port in range(self._first, self._first + PORTS):
+            with suppress(httpx.TransportError):
+                httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False, timeout=5)
+                found[port] = _listener(port, self.processes())
+        return found
+
+    def wait_for_replicas(self, count: int, seconds: float) -> float:
+        """The seconds until so many answer; TimeoutError after `seconds`."""
+        began = time.monotonic()
+        while len(self.replicas()) != count:
+            if time.monotonic() - began > seconds:
+                raise TimeoutError(f"{self.replicas()} after {seconds} s, not {count}")
+            time.sleep(0.1)
+        return time.monotonic() - began
+
+
+def below(pid: int) -> list[int]:
+    """Its children and theirs."""
+    children = [child for child in _pids() if _parent(child) == pid]
+    return children + [other for child in children for other in below(child)]
+
+
+def lives(pid: int) -> bool:
+    return b"\0" in _read(pid, "cmdline")  # a zombie has none
+
+
+def _pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+
+
+def _parent(pid: int) -> int:
+    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    return int(fields[1]) if fields else 0
+
+
+def _read(pid: int, name: str) -> bytes:
+    with suppress(OSError):  # ended while we looked
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    return b""
+
+
+def _listener(port: int, among: list[int]) -> int:
+    """The process that listens on a port of IPv4; 0 where none is found."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and int(fields[1].partition(":")[2], 16) == port:
+            socket = f"socket:[{fields[9]}]"
+            for pid in among:
+                with suppress(OSError):
+                    if any(
+                        str(fd.readlink()) == socket for fd in Path(f"/proc/{pid}/fd").iterdir()
+                    ):
+                        return pid
+    return 0

@@ -1,0 +1,300 @@
+"""Two servers with a daemon each under Ray Serve: they stream, die, grow in number and shrink.
+
+The tests go on from each other, in the order in which they stand: Ray takes half a minute to start.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.daemon.process import Daemon
+from tests.deploy.cluster import Cluster, below, lives
+from tests.pictures import encoded, scene
+from tests.server import REPO
+
+KEY = "sesame-4711"
+HEADERS = {"X-API-Key": KEY, "Cache-Control": "no-store"}
+FILES = {"image": encoded(scene(64, 64))}
+
+
+@pytest.fixture(scope="module")
+def cluster(_daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One replica that becomes two under load. The other daemon has made the models."""
+    log = tmp_path_factory.mktemp("ray") / "log"
+    settings = {"MIN_REPLICAS": "1", "MAX_REPLICAS": "2", "TARGET_ONGOING": "2"}
+    pace = {"UPSCALE_DELAY_S": "0.5", "DOWNSCALE_DELAY_S": "600", "LOOK_BACK_S": "2"}
+    began = time.monotonic()
+    with Cluster(log, API_KEY=KEY, NUM_PARALLEL="4", **settings, **pace) as cluster:
+        print(f"\nRay and the first replica: {time.monotonic() - began:.1f} s")
+        yield cluster
+
+
+@dataclass
+class Streamed:
+    """One stream: when each piece came, and how it ended: `done`, `cut`, a status, or a code."""
+
+    at: list[float] = field(default_factory=list)
+    ended: str = ""
+
+
+async def stream(client: httpx.AsyncClient, into: list[Streamed], tokens: int) -> None:
+    """A question without an image: the slow model is slow to read, too."""
+    one = Streamed()
+    into.append(one)
+    body = {"messages": [{"role": "user", "content": "1"}], "stream": True, "max_tokens": tokens}
+    try:
+        async with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            if answer.status_code != 200:
+                one.ended = f"{answer.status_code} {await answer.aread()!r}"
+                return
+            async for line in answer.aiter_lines():
+                if line == "data: [DONE]":
+                    one.ended = one.ended or "done"
+                elif line.startswith("data: "):
+                    one.at.append(time.monotonic())
+                    error = json.loads(line.removeprefix("data: ")).get("error")
+                    one.ended = error["code"] if error else one.ended
+    except httpx.TransportError:
+        pass
+    one.ended = one.ended or "cut"
+
+
+async def begin(
+    client: httpx.AsyncClient, group: asyncio.TaskGroup, count: int, tokens: int
+) -> list[Streamed]:
+    """Streams that have begun; each replica has its model already."""
+    streamed: list[Streamed] = []
+    for _ in range(count):
+        group.create_task(stream(client, streamed, tokens))
+    await until(lambda: len(streamed) == count and all(len(one.at) > 2 for one in streamed), 30)
+    assert not any(one.ended for one in streamed), "they are over too soon to tell"
+    return streamed
+
+
+def users(url: str) -> httpx.AsyncClient:
+    """A connection a request, as many users have."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(
+        base_url=url, headers=HEADERS, limits=limits, trust_env=False, timeout=60
+    )
+
+
+async def until(condition: Any, seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - of processes, which tell nobody
+            await asyncio.sleep(0.02)
+
+
+def test_it_is_the_same_server(cluster: Cluster) -> None:
+    with httpx.Client(base_url=cluster.url, trust_env=False, timeout=30) as client:
+        refused = client.post("/v1/describe", files=FILES)
+        assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
+        ready = client.get("/ready", headers={"X-Request-ID": "mine"})
+        assert ready.json() == {"status": "ready", "model": "slow-vlm"}
+        assert ready.headers.get_list("x-request-id") == ["mine"]
+        odd = client.get("/ready", headers={"X-Request-ID": "not sane"})
+        (ident,) = odd.headers.get_list("x-request-id")
+        assert ident.startswith("req_")
+
+
+async def test_chunks_come_one_by_one(cluster: Cluster) -> None:
+    streamed: list[Streamed] = []
+    async with users(cluster.url) as client:
+        for _ in range(2):  # the first waits for the model
+            await stream(client, streamed, 40)
+    one = streamed[-1]
+    assert one.ended == "done"
+    assert len(one.at) >= 40
+    gaps = sorted(later - sooner for sooner, later in zip(one.at, one.at[1:], strict=False))
+    print(f"\n{len(one.at)} chunks, gap {gaps[len(gaps) // 2] * 1e3:.1f} ms in the middle")
+    together = sum(gap < 1e-4 for gap in gaps)
+    assert together < len(gaps) / 4, gaps
+
+
+async def test_who_leaves_frees_the_engine(cluster: Cluster) -> None:
+    """Also where he asks Ray not to look for it."""
+    headers = {"X-Request-Disconnect-Disabled": "?1"}
+    data = {"stream": "true", "max_tokens": "400"}
+    async with users(cluster.url) as client:
+        request = client.stream("POST", "/v1/describe", files=FILES, data=data, headers=headers)
+        async with request as answer:
+            lines = answer.aiter_lines()
+            for _ in range(5):
+                await anext(lines)
+            assert await running(client) == 1
+        left = time.monotonic()
+        while await running(client):
+            assert time.monotonic() - left < 5
+        print(f"\nfree {(time.monotonic() - left) * 1e3:.0f} ms after the client left")
+
+
+async def warm(cluster: Cluster, into: list[Streamed] | None = None) -> None:
+    """Until HAProxy uses both replicas, and both have loaded their model."""
+    streamed = [] if into is None else into
+    async with users(cluster.url) as client, asyncio.timeout(30):
+        engines: set[str] = set()
+        while len(engines) < 2:
+            engines.add((await client.get("/v1/status")).json()["engine"]["url"])
+        await asyncio.gather(*(stream(client, streamed, 3) for _ in range(6)))
+
+
+def refuses(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+async def running(client: httpx.AsyncClient) -> int:
+    status = (await client.get("/v1/status")).json()
+    return int(status["slots"]["running"] + status["queue"]["waiting"])
+
+
+async def test_more_replicas_under_load(cluster: Cluster) -> None:
+    assert len(cluster.replicas()) == 1
+    streamed: list[Streamed] = []
+    async with users(cluster.url) as client, asyncio.TaskGroup() as group:
+        over = asyncio.Event()
+
+        async def user() -> None:
+            while not over.is_set():
+                await stream(client, streamed, 10)
+
+        for _ in range(6):
+            group.create_task(user())
+        took = await asyncio.to_thread(cluster.wait_for_replicas, 2, 40)
+        over.set()
+    print(f"\n1 -> 2 replicas in {took:.1f} s under 6 streams; {len(streamed)} answers meanwhile")
+    assert {one.ended for one in streamed} == {"done"}
+
+
+async def test_a_replica_is_killed_under_six_streams(cluster: Cluster) -> None:
+    """What it had in hand is lost, nothing else, and nothing of it stays."""
+    await warm(cluster)
+    later: list[Streamed] = []
+    port, victim = next(iter(cluster.replicas().items()))
+    async with users(cluster.url) as client, asyncio.TaskGroup() as group:
+        streamed = await begin(client, group, 6, 100)
+        async with users(f"http://127.0.0.1:{port}") as direct:
+            its_own = await running(direct)
+        family = below(victim)
+        os.kill(victim, signal.SIGKILL)
+        killed = time.monotonic()
+        # A request that comes while the kernel takes it apart is one that it had in hand, too.
+        await until(lambda: refuses(port), 5)
+        over = asyncio.Event()
+
+        async def later_user() -> None:
+            while not over.is_set():
+                await stream(client, later, 3)
+
+        group.create_task(later_user())
+        await until(lambda: not any(map(lives, family)), 10)
+        gone = time.monotonic() - killed
+        back = gone + await asyncio.to_thread(cluster.wait_for_replicas, 2, 30)
+        over.set()
+    await warm(cluster, later)
+    lost = [one.ended for one in streamed if one.ended != "done"]
+    print(
+        f"\n6 streams: {len(lost)} lost, {its_own} were its own; {len(later)} later ones, all "
+        f"answered; engine and runner (of {len(family)}) gone after {gone:.2f} s, another replica "
+        f"answers after {back:.1f} s"
+    )
+    assert len(family) >= 2, "the daemon and its runner"
+    assert 0 < its_own < 6
+    assert lost == ["cut"] * its_own
+    assert {one.ended for one in later} == {"done"}
+    assert port not in cluster.replicas()
+
+
+async def test_an_engine_is_killed(cluster: Cluster) -> None:
+    """Its clients are told so; then the replica gives way to another. A request that comes in
+    between may be refused, but not lost."""
+    later: list[Streamed] = []
+    port, victim = next(iter(cluster.replicas().items()))
+    engine = below(victim)[0]
+    async with users(cluster.url) as client, asyncio.TaskGroup() as group:
+        streamed = await begin(client, group, 6, 60)
+        os.kill(engine, signal.SIGKILL)
+        killed = time.monotonic()
+        while port in await asyncio.to_thread(cluster.replicas):
+            await stream(client, later, 3)
+            assert time.monotonic() - killed < 30
+        gone = time.monotonic() - killed
+        back = gone + await asyncio.to_thread(cluster.wait_for_replicas, 2, 30)
+    lost = [one.ended for one in streamed if one.ended != "done"]
+    print(
+        f"\n6 streams: {len(lost)} ended as {set(lost)}; of {len(later)} others meanwhile "
+        f"{sum(one.ended != 'done' for one in later)} refused; the replica is gone after "
+        f"{gone:.1f} s, another answers after {back:.1f} s"
+    )
+    assert 0 < len(lost) < 6
+    assert set(lost) == {"engine_interrupted"}
+    assert all(one.ended == "done" or one.ended.startswith("503 ") for one in later)
+
+
+def test_shards_of_a_long_list(cluster: Cluster, tmp_path: Path) -> None:
+    """Five files in three shards; what is done is not done again, and a list may grow."""
+    if not (REPO / "app" / "cli" / "batch.py").exists():
+        pytest.skip("`python -m app batch` is not here yet")
+    files = [tmp_path / f"{number}.png" for number in range(6)]
+    for number, file in enumerate(files):
+        file.write_bytes(encoded(scene(64 + number, 64)))
+    listed, out = tmp_path / "list", tmp_path / "out"
+    command = ("-m", "deploy.ray.bulk", "describe", str(listed), str(out), "--shard", "2")
+    more = ("--max-tokens", "3", "--model", "tiny-vlm")
+    server = {"SERVER_URL": cluster.url}
+    listed.write_text("".join(f"{file}\n" for file in files[:5]))
+    began = time.monotonic()
+    first = cluster.run(*command, *more, **server)
+    took = time.monotonic() - began
+    lines = [json.loads(line) for path in out.glob("*.jsonl") for line in path.open()]
+    assert "3 shards done now, 0 not" in first
+    assert len(lines) == 5, lines
+    (out / "00000.done").unlink()  # as if it had been cut off
+    listed.write_text("".join(f"{file}\n" for file in files))
+    assert "2 shards done now, 0 not" in cluster.run(*command, *more, **server)
+    told = [line for path in sorted(out.glob("*.jsonl")) for line in path.open()]
+    print(f"\n5 files in 3 shards in {took:.1f} s; {len(told)} lines after the list had grown")
+    assert len(told) == 6
+    assert all(json.loads(line).get("error") is None for line in told)
+
+
+async def test_new_settings_replace_every_replica(cluster: Cluster) -> None:
+    """As from another node of the cluster, under load: nothing is lost. One stays when idle."""
+    before = set(cluster.replicas().values())
+    meanwhile: list[Streamed] = []
+    changed = asyncio.to_thread(cluster.run, "-m", "deploy.ray", DOWNSCALE_DELAY_S="0.5")
+    async with users(cluster.url) as client:
+        task = asyncio.create_task(changed)
+        while not task.done():
+            await stream(client, meanwhile, 3)
+        assert "Ready: " in await task
+    began = time.monotonic()
+    await asyncio.to_thread(cluster.wait_for_replicas, 1, 40)
+    print(
+        f"\n{len(meanwhile)} answers while all were replaced; 2 -> 1 replicas "
+        f"{time.monotonic() - began:.1f} s later"
+    )
+    assert {one.ended for one in meanwhile} == {"done"}
+    assert not before & set(cluster.replicas().values())
+
+
+async def test_the_end_finishes_what_runs(cluster: Cluster) -> None:
+    async with users(cluster.url) as client, asyncio.TaskGroup() as group:
+        streamed = await begin(client, group, 3, 60)
+        cluster.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+    assert [one.ended for one in streamed] == ["done"] * 3
+    assert await asyncio.to_thread(cluster.process.wait, 30) == 0
+    print(f"\n3 streams finished and all over {time.monotonic() - began:.1f} s after SIGTERM")
+    await until(lambda: not cluster.processes(), 5)
+    assert KEY not in cluster.log()
