@@ -1,0 +1,1 @@
+"""What the server costs beside others, over real sockets: `python -m benchmarks.wire`."""

@@ -1,0 +1,80 @@
+"""How cost grows: with users, and with the size of a picture."""
+
+import math
+from typing import Any
+
+from benchmarks.wire import measures
+from benchmarks.wire.client import users
+from benchmarks.wire.measures import SHORT, STREAM, WHOLE, cpu_s, forget_peak, memory_mb
+from benchmarks.wire.pictures import photo, small
+from benchmarks.wire.targets import Target
+
+USERS = (1, 4, 16, 64, 256)
+MEGAPIXELS = (0.3, 1, 3, 12, 24, 48)
+
+Curve = list[dict[str, Any]]
+
+
+async def users_curve(targets: dict[str, Target]) -> Curve:
+    """Each number of users, for each target that can bear it."""
+    curve: Curve = []
+    for count in USERS:
+        for name in ("direct", "naive", "ours"):
+            target = targets[name]
+            whole = await users(target.port, target.request(small(), WHOLE), count, seconds=2)
+            streamed = await users(target.port, target.request(small(), STREAM), count, seconds=2)
+            first_ms, _ = measures.medians(streamed.took)
+            curve.append(
+                {
+                    "users": count,
+                    "target": name,
+                    "requests_s": whole.requests_s,
+                    "first_ms": first_ms,
+                    "memory_mb": memory_mb(target.pid),
+                }
+            )
+    return curve
+
+
+async def megapixels_curve(target: Target) -> Curve:
+    """A photo of each size, one after another."""
+    curve: Curve = []
+    for size in MEGAPIXELS:
+        height = round(math.sqrt(size * 1e6 * 3 / 4))
+        data = photo(round(height * 4 / 3), height)
+        request = target.request(data, SHORT)
+        await users(target.port, request, 1, each=1)
+        forget_peak(target.pid)
+        began = cpu_s(target.pid)
+        took = (await users(target.port, request, 1, each=5)).took
+        curve.append(
+            {
+                "megapixels": size,
+                "file_mb": len(data) / 1e6,
+                "whole_ms": measures.medians(took)[1],
+                "cpu_ms": (cpu_s(target.pid) - began) / len(took) * 1e3,
+                "peak_mb": memory_mb(target.pid, "VmHWM"),
+            }
+        )
+    return curve
+
+
+def table(told: dict[str, Any]) -> str:
+    """Markdown."""
+    lines = [
+        "| users | target | requests/s | time to first token, ms | memory, MB |",
+        "|---" * 5 + "|",
+    ]
+    lines += [
+        f"| {one['users']} | {one['target']} | {one['requests_s']:,.0f} | {one['first_ms']:.3g} | "
+        f"{one['memory_mb']:.0f} |"
+        for one in told["users"]
+    ]
+    lines += ["", "| megapixels | file, MB | whole call, ms | CPU, ms | peak memory, MB |"]
+    lines.append("|---" * 5 + "|")
+    lines += [
+        f"| {one['megapixels']} | {one['file_mb']:.1f} | {one['whole_ms']:.0f} | "
+        f"{one['cpu_ms']:.0f} | {one['peak_mb']:.0f} |"
+        for one in told["megapixels"]
+    ]
+    return "\n".join(lines)
