@@ -28,7 +28,8 @@ bring_packages() { # into .venv; uv also brings a Python where the image's own i
     uv=.cache/uv/bin/uv
     [ -x $uv ] || {
         say "Installing uv ..."
-        python3 -m pip install --quiet --disable-pip-version-check --target .cache/uv uv==0.13.9
+        PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check \
+            --target .cache/uv uv==0.13.9
     }
     [ -x .venv/bin/python ] || $uv venv --quiet --python '>=3.11' .venv
     say "Installing the packages of $1 ..."
