@@ -39,10 +39,10 @@ bring_packages() { # into .venv; uv also brings a Python where the image's own i
 
 bring_ollama() {
     ! command -v ollama >/dev/null || return 0
-    command -v curl >/dev/null && command -v zstd >/dev/null || { # its archives are packed with it
+    if ! { command -v curl && command -v zstd; } >/dev/null; then # its archives are packed with it
         apt-get update -qq
         apt-get install -qq -y --no-install-recommends ca-certificates curl zstd
-    }
+    fi
     say "Installing Ollama ..."
     curl -fsSL -o .cache/ollama-install.sh "${OLLAMA_SITE:-https://ollama.com}/install.sh"
     sh .cache/ollama-install.sh

@@ -29,7 +29,7 @@ front = FastAPI(lifespan=lifespan)
 
 
 @front.post("/api/pull")
-async def pull() -> Response:
+def pull() -> Response:
     BLOB.parent.mkdir(parents=True, exist_ok=True)
     BLOB.touch()
     with Path(os.environ["PULLS"]).open("a") as pulls:

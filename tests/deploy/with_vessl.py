@@ -130,9 +130,7 @@ def _reference(section: str, path: Any, reference: Any, wrong: list[str]) -> Any
     if scheme == "volume":
         storage, _, volume = rest.partition("/")
         if section == "mount" and storage == "vessl-storage":
-            wrong.append(
-                f"{section}.{path}: VESSL's own storage can only be imported (its API: 400)"
-            )
+            wrong.append(f"{section}.{path}: vessl-storage can only be imported (400)")
         if not volume:
             wrong.append(f"{section}.{path}: names no volume")
         return {"volume": {"storage_name": storage, "volume_name": volume}}
