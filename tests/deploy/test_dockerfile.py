@@ -19,8 +19,9 @@ import pytest
 
 from tests.deploy import environment
 from tests.deploy.machine import Machine
-from tests.engine_embedded import embedded_engine
+from tests.pictures import encoded, scene
 from tests.server import REPO, free_port
+from tests.standin.engine import StandIn
 
 DOCKERFILE = REPO / "Dockerfile"
 KEY = "a-secret"
@@ -128,32 +129,27 @@ def test_it_is_no_root(build: Build) -> None:
     assert version and int(version[1]) >= 11
 
 
-def test_its_command_serves_and_its_check_says_so(build: Build, tmp_path: Path) -> None:
+def test_its_command_serves_and_its_check_says_so(build: Build) -> None:
     health = json.loads(build.told["HEALTHCHECK"].partition("CMD ")[2])
     command = shlex.join(json.loads(build.told["CMD"]))
-    # The port is the image's own; the host is as in the image, so the key is wanted.
-    here = {**build.variables, "PORT": str(free_port()), "API_KEY": KEY, "MODEL_NAME": "embedded"}
+    # The address to listen on is the image's own, so a key is wanted.
+    here = {**build.variables, "PORT": str(free_port()), "API_KEY": KEY, "MODEL_NAME": "standin"}
     check = f"cd '{build.folder}' && {shlex.join(health)}"
     assert build.machine.run(check, **here)[0] != 0
-    with embedded_engine(tmp_path / "engine.log") as engine:
-        here |= {"OLLAMA_HOST": engine}
+    with StandIn() as standin:
+        here |= {"OLLAMA_HOST": standin.url}
         running = build.machine.start(f"cd '{build.folder}' && exec {command}", **here)
         try:
             running.says("serving")
+            transport = httpx.HTTPTransport(retries=5)
             url = f"http://127.0.0.1:{here['PORT']}"
-            picture = {"image": (REPO / "examples" / "table.png").read_bytes()}
-            keyed = {"X-API-Key": KEY}
-            with httpx.Client(
-                trust_env=False, timeout=60, transport=httpx.HTTPTransport(retries=5)
-            ) as client:
-                assert client.get(f"{url}/ready").status_code == 200
-                assert client.post(f"{url}/v1/ocr", files=picture).status_code == 401
-                read = client.post(f"{url}/v1/ocr", files=picture, headers=keyed)
-            assert read.status_code == 200 and read.json()["text"]
-            log = running.log.read_bytes()
-            checker = subprocess.run(
-                ["sh", "-c", check], env=build.machine.environment(**here), check=False
-            )
-            assert checker.returncode == 0, log
+            with httpx.Client(base_url=url, transport=transport, timeout=30) as client:
+                assert client.get("/ready").status_code == 200
+                picture = {"image": encoded(scene(160, 120))}
+                assert client.post("/v1/describe", files=picture).status_code == 401
+                keyed = {"X-API-Key": KEY}
+                assert client.post("/v1/describe", files=picture, headers=keyed).status_code == 200
+            checking = build.machine.environment(**here)
+            assert subprocess.run(["sh", "-c", check], env=checking, check=False).returncode == 0
         finally:
             running.stop()
