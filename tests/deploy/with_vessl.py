@@ -68,13 +68,16 @@ def command_complaints(words: list[str]) -> Iterator[str]:
             yield f"{rest[0]}: no such command"
             return
         command, rest = found, rest[1:]
+    context = click.Context(command)
     try:
-        given, left, _ = command.make_parser(click.Context(command)).parse_args(rest)
+        given, left, _ = command.make_parser(context).parse_args(rest)
     except click.UsageError as error:
         yield error.format_message()
         return
     for parameter in command.params:
-        if parameter.required and not isinstance(given.get(str(parameter.name)), (str, tuple)):
+        # what click holds for "nothing" has changed with its versions
+        value = given.get(str(parameter.name)), parameter.get_default(context)
+        if parameter.required and not any(isinstance(one, (str, tuple)) for one in value):
             yield f"{parameter.human_readable_name}: required"
     if left:
         yield f"unexpected: {' '.join(left)}"
