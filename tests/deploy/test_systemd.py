@@ -117,7 +117,9 @@ def test_there_is_time_to_drain() -> None:
     assert stop_s > Settings.model_fields["drain_timeout_s"].default + LAST_S
 
 
-def test_the_server_makes_no_call_that_is_filtered(analyze: str, tmp_path: Path) -> None:
+def test_the_server_writes_nothing_and_makes_no_call_that_is_filtered(
+    analyze: str, tmp_path: Path
+) -> None:
     tracer = debian("strace")
     trace, port = tmp_path / "trace", free_port()
     python = [sys.executable, "-c", DENY, sys.executable, "server.py"]
@@ -137,7 +139,10 @@ def test_the_server_makes_no_call_that_is_filtered(analyze: str, tmp_path: Path)
             process.terminate()
             process.wait(20)
     assert described == 200
-    calls = set(re.findall(r"^\d+ +([a-z_0-9]+)\(", trace.read_text(), re.M))
+    traced = trace.read_text()
+    written = set(re.findall(r'openat\([^"]*"([^"]+)", [^)]*O_(?:WRONLY|RDWR|CREAT)', traced))
+    assert {path for path in written if not path.startswith(("/dev/", "/tmp/"))} == set()
+    calls = set(re.findall(r"^\d+ +([a-z_0-9]+)\(", traced, re.M))
     print(f"{len(calls)} different system calls")
     assert len(calls) > 30
     assert calls - allowed(analyze) == set()

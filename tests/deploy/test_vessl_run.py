@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.daemon.process import _free_port
 from tests.deploy.environment import CACHE
 from tests.deploy.machine import Machine, Running
 from tests.deploy.test_vessl_forms import RUN, SERVICE
-from tests.server import REPO
+from tests.server import REPO, free_port
 
 KEY = "a-secret-of-the-console"
 TABLE = REPO / "examples" / "table.png"
@@ -39,8 +38,8 @@ def play(machine: Machine, path: Path, **settings: str) -> Running:
     secrets = {name for name, value in spec["env"].items() if isinstance(value, dict)}
     variables |= dict.fromkeys(secrets, KEY)
     models = machine.root / Path(spec["env"]["OLLAMA_MODELS"]).name
-    here = {"OLLAMA_MODELS": str(models), "MODEL_NAME": "embedded", "PORT": str(_free_port())}
-    here |= {"OLLAMA_HOST": f"127.0.0.1:{_free_port()}"}
+    here = {"OLLAMA_MODELS": str(models), "MODEL_NAME": "embedded", "PORT": str(free_port())}
+    here |= {"OLLAMA_HOST": f"127.0.0.1:{free_port()}"}
     machine.settings |= variables | here | settings
     (step,) = spec["run"]
     assert step["workdir"] == "/root/app"
