@@ -20,7 +20,8 @@ import pytest
 from tests.deploy import environment
 from tests.deploy.machine import Machine
 from tests.pictures import encoded, scene
-from tests.server import REPO, free_port
+from tests.ports import free_port
+from tests.server import REPO
 from tests.standin.engine import StandIn
 
 DOCKERFILE = REPO / "Dockerfile"

@@ -18,7 +18,8 @@ from PIL import Image
 
 from tests.deploy.environment import debian
 from tests.pictures import encoded, scene
-from tests.server import REPO, Server, free_port
+from tests.ports import free_port
+from tests.server import REPO, Server
 from tests.standin.engine import StandIn
 from tests.standin.script import HANG, begins, says
 

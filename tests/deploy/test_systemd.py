@@ -21,7 +21,8 @@ from app.drain import LAST_S
 from app.settings import Settings
 from tests.deploy.environment import debian
 from tests.pictures import encoded, scene
-from tests.server import REPO, free_port
+from tests.ports import free_port
+from tests.server import REPO
 from tests.standin.engine import StandIn
 
 UNITS = REPO / "deploy" / "systemd"
