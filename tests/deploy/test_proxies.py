@@ -16,6 +16,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from app.settings import Settings
 from tests.deploy.environment import debian
 from tests.pictures import encoded, scene
 from tests.ports import free_port
@@ -250,3 +251,16 @@ def test_haproxy_leaves_out_who_is_not_ready(
 
 def told(url: str) -> str:
     return httpx.get(f"{url}/ready", trust_env=False).text
+
+
+def test_they_wait_longer_and_take_more_than_the_server() -> None:
+    """So that who refuses or gives up is the server, which says why."""
+    read = {name: (REPO / "deploy" / name).read_text() for name in ("haproxy.cfg", "nginx.conf")}
+    waits = re.findall(r"timeout (?:client|server) +(\d+)s", read["haproxy.cfg"])
+    waits += re.findall(r"proxy_(?:read|send)_timeout (\d+)s", read["nginx.conf"])
+    assert len(waits) == 4
+    assert min(map(float, waits)) > Settings.model_fields["request_timeout_s"].default
+    (most,) = re.findall(r"content-length\),sub\((\d+)\)", read["haproxy.cfg"])
+    (most_mb,) = re.findall(r"client_max_body_size (\d+)m", read["nginx.conf"])
+    taken = Settings.model_fields["max_body_mb"].default * 1e6
+    assert min(float(most), float(most_mb) * 2**20) > taken
