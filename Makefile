@@ -11,7 +11,7 @@ check: $(READY)  ## lint and types
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
-	.venv/bin/shellcheck *.sh
+	.venv/bin/shellcheck *.sh deploy/*.sh
 	@$(MAKE) -s audit
 
 audit: $(READY)  ## known weaknesses of what is installed; where no database is reached, only a line

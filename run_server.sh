@@ -10,7 +10,8 @@
 # Settings come from the environment, else from .env: HOST, PORT, OLLAMA_HOST, MODEL_NAME (see
 # README.md) and
 #   ENGINE            ollama or embedded; default: what quick_start.sh chose, else what is there
-#   READY_TIMEOUT_S   how long COMMAND waits for the server (300)
+#   READY_TIMEOUT_S   how long COMMAND waits for the server (300); without one: how long the server
+#                     may take to be ready before this gives up (no limit)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -245,7 +246,7 @@ run_command() { # COMMAND ...: its exit status becomes ours
 serve() {
     tail -n +1 -f "$server_log" &
     tail_pid=$!
-    await_ready
+    await_ready "${READY_TIMEOUT_S:-}"
     while :; do
         check_both
         nap 0.5

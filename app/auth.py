@@ -31,8 +31,9 @@ class KeyCheck:
     Sets `scope["state"]["client"]`, the short hash by which the logs and the queue know a key.
     """
 
-    def __init__(self, app: ASGIApp, keys: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, keys: frozenset[str], open_paths: frozenset[str]) -> None:
         self.app = app
+        self._open = open_paths
         self._digests = [hashlib.sha256(key.encode()).digest() for key in sorted(keys)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,9 +55,8 @@ class KeyCheck:
         scope["state"]["client"] = given.hex()[:8]
         await self.app(scope, receive, send)
 
-    @staticmethod
-    def _is_open(path: str) -> bool:
-        return path in OPEN or path.startswith(OPEN_UNDER)
+    def _is_open(self, path: str) -> bool:
+        return path in self._open or path.startswith(OPEN_UNDER)
 
 
 def _given(headers: Headers) -> str:

@@ -70,8 +70,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(tasks.router(settings.max_images))
     app.include_router(openai.router)
     app.include_router(ops.router)
-    document.complete(app, bool(settings.keys), OPEN)
-    app.add_middleware(KeyCheck, keys=settings.keys)
+    open_paths = OPEN | {"/metrics"} if settings.allow_anonymous_metrics else OPEN
+    document.complete(app, bool(settings.keys), open_paths)
+    app.add_middleware(KeyCheck, keys=settings.keys, open_paths=open_paths)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,

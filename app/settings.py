@@ -55,6 +55,9 @@ class Settings(BaseSettings):
         description="Comma-separated; a request must carry one of them",
     )
     allow_anonymous: bool = Field(False, description="Listen publicly without a key")
+    allow_anonymous_metrics: bool = Field(
+        False, description="Tell /metrics to a scraper that cannot send a key"
+    )
     num_ctx: int = Field(0, ge=0, description="Context of the model in tokens; 0: planned")
     num_parallel: int = Field(
         1,

@@ -58,6 +58,14 @@ def test_what_is_open(server: Server, path: str) -> None:
     assert get(server, path).status_code == 200
 
 
+def test_metrics_are_open_only_where_that_is_said(server: Server, tmp_path: Path) -> None:
+    assert get(server, "/metrics").status_code == 401
+    settings = {"API_KEY": "one-secret", "ALLOW_ANONYMOUS_METRICS": "true"}
+    with Server(tmp_path / "log", OLLAMA_HOST="127.0.0.1:9", **settings) as other:
+        assert "vlm_queue_depth" in get(other, "/metrics").text
+        assert get(other).status_code == 401
+
+
 def test_the_log_has_a_hash_and_no_key(server: Server) -> None:
     get(server, Authorization="Bearer one-secret")
     deadline = time.monotonic() + 2

@@ -119,6 +119,15 @@ def test_a_missing_model_stops_a_command_at_once(
     assert time.monotonic() - started < 30
 
 
+def test_a_server_that_is_not_ready_in_time_ends(
+    checkout: Checkout, daemon: Daemon, port: str
+) -> None:
+    settings = {"OLLAMA_HOST": daemon.url, "MODEL_NAME": "nope", "PORT": port}
+    done = checkout.run("run_server.sh", READY_TIMEOUT_S="20", **settings)
+    assert done.returncode == 1
+    assert "nope" in done.stdout
+
+
 def test_a_taken_port(checkout: Checkout, daemon: Daemon) -> None:
     done = checkout.run("run_server.sh", OLLAMA_HOST=daemon.url, PORT=str(daemon.port))
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Every script at the top level is clean by shellcheck."""
+"""Every script is clean by shellcheck."""
 
 import subprocess
 import sys
@@ -11,7 +11,9 @@ from tests.scripts.conftest import ROOT
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 
 
-@pytest.mark.parametrize("script", sorted(ROOT.glob("*.sh")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "script", sorted([*ROOT.glob("*.sh"), *ROOT.glob("deploy/*.sh")]), ids=lambda path: path.name
+)
 def test_shellcheck(script: Path) -> None:
     done = subprocess.run([SHELLCHECK, script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

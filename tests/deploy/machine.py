@@ -1,0 +1,117 @@
+"""A bare machine to deploy on: the repository's files as git has them, and a short PATH."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.deploy.environment import CACHE
+from tests.scripts.conftest import TOOLS, ends
+from tests.server import REPO
+
+# So that nothing is fetched twice, and that what reaches a registry here does so there.
+KEPT = ("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
+@dataclass
+class Machine:
+    """A folder that stands for a container's disk: a checkout, a home, a folder for models."""
+
+    root: Path
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("bin", "home", "models"):
+            (self.root / name).mkdir(parents=True)
+        for tool in (*TOOLS.split(), "curl", "zstd", "touch"):
+            if found := shutil.which(tool):
+                (self.root / "bin" / tool).symlink_to(found)
+        (self.root / "bin" / "python3").symlink_to(Path(sys.executable).resolve())
+        self.clone()
+
+    @property
+    def app(self) -> Path:
+        return self.root / "app"
+
+    def clone(self) -> None:
+        """A fresh checkout, as `git clone` gives it; what the last one held is gone."""
+        shutil.rmtree(self.app, ignore_errors=True)
+        listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        names = subprocess.run(listing, cwd=REPO, capture_output=True, text=True, check=True)
+        for name in filter(None, names.stdout.split("\0")):
+            if (REPO / name).is_file():
+                (self.app / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(REPO / name, self.app / name)
+
+    def command(self, name: str, script: str) -> None:
+        """Put a command on PATH."""
+        path = self.root / "bin" / name
+        path.unlink(missing_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
+        return {
+            "UV_CACHE_DIR": str(CACHE / "uv"),
+            "PIP_CACHE_DIR": str(CACHE / "pip"),
+            **kept,
+            "PATH": str(self.root / "bin"),
+            "HOME": str(self.root / "home"),
+            **self.settings,
+            **settings,
+        }
+
+    def start(self, command: str, **settings: str) -> "Running":
+        """Start `sh -c COMMAND` in the checkout."""
+        log = self.root / "log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                ["sh", "-c", command],
+                cwd=self.app,
+                env=self.environment(**settings),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        return Running(process, log)
+
+    def run(self, command: str, **settings: str) -> tuple[int, str]:
+        """Status and output of a command that ends by itself."""
+        running = self.start(command, **settings)
+        return running.process.wait(120), running.output
+
+
+@dataclass(frozen=True)
+class Running:
+    """A command in a session of its own."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def says(self, text: str, timeout_s: float = 120) -> None:
+        """Wait for it.
+
+        Raises:
+            AssertionError: it has ended, or the time has, with all it said.
+        """
+        deadline = time.monotonic() + timeout_s
+        while text not in self.output:
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """SIGTERM to its group, after which nothing it started is left."""
+        os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait(20)
+        assert ends(self.process.pid, 20)
