@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import httpx
@@ -32,9 +32,9 @@ from app.errors import (
 # here. The deadline of the whole request is kept by the caller.
 TIMEOUT = httpx.Timeout(None, connect=5.0)
 LIMITS = httpx.Limits(max_connections=0)  # no limit, as aiohttp says it
-JSON = {"Content-Type": "application/json"}
+JSON = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 BROKE = "The connection to the engine broke."
-SPENT = httpx.ByteStream(b"")  # of a response: its own refers back to it, and the pictures stay
+PATIENT = {"timeout": TIMEOUT.as_dict()}
 END_S = 0.1  # how long the end of a response may take after its last line
 
 # What the daemon says when the model did not come up, as opposed to when a request broke it.
@@ -204,9 +204,9 @@ class Ollama:
         self.breaker = Breaker()
         self._chat_url = httpx.URL(f"{url}/api/chat")  # read once
         # httpx' own transport takes several times as long (benchmarks.wire).
-        transport = transport or AiohttpTransport(limits=LIMITS)
+        self._transport = transport or AiohttpTransport(limits=LIMITS)
         self._http = httpx.AsyncClient(
-            base_url=url, timeout=TIMEOUT, transport=transport, trust_env=False
+            base_url=url, timeout=TIMEOUT, transport=self._transport, trust_env=False
         )
 
     async def aclose(self) -> None:
@@ -242,34 +242,35 @@ class Ollama:
             EngineInterrupted: the stream ended without `done`.
             Problem: as `problem_of` reads the daemon's error.
         """
-        async with (
-            self._reaching(),
-            self._http.stream(
-                "POST", self._chat_url, content=chat.body(), headers=JSON
-            ) as response,
-        ):
-            if response.status_code != 200:
-                await response.aread()
-                self._object(response, chat.model)
-            self.breaker.answered()
+        async with self._reaching():
+            request = httpx.Request(
+                "POST", self._chat_url, headers=JSON, content=chat.body(), extensions=PATIENT
+            )
+            # The transport itself: what the client adds (cookies, redirects, hooks, decoding) is
+            # not wanted here, and takes as long as all the rest of the request.
+            response = await self._transport.handle_async_request(request)
             try:
-                received = response.aiter_bytes()
-                async for lines in _lines(received):
-                    chunks, problem = _chunks(lines, chat.model)
-                    over = bool(chunks) and chunks[-1].done
-                    if over:
-                        await _finish(received)
-                    if chunks:
-                        yield chunks
-                    if problem:
-                        raise problem
-                    if over:
-                        return
-            except httpx.TransportError as error:
-                raise EngineInterrupted(BROKE, partial="") from error
+                if response.status_code != 200:
+                    await response.aread()
+                    self._object(response, chat.model)
+                self.breaker.answered()
+                try:
+                    received = aiter(cast(httpx.AsyncByteStream, response.stream))
+                    async for lines in _lines(received):
+                        chunks, problem = _chunks(lines, chat.model)
+                        over = bool(chunks) and chunks[-1].done
+                        if over:
+                            await _finish(received)
+                        if chunks:
+                            yield chunks
+                        if problem:
+                            raise problem
+                        if over:
+                            return
+                except httpx.TransportError as error:
+                    raise EngineInterrupted(BROKE, partial="") from error
             finally:
                 await response.aclose()
-                response.stream = SPENT
         raise EngineInterrupted("The engine's answer ended before it was done.", partial="")
 
     async def _get(self, path: str) -> dict[str, Any]:

@@ -32,21 +32,31 @@ class AnswerResponse(Response):
         self.events = events
         self.form = form
         self.request_id = request_id
-        self.started = False
         self.background = None
-        self.said = False
+        self.started = self.ended = self.said = self.left = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        work = asyncio.create_task(self._write(scope, receive, send))
-        others = [asyncio.create_task(_gone(receive)), asyncio.create_task(self._pulse(send))]
+        writing = asyncio.current_task()
+        assert writing is not None  # noqa: S101 - it is called in one
+        pulse = _Pulse(self, send) if self.form.silence else None
+
+        def leave(_: asyncio.Task[None]) -> None:
+            """The client has left; once all is written, that is as it should be."""
+            if not self.ended and not watching.cancelled():
+                self.left = True
+                writing.cancel()
+
+        watching = asyncio.create_task(_gone(receive))
+        watching.add_done_callback(leave)
         try:
-            await asyncio.wait((work, *others), return_when=asyncio.FIRST_COMPLETED)
+            await self._write(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self.left or writing.uncancel():  # ended from elsewhere, too
+                raise
         finally:
-            for task in (work, *others):
-                task.cancel()
-            await asyncio.gather(work, *others, return_exceptions=True)
-        if not work.cancelled():
-            work.result()
+            watching.cancel()
+            if pulse:
+                pulse.stop()
 
     async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"]["read_at"] = time.perf_counter()
@@ -55,8 +65,10 @@ class AnswerResponse(Response):
                 async for event in events:
                     self._note(event, scope)
                     if data := self.form.encode(event):
-                        await self._send(send, data, self.form.headers(event))
-            await send({"type": "http.response.body", "body": b""})
+                        over = isinstance(event, Done)  # and goes out with what ends the answer
+                        await self._send(send, data, self.form.headers(event), over)
+            if not self.ended:
+                await self._send(send, b"", over=True)
         except Exception as error:  # whatever it is, the client is told
             problem = error
             if not isinstance(problem, Problem):
@@ -64,10 +76,10 @@ class AnswerResponse(Response):
                 problem = InternalError("A fault in this server ended the request.")
             scope["state"]["code"] = problem.code
             if self.started:
-                await self._send(send, self.form.encode_error(problem.body(self.request_id)))
-                if not self.form.breaks_off:
-                    await send({"type": "http.response.body", "body": b""})
+                told = self.form.encode_error(problem.body(self.request_id))
+                await self._send(send, told, over=not self.form.breaks_off)
             else:
+                self.ended = True
                 await problem_response(problem, scope)(scope, receive, send)
 
     def _note(self, event: Event, scope: Scope) -> None:
@@ -84,23 +96,49 @@ class AnswerResponse(Response):
             case Done():
                 state["answer"] = event.answer
 
-    async def _send(self, send: Send, data: bytes, headers: dict[str, str] | None = None) -> None:
+    async def _send(
+        self, send: Send, data: bytes, headers: dict[str, str] | None = None, over: bool = False
+    ) -> None:
+        """What is `over` with its first piece has a length."""
+        if self.ended:
+            return
+        self.ended = over
         if not self.started:
             self.started = True
             fields = {"content-type": self.form.media_type, **(headers or {})}
+            if over:
+                fields["content-length"] = str(len(data))
             raw = [(name.encode(), value.encode()) for name, value in fields.items()]
             await send({"type": "http.response.start", "status": 200, "headers": raw})
-        await send({"type": "http.response.body", "body": data, "more_body": True})
+        await send({"type": "http.response.body", "body": data, "more_body": not over})
 
-    async def _pulse(self, send: Send) -> None:
-        """Breaks a silent wait, in forms that have something to break it with; never ends."""
-        while True:
-            await asyncio.sleep(SILENCE_S)
-            if self.form.silence:
-                await self._send(send, self.form.silence)
+    async def beat(self, send: Send) -> None:
+        """Break a silence."""
+        await self._send(send, self.form.silence)
+
+
+class _Pulse:
+    """Breaks a silent wait every 15 s; a timer, which costs less than a task that sleeps."""
+
+    def __init__(self, answer: AnswerResponse, send: Send) -> None:
+        self._answer, self._send = answer, send
+        self._beating: asyncio.Task[None] | None = None
+        self._wait()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._beating:
+            self._beating.cancel()
+
+    def _wait(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(SILENCE_S, self._beat)
+
+    def _beat(self) -> None:
+        self._beating = asyncio.create_task(self._answer.beat(self._send))
+        self._wait()
 
 
 async def _gone(receive: Receive) -> None:
-    """Returns when the client has left."""
+    """Returns when the client has left, or has the whole answer."""
     while (await receive())["type"] != "http.disconnect":
         pass
