@@ -89,7 +89,8 @@ export class Body {
   #marks(answer, label, none) {
     const marks = marksOf(answer);
     if (!marks.length) return h("p", { class: "nothing" }, t(none));
-    return h("ol", { class: "marks", "aria-label": t(label) }, marks.map((mark) => h("li", {}, this.#mark(mark, answer))));
+    const name = answer.objects ? "marks" : "marks lines";
+    return h("ol", { class: name, "aria-label": t(label) }, marks.map((mark) => h("li", {}, this.#mark(mark, answer))));
   }
 
   #mark(mark, answer) {
@@ -98,9 +99,11 @@ export class Body {
     const where = [
       answer.images.length > 1 && this.#entry.names.length > 1 ? this.#entry.names[mark.image] : "",
       mark.page ? t("part.page", { page: mark.page }) : "",
-      mark.box ? mark.box.map((side) => number(side, 1)).join(", ") : "",
+      mark.tagged ? mark.box.map((side) => number(side)).join(", ") : "",
     ].filter(Boolean).join(" · ");
     return h("button", { type: "button", class: "mark", data: { colour: mark.colour }, on: { mouseenter: on, mouseleave: off, focus: on, blur: off, click: on } },
-      h("span", { class: "swatch" }), h("span", { class: "mark-label" }, mark.label), h("span", { class: "mark-box" }, where));
+      mark.tagged ? h("span", { class: "swatch" }) : null,
+      h("span", { class: "mark-label" }, mark.label),
+      where ? h("span", { class: "mark-box" }, where) : null);
   }
 }

@@ -25,7 +25,7 @@ export class Card {
   #meta = h("div", { class: "meta" });
   #drawn = "";
 
-  /** @param hooks `point(mark)`, `place()`, `again()`, `say(text)`, `curl()`. */
+  /** @param hooks `point(mark)`, `place()`, `isPlaced()`, `again()`, `say(text)`, `curl()`. */
   constructor(entry, hooks) {
     this.#entry = entry;
     this.#hooks = hooks;
@@ -50,7 +50,7 @@ export class Card {
     this.#body.update();
     this.#body.element.hidden = this.#view !== "answer" || !this.#body.element.hasChildNodes();
     // What stands still while the answer comes is not made again for each piece of it.
-    const drawn = `${entry.state} ${this.#view}`;
+    const drawn = `${entry.state} ${this.#view} ${this.#canPlace()}`;
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
     this.#updateViews();
@@ -72,7 +72,8 @@ export class Card {
     const entry = this.#entry;
     const text = stateText(entry);
     this.#state.className = `state ${entry.state}`;
-    const names = h("span", { class: "about-files" }, aboutFiles(entry));
+    const about = [aboutFiles(entry), entry.answer?.model].filter(Boolean).join(" · ");
+    const names = h("span", { class: "about-files" }, about);
     const now = entry.state === "done" && !entry.answer.cached ? null : h("span", { class: "now" }, entry.answer?.cached ? t("meta.cached") : text);
     if (runs(entry)) this.tick();
     this.#state.replaceChildren(...[names, now, runs(entry) ? this.#clock : null].filter(Boolean));
@@ -94,14 +95,16 @@ export class Card {
   }
 
   #actions() {
-    const made = [
+    return [
       h("button", { type: "button", class: "quiet small copy", on: { click: (event) => this.#copy(event.currentTarget) } }, icon("copy"), h("span", {}, t("copy"))),
       h("button", { type: "button", class: "quiet small download", on: { click: () => this.#download() } }, icon("download"), h("span", {}, t("download"))),
     ];
-    if (this.#entry.answer && marksOf(this.#entry.answer).some((mark) => mark.box) && this.#entry.pictures.length) {
-      made.unshift(h("button", { type: "button", class: "quiet small place", on: { click: () => this.#hooks.place() } }, h("span", {}, t("answer.place"))));
-    }
-    return made;
+  }
+
+  /** Whether there are boxes that could lie over the pictures, but do not. */
+  #canPlace() {
+    const { answer, pictures } = this.#entry;
+    return Boolean(answer) && pictures.length > 0 && !this.#hooks.isPlaced() && marksOf(answer).some((mark) => mark.box);
   }
 
   #show(name) {
@@ -151,6 +154,7 @@ export class Card {
       made.push(h("button", { type: "button", class: "plain small again", on: { click: () => this.#hooks.again() } }, t("answer.again")));
     }
     const warnings = [...(answer?.finish_reason === "length" ? [t("meta.length")] : []), ...(answer?.warnings ?? [])];
+    if (this.#canPlace()) made.push(h("button", { type: "button", class: "plain small place", on: { click: () => this.#hooks.place() } }, t("answer.place")));
     if (warnings.length) made.push(h("ul", { class: "warnings" }, warnings.map((text) => h("li", {}, text))));
     return made;
   }
@@ -187,7 +191,6 @@ function meta({ answer, names }) {
   if (usage.reasoning_tokens) facts.push([t("meta.reasoning"), t("unit.tokens", { n: number(usage.reasoning_tokens) })]);
   const [first] = images;
   if (images.length === 1) facts.push([t("meta.sent"), sent(first)]);
-  facts.push([t("meta.model"), answer.model]);
   const made = [h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))))];
   if (images.length > 1) {
     made.push(h("details", { class: "images" }, h("summary", {}, `${t("meta.images")} (${images.length})`),

@@ -25,8 +25,10 @@ export function t(key, values = {}) {
 export const number = (value, digits = 0) =>
   new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
 
-export const seconds = (ms) =>
-  t("unit.seconds", { n: number(ms / 1000, ms < 9950 ? 1 : 0) });
+export function seconds(ms) {
+  if (ms > 0 && ms < 950) return t("unit.ms", { n: number(Math.max(1, ms)) });
+  return t("unit.seconds", { n: number(ms / 1000, ms < 9950 ? 1 : 0) });
+}
 
 export function size(bytes) {
   if (bytes < 1e6) return `${number(Math.max(1, bytes / 1e3))} kB`;

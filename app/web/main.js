@@ -18,6 +18,7 @@ const MOST_SAID = 600; // characters of an answer that are read out unasked
 
 const cards = []; // [entry, card], the newest first
 let running = null; // the AbortController of the request on its way
+let placed = null; // the entry whose boxes lie over the pictures
 let pictures = null;
 let status = null;
 
@@ -138,7 +139,10 @@ function sendLabel() {
 
 /** Draw the boxes of an answer over its pictures, or none. */
 function place(entry) {
+  if (placed === entry) return;
+  placed = entry;
   pictures.mark(entry.answer, entry.pictures);
+  for (const [, card] of cards) card.update();
 }
 
 function point(entry, mark) {
@@ -158,6 +162,7 @@ function add(entry) {
       place(entry);
       $("stage").scrollIntoView({ block: "nearest" });
     },
+    isPlaced: () => placed === entry,
     again: () => running || follow(entry, card),
     curl: () => curl(location.origin, entry.task, entry.fields, entry.names, Boolean(key.get())),
     say,
@@ -178,6 +183,7 @@ function clear() {
   cards.length = 0;
   $("list").replaceChildren();
   $("answers").hidden = true;
+  placed = null;
   pictures.mark(null);
   keep();
   say(t("answers.cleared"));
