@@ -225,7 +225,7 @@ function showLanguage() {
 
 fill();
 form.start(sendLabel);
-pictures = new Pictures(() => form.offerPages(pictures.items.some((one) => one.hasPages)), say);
+pictures = new Pictures(() => form.offerPages(pictures.items.some((one) => one.hasPages)), say, fault);
 keyPanel.start(askStatus);
 for (const entry of kept.get("answers", []).reverse()) add(entry);
 onLanguage(showLanguage);

@@ -46,11 +46,13 @@ export class Pictures {
   #order = []; // the ids of the pictures it was about, in its order
   #changed;
   #say;
+  #refuse;
 
-  /** @param changed called when pictures came or went; @param say tells a listener. */
-  constructor(changed, say) {
+  /** @param changed called when pictures came or went; `say` tells a listener, `refuse` everybody. */
+  constructor(changed, say, refuse) {
     this.#changed = changed;
     this.#say = say;
+    this.#refuse = refuse;
     this.#listen();
     onLanguage(() => this.#render());
     this.#render();
@@ -63,7 +65,7 @@ export class Pictures {
   async add(files) {
     const empty = files.find((file) => !file.size);
     const added = files.filter((file) => file.size).map(picture);
-    if (empty) this.#say(t("picture.empty", { name: empty.name }));
+    this.#refuse(empty ? t("picture.empty", { name: empty.name }) : "");
     if (!added.length) return;
     await Promise.all(added.map(look));
     this.items.push(...added);
