@@ -5,7 +5,7 @@ import pytest
 
 from tests.server import Server
 from tests.web.conftest import Open
-from tests.web.visit import CAT, EXAMPLES, NARROW, WIDE
+from tests.web.visit import EXAMPLES, NARROW, PERSON, WIDE
 
 LOOKS = [
     (WIDE, "ko-KR", "light"),
@@ -26,12 +26,12 @@ async def test_views(open_page: Open, server: Server, width: int, locale: str, s
     await visit.check(f"options-{look}")
     await page.click("#key-open")
     await page.click(".more summary")
-    await visit.choose(CAT, EXAMPLES / "receipt_ko.png", EXAMPLES / "letter.pdf")
+    await visit.choose(PERSON, EXAMPLES / "receipt_ko.png", EXAMPLES / "letter.pdf")
     await visit.check(f"documents-{look}")
     await page.locator("#strip .remove").nth(2).click()
     await page.locator("#strip .remove").nth(1).click()
     await visit.task("detect")
-    await page.fill("#labels", "cat, 강아지")
+    await page.fill("#labels", "person, 강아지")
     await visit.ask()
     await visit.check(f"detect-{look}")
     await page.locator("#strip .remove").nth(0).click()

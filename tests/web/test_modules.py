@@ -202,7 +202,7 @@ async def test_the_key_stays_out_of_the_curl_line(
         assert "one-secret" not in line
         assert '-H "Authorization: Bearer $API_KEY"' in line
         assert shlex.split(line)[-2:] == ["-F", "stream=true"]
-        kept = "[sessionStorage.key, JSON.stringify(localStorage).includes('one-secret')]"
+        kept = "[sessionStorage.getItem('key'), JSON.stringify(localStorage).includes('one-secret')]"
         assert await visit.page.evaluate(kept) == ['"one-secret"', False]
         await visit.page.reload()
         await visit.page.wait_for_selector(".engine.ready")

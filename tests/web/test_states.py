@@ -9,13 +9,12 @@ import httpx
 import pytest
 
 from tests.daemon.process import Daemon
-from tests.events import sse
 from tests.server import Server
 from tests.standin.engine import StandIn
 from tests.standin.script import begins, says
 from tests.web.conftest import Open
 from tests.web.test_tasks import done, squeezed
-from tests.web.visit import CAT, EXAMPLES, Visit
+from tests.web.visit import EXAMPLES, Visit
 
 PHOTO = EXAMPLES / "photo.jpg"
 TEXT = "One two three four five six seven eight nine ten. "
@@ -102,7 +101,7 @@ async def test_stop_while_sending(open_page: Open, server: Server) -> None:
 
 async def test_a_damaged_picture(open_page: Open, server: Server) -> None:
     visit = await open_page(server)
-    broken = CAT.read_bytes()[:4000]
+    broken = PHOTO.read_bytes()[:4000]
     await visit.choose({"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": broken})
     image = base64.b64encode(broken).decode()
     told = httpx.post(f"{server.url}/v1/describe", json={"image": image}, trust_env=False).json()
@@ -251,9 +250,6 @@ async def test_the_length_and_the_wait_are_shown(open_page: Open, on_daemon: Ser
     await visit.choose(PHOTO)
     await visit.page.click(".more summary")
     await visit.page.fill("#max-tokens", "3")
-    async with visit.page.expect_response("**/v1/describe") as sent:
-        await visit.send()
-    await visit.settled()
-    answer = done(sse(await (await sent.value).text()))
+    answer = done(await visit.ask())
     assert answer["finish_reason"] == "length"
     assert "longest length" in await visit.page.locator(".warnings").inner_text()

@@ -4,7 +4,7 @@ import base64
 
 from tests.server import Server
 from tests.web.conftest import Open
-from tests.web.visit import CAT, EXAMPLES, Visit
+from tests.web.visit import EXAMPLES, PERSON, Visit
 
 PHOTO = EXAMPLES / "photo.jpg"
 GIVE = """([kind, files]) => {
@@ -33,8 +33,8 @@ async def names(visit: Visit) -> list[str]:
 
 async def test_drop_and_paste(open_page: Open, server: Server) -> None:
     visit = await open_page(server)
-    data = {path: base64.b64encode(path.read_bytes()).decode() for path in (PHOTO, CAT)}
-    two = [["a.jpg", "image/jpeg", data[PHOTO]], ["b.jpg", "image/jpeg", data[CAT]]]
+    data = {path: base64.b64encode(path.read_bytes()).decode() for path in (PHOTO, PERSON)}
+    two = [["a.jpg", "image/jpeg", data[PHOTO]], ["b.jpg", "image/jpeg", data[PERSON]]]
     assert await visit.page.evaluate(GIVE, ["drop", two]) == [True, True, False]
     await visit.page.wait_for_selector("#strip .remove >> nth=1")
     await visit.page.evaluate(GIVE, ["paste", [["image.jpg", "image/jpeg", data[PHOTO]]]])
@@ -55,7 +55,7 @@ async def test_empty_files_are_refused(open_page: Open, server: Server) -> None:
     await visit.page.set_input_files(
         "#files", [{"name": "nothing.png", "mimeType": "image/png", "buffer": b""}]
     )
-    await visit.page.wait_for_function("document.querySelector('#fault').textContent")
+    await visit.page.wait_for_function("() => document.querySelector('#fault').textContent")
     assert await visit.page.locator("#fault").inner_text() == "nothing.png is empty."
     assert await visit.page.is_visible("#empty")
 
