@@ -144,7 +144,7 @@ export class Card {
       const known = !title.startsWith("error.");
       const detail = problem.detail || t(`error.${problem.code}`);
       const small = [problem.retryAfter ? t("error.retry", { n: problem.retryAfter }) : "", problem.code && problem.status ? problem.code : "", problem.requestId ? t("error.id", { id: problem.requestId }) : ""];
-      made.push(h("div", { class: "problem" },
+      made.push(h("div", { class: "trouble" },
         parts.length ? h("p", { class: "cut" }, t("state.partial")) : null,
         h("strong", {}, known ? title : t("state.failed")), h("p", { class: "detail" }, detail),
         h("p", { class: "small-print" }, small.filter(Boolean).join(" · "))));

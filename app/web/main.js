@@ -21,6 +21,7 @@ let running = null; // the AbortController of the request on its way
 let placed = null; // the entry whose boxes lie over the pictures
 let pictures = null;
 let status = null;
+let left = false; // the page is on its way out
 
 function say(text) {
   $("live").textContent = text;
@@ -174,6 +175,7 @@ function add(entry) {
 }
 
 function keep() {
+  if (left) return;
   let entries = cards.slice(0, MOST_KEPT).map(([entry]) => stored(entry));
   while (!kept.set("answers", entries) && entries.length) entries = entries.slice(0, entries.length >> 1);
 }
@@ -235,5 +237,10 @@ $("stop").addEventListener("click", () => running?.abort());
 $("clear").addEventListener("click", clear);
 $("theme").addEventListener("click", nextTheme);
 $("language").addEventListener("click", () => speak(current() === "ko" ? "en" : "ko"));
-addEventListener("pagehide", keep);
+addEventListener("pagehide", () => {
+  keep(); // what runs, as stopped; what the browser then makes of its connection is no failure
+  left = true;
+  running?.abort();
+});
+addEventListener("pageshow", () => (left = false)); // it came back as it was
 askStatus();

@@ -186,7 +186,7 @@ async def test_the_key_stays_out_of_the_curl_line(
         await visit.task("ocr")
         await visit.send()
         await visit.settled("failed")
-        assert "Authorization: Bearer KEY" in await visit.page.locator(".problem").inner_text()
+        assert "Authorization: Bearer KEY" in await visit.page.locator(".trouble").inner_text()
         assert await visit.page.evaluate("document.activeElement.id") == "key"
         await visit.check("key-wanted")
         await visit.page.fill("#key", "wrong")

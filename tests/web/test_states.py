@@ -67,7 +67,8 @@ async def test_waiting_is_told_and_can_be_stopped(
         image = base64.b64encode(PHOTO.read_bytes()).decode()
         fields = {"image": image, "model": "slow-vlm", "max_tokens": 400, "stream": True}
         async with client.stream("POST", "/v1/describe", json=fields) as running:
-            await anext(running.aiter_bytes())
+            pieces = running.aiter_bytes()
+            await anext(pieces)
             await visit.send()
             await visit.page.wait_for_selector(".state.queued")
             assert "대기 순서 1번째" in await visit.page.locator(".state").inner_text()
@@ -107,7 +108,7 @@ async def test_a_damaged_picture(open_page: Open, server: Server) -> None:
     told = httpx.post(f"{server.url}/v1/describe", json={"image": image}, trust_env=False).json()
     await visit.send()
     await visit.settled("failed")
-    shown = await visit.page.locator(".problem").inner_text()
+    shown = await visit.page.locator(".trouble").inner_text()
     assert told["detail"] in shown and told["code"] in shown
     await visit.check("error")
     visit.forgive(told["status"])
@@ -121,7 +122,7 @@ async def test_no_engine(open_page: Open, tmp_path: Path) -> None:
         await visit.choose(PHOTO)
         await visit.send()
         await visit.settled("failed")
-        shown = await visit.page.locator(".problem").inner_text()
+        shown = await visit.page.locator(".trouble").inner_text()
         assert "engine_unavailable" in shown and "127.0.0.1:9" in shown
         assert "Worth another try in" in shown
         await visit.check("no-engine-360")
@@ -134,7 +135,7 @@ async def test_no_server(open_page: Open, server: Server) -> None:
     await visit.page.route("**/v1/*", lambda route: route.abort("connectionrefused"))
     await visit.send()
     await visit.settled("failed")
-    assert "cannot be reached" in await visit.page.locator(".problem").inner_text()
+    assert "cannot be reached" in await visit.page.locator(".trouble").inner_text()
     await visit.page.wait_for_selector(".engine.problem")
     assert {one.split(":")[1] for one in visit.problems} == {" net"}
     visit.problems.clear()
@@ -149,7 +150,7 @@ async def test_an_answer_that_breaks_off_keeps_its_text(
     events = await visit.ask("failed")
     assert events[-1][0] == "error"
     assert squeezed(await visit.body()) == squeezed(events[-1][1]["partial"])
-    assert events[-1][1]["detail"] in await visit.page.locator(".problem").inner_text()
+    assert events[-1][1]["detail"] in await visit.page.locator(".trouble").inner_text()
     assert await visit.view("curl")
     standin.play(says("All of it."))
     await visit.page.click(".again")

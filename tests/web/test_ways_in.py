@@ -80,7 +80,7 @@ async def test_by_keyboard_alone(open_page: Open, server: Server) -> None:
     for _ in range(8):
         await page.keyboard.press("Tab")
         order.append(
-            await page.evaluate("document.activeElement.id || document.activeElement.value")
+            await page.evaluate("document.activeElement.id || document.activeElement.value || ''")
         )
         ring = "getComputedStyle(document.activeElement.closest('label, .task') ?? document.body)"
         outline = await page.evaluate(
