@@ -143,10 +143,11 @@ export class Card {
       const title = t(`error.title.${problem.status}`);
       const known = !title.startsWith("error.");
       const detail = problem.detail || t(`error.${problem.code}`);
-      const small = [problem.retryAfter ? t("error.retry", { n: problem.retryAfter }) : "", problem.code && problem.status ? problem.code : "", problem.requestId ? t("error.id", { id: problem.requestId }) : ""];
+      const small = [problem.code && problem.status ? problem.code : "", problem.requestId ? t("error.id", { id: problem.requestId }) : ""];
       made.push(h("div", { class: "trouble" },
         parts.length ? h("p", { class: "cut" }, t("state.partial")) : null,
         h("strong", {}, known ? title : t("state.failed")), h("p", { class: "detail" }, detail),
+        problem.retryAfter ? h("p", { class: "detail" }, t("error.retry", { n: problem.retryAfter })) : null,
         h("p", { class: "small-print" }, small.filter(Boolean).join(" · "))));
     }
     if (state === "stopped" && parts.length) made.push(h("p", { class: "cut" }, t("state.partial")));

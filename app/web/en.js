@@ -1,9 +1,8 @@
 // Everything the page says, in English.
 
 export const en = {
-  "engine.ready": "{model}",
   "engine.asking": "Asking the engine",
-  "engine.problem": "Not ready: {detail}",
+  "engine.problem": "Not ready",
   "engine.locked": "An API key is wanted",
   "engine.unreachable": "The server cannot be reached",
   "language.other": "한국어",
@@ -59,7 +58,7 @@ export const en = {
   "style.caption": "Caption, one sentence",
   "style.detailed": "Detailed",
   "style.alt_text": "Alt text",
-  "format.label": "Form",
+  "format.label": "Format",
   "format.text": "Plain text",
   "format.markdown": "Markdown, with tables",
   "format.html": "HTML source",

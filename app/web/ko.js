@@ -1,9 +1,8 @@
 // 페이지의 모든 말, 한국어. The keys are those of en.js (a test holds that).
 
 export const ko = {
-  "engine.ready": "{model}",
   "engine.asking": "엔진 확인 중",
-  "engine.problem": "준비되지 않음: {detail}",
+  "engine.problem": "준비되지 않음",
   "engine.locked": "API 키 필요",
   "engine.unreachable": "서버에 연결할 수 없음",
   "language.other": "English",

@@ -49,14 +49,16 @@ function showStatus() {
   const [kind, text] = statusText();
   element.className = `engine ${kind}`;
   element.textContent = text;
+  $("notice").hidden = !status?.problem;
+  $("notice").textContent = status?.problem?.detail ?? "";
 }
 
 function statusText() {
   if (!status) return ["asking", t("engine.asking")];
   if (status.failed === 401) return ["locked", t("engine.locked")];
   if (status.failed !== undefined) return ["problem", t("engine.unreachable")];
-  if (status.problem) return ["problem", t("engine.problem", { detail: status.problem.detail })];
-  return ["ready", t("engine.ready", { model: status.model.name })];
+  if (status.problem) return ["problem", t("engine.problem")];
+  return ["ready", status.model.name];
 }
 
 // --- one request ---------------------------------------------------------------------------
@@ -76,6 +78,7 @@ function submit(event) {
   }
   const entry = entryOf(form.task(), fields, pictures.items);
   const card = add(entry);
+  card.element.scrollIntoView({ block: "nearest" }); // on a phone it would begin out of sight
   if (entry.task === "vqa") form.nextQuestion();
   follow(entry, card);
 }

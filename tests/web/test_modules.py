@@ -96,7 +96,14 @@ async def test_markdown_becomes_elements_and_nothing_else(open_page: Open, serve
 
 async def test_hostile_markdown_ends_soon(open_page: Open, server: Server) -> None:
     visit = await open_page(server)
-    for text in ("*" * 8000, "[" * 8000, "`a" * 4000, "| " * 4000 + "\n|-", "> " * 4000, "- " * 4000):
+    for text in (
+        "*" * 8000,
+        "[" * 8000,
+        "`a" * 4000,
+        "| " * 4000 + "\n|-",
+        "> " * 4000,
+        "- " * 4000,
+    ):
         took = await visit.page.evaluate(
             f"async (text) => {{ const began = performance.now(); await ({MARKDOWN})([text, 1]); "
             "return performance.now() - began; }",
@@ -108,7 +115,9 @@ async def test_hostile_markdown_ends_soon(open_page: Open, server: Server) -> No
 async def test_an_answer_never_becomes_html(
     open_page: Open, on_standin: Server, standin: StandIn
 ) -> None:
-    evil = "<img src=//evil.test/x onerror=\"document.title='gone'\"><script>alert(1)</script> **b**"
+    evil = (
+        "<img src=//evil.test/x onerror=\"document.title='gone'\"><script>alert(1)</script> **b**"
+    )
     standin.play(says(evil))
     visit = await open_page(on_standin)
     await visit.choose(EXAMPLES / "photo.jpg")
@@ -120,7 +129,7 @@ async def test_an_answer_never_becomes_html(
 
 
 ODD = [
-    "it's \"odd\" $HOME `id` \\ & 100% !x",
+    'it\'s "odd" $HOME `id` \\ & 100% !x',
     "@/etc/passwd",
     "</etc/passwd",
     "a; b; type=text/html",
@@ -202,7 +211,9 @@ async def test_the_key_stays_out_of_the_curl_line(
         assert "one-secret" not in line
         assert '-H "Authorization: Bearer $API_KEY"' in line
         assert shlex.split(line)[-2:] == ["-F", "stream=true"]
-        kept = "[sessionStorage.getItem('key'), JSON.stringify(localStorage).includes('one-secret')]"
+        kept = (
+            "[sessionStorage.getItem('key'), JSON.stringify(localStorage).includes('one-secret')]"
+        )
         assert await visit.page.evaluate(kept) == ['"one-secret"', False]
         await visit.page.reload()
         await visit.page.wait_for_selector(".engine.ready")

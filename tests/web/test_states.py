@@ -118,7 +118,7 @@ async def test_no_engine(open_page: Open, tmp_path: Path) -> None:
     with Server(tmp_path / "log", OLLAMA_HOST="127.0.0.1:9") as alone:
         visit = await open_page(alone, width=360)
         status = httpx.get(f"{alone.url}/v1/status", trust_env=False).json()
-        assert status["problem"]["detail"] in await visit.page.locator("#engine").inner_text()
+        assert status["problem"]["detail"] in await visit.page.locator("#notice").inner_text()
         await visit.choose(PHOTO)
         await visit.send()
         await visit.settled("failed")

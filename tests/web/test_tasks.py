@@ -145,9 +145,7 @@ async def test_detect_draws_boxes_also_on_phone_photos(
     await visit.check(f"detect-exif-{orientation}")
 
 
-async def boxes_are_where(
-    visit: Visit, found: list[dict[str, Any]], size: tuple[int, int]
-) -> None:
+async def boxes_are_where(visit: Visit, found: list[dict[str, Any]], size: tuple[int, int]) -> None:
     """Each box lies over the picture as its pixels say, within 1.5 pixels of the screen."""
     frame = await visit.page.locator(".frame img").bounding_box()
     assert frame is not None
