@@ -1,11 +1,12 @@
 """The page's own parts, in the browser: the stream, Markdown, the curl line."""
 
+import asyncio
 import base64
 import json
 import random
 import shlex
 import shutil
-import subprocess
+from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 from typing import Any
 
@@ -96,14 +97,8 @@ async def test_markdown_becomes_elements_and_nothing_else(open_page: Open, serve
 
 async def test_hostile_markdown_ends_soon(open_page: Open, server: Server) -> None:
     visit = await open_page(server)
-    for text in (
-        "*" * 8000,
-        "[" * 8000,
-        "`a" * 4000,
-        "| " * 4000 + "\n|-",
-        "> " * 4000,
-        "- " * 4000,
-    ):
+    hostile = ("*" * 8000, "[" * 8000, "`a" * 4000, "| " * 4000 + "\n|-", "> " * 4000, "- " * 4000)
+    for text in hostile:
         took = await visit.page.evaluate(
             f"async (text) => {{ const began = performance.now(); await ({MARKDOWN})([text, 1]); "
             "return performance.now() - began; }",
@@ -168,11 +163,11 @@ async def test_the_curl_line_asks_the_same(
     line = await curl_of(visit)
     standin.asked.clear()
     command = line.replace("curl -N", "curl -sSN --noproxy '*' -H 'Cache-Control: no-store'", 1)
-    ran = subprocess.run(
-        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
+    ran = await asyncio.create_subprocess_exec(
+        *("bash", "-c", command), cwd=tmp_path, stdout=PIPE, stderr=STDOUT
     )
-    assert ran.returncode == 0, ran.stderr
-    assert "event: done" in ran.stdout, ran.stdout
+    printed = (await ran.communicate())[0].decode()
+    assert ran.returncode == 0 and "event: done" in printed, printed
     assert len(standin.asked) == len(by_page) == len(ODD)
     assert list(map(plain, standin.asked)) == list(map(plain, by_page))
 

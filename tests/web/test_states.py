@@ -20,8 +20,9 @@ PHOTO = EXAMPLES / "photo.jpg"
 TEXT = "One two three four five six seven eight nine ten. "
 WATCH = """() => {
   window.said = [];
-  new MutationObserver(() => window.said.push(document.getElementById("live").textContent))
-    .observe(document.getElementById("live"), { childList: true, characterData: true, subtree: true });
+  const live = document.getElementById("live");
+  const all = { childList: true, characterData: true, subtree: true };
+  new MutationObserver(() => window.said.push(live.textContent)).observe(live, all);
 }"""
 
 
@@ -105,7 +106,8 @@ async def test_a_damaged_picture(open_page: Open, server: Server) -> None:
     broken = PHOTO.read_bytes()[:4000]
     await visit.choose({"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": broken})
     image = base64.b64encode(broken).decode()
-    told = httpx.post(f"{server.url}/v1/describe", json={"image": image}, trust_env=False).json()
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+        told = (await client.post("/v1/describe", json={"image": image})).json()
     await visit.send()
     await visit.settled("failed")
     shown = await visit.page.locator(".trouble").inner_text()
@@ -117,8 +119,9 @@ async def test_a_damaged_picture(open_page: Open, server: Server) -> None:
 async def test_no_engine(open_page: Open, tmp_path: Path) -> None:
     with Server(tmp_path / "log", OLLAMA_HOST="127.0.0.1:9") as alone:
         visit = await open_page(alone, width=360)
-        status = httpx.get(f"{alone.url}/v1/status", trust_env=False).json()
-        assert status["problem"]["detail"] in await visit.page.locator("#notice").inner_text()
+        async with httpx.AsyncClient(base_url=alone.url, trust_env=False) as client:
+            status = (await client.get("/v1/status")).json()
+        assert await visit.page.locator("#notice").inner_text() == status["problem"]["detail"]
         await visit.choose(PHOTO)
         await visit.send()
         await visit.settled("failed")

@@ -9,15 +9,15 @@ from tests.web.visit import EXAMPLES, PERSON, Visit
 PHOTO = EXAMPLES / "photo.jpg"
 GIVE = """([kind, files]) => {
   const data = new DataTransfer();
-  for (const [name, type, text] of files) {
-    data.items.add(new File([Uint8Array.from(atob(text), (one) => one.charCodeAt(0))], name, { type }));
-  }
+  const bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  for (const [name, type, text] of files) data.items.add(new File([bytes(text)], name, { type }));
   if (kind === "paste") {
     dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
     return null;
   }
   const stage = document.getElementById("stage");
-  const made = (name) => new DragEvent(name, { dataTransfer: data, bubbles: true, cancelable: true });
+  const all = { dataTransfer: data, bubbles: true, cancelable: true };
+  const made = (name) => new DragEvent(name, all);
   stage.dispatchEvent(made("dragenter"));
   const shown = document.body.classList.contains("dropping");
   const taken = !stage.dispatchEvent(made("dragover"));
@@ -53,7 +53,7 @@ async def test_drop_and_paste(open_page: Open, server: Server) -> None:
 async def test_empty_files_are_refused(open_page: Open, server: Server) -> None:
     visit = await open_page(server)
     await visit.page.set_input_files(
-        "#files", [{"name": "nothing.png", "mimeType": "image/png", "buffer": b""}]
+        "#files", {"name": "nothing.png", "mimeType": "image/png", "buffer": b""}
     )
     await visit.page.wait_for_function("() => document.querySelector('#fault').textContent")
     assert await visit.page.locator("#fault").inner_text() == "nothing.png is empty."
