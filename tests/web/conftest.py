@@ -6,22 +6,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
+from tests.browser import FLAGS, program
 from tests.daemon.process import Daemon
 from tests.engine_embedded import embedded_engine
 from tests.server import Server
 from tests.standin.engine import StandIn
-from tests.web.environment import chromium
 from tests.web.visit import SHOTS, Visit, visit
-
-FLAGS = (
-    "--no-sandbox",  # the tests may run as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 Open = Callable[..., Awaitable[Visit]]
 
@@ -74,9 +64,9 @@ def standin(_standin_process: StandIn) -> StandIn:
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    program = chromium()
+    path = program()
     async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        launched = await playwright.chromium.launch(executable_path=path, args=FLAGS)
         print(f"Chromium {launched.version}; screenshots in {SHOTS}")
         yield launched
         await launched.close()

@@ -1,7 +1,6 @@
-"""What the page is looked at with: Debian's Chromium, a Korean font, and axe-core by npm."""
+"""axe-core, by npm."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 from functools import cache
@@ -12,25 +11,6 @@ import pytest
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".cache"
 PACKAGE = HERE / "package.json"
-# Debian keeps only the newest Chromium, so it cannot be pinned. NanumBarunGothic is in the page's
-# list of fonts; without it Korean would be drawn as empty boxes.
-DEBIAN = ("chromium", "fonts-nanum")
-APT = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120")
-
-
-@cache
-def chromium() -> Path:
-    """The browser; the tests are skipped where it is not there and cannot be installed."""
-    if shutil.which("chromium") is None:
-        if shutil.which("apt-get") is None or os.geteuid() != 0:
-            pytest.skip("chromium is not installed, and only root on Debian can install it here")
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        _run(*APT, "update", env=quiet)
-        _run(*APT, "install", "-y", "--no-install-recommends", *DEBIAN, env=quiet)
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("chromium is not installed")
-    return Path(found)
 
 
 @cache
@@ -45,12 +25,8 @@ def axe() -> str:
     if not script.exists():
         home.mkdir(parents=True, exist_ok=True)
         shutil.copy(PACKAGE, home)
-        _run(npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(home))
+        install = (npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(home))
+        done = subprocess.run(install, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"axe-core cannot be installed: {done.stderr.strip() or 'no message'}")
     return script.read_text()
-
-
-def _run(*command: str, env: dict[str, str] | None = None) -> None:
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
-        pytest.skip(f"{command[0]} could not install what the browser tests need: {last}")
