@@ -17,7 +17,8 @@ function show(open) {
 /** Ask for a key; `retry` is called once there is one. `focus` moves there. */
 export function want(retry, focus = true) {
   note = key.get() ? "key.wrong" : "key.wanted";
-  then = retry;
+  then = retry ?? then; // who only looked what runs does not push out who is to be sent again
+  if (!focus && !$("key-panel").hidden) return; // somebody may be typing in it
   show(true);
   if (!focus) return;
   $("key").focus();
