@@ -10,9 +10,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import Unauthorized
 from app.routes.problems import problem_response
 
-# What tells nothing and costs nothing: probes of the platform, and the documents of the API.
-OPEN = frozenset({"/health", "/ready", "/docs", "/redoc", "/openapi.json"})
-OPEN_UNDER = "/static-offline-docs/"
+# What tells nothing and costs nothing: probes of the platform, the documents of the API, and the
+# web page, which asks for a key itself.
+OPEN = frozenset({"/", "/health", "/ready", "/docs", "/redoc", "/openapi.json"})
+OPEN_UNDER = ("/web/", "/static-offline-docs/")
 
 
 def is_loopback(host: str) -> bool:

@@ -25,7 +25,7 @@ from app.metrics import Metrics
 from app.middleware import Envelope
 from app.models.gpu import look
 from app.rates import Rates
-from app.routes import document, openai, ops, tasks
+from app.routes import document, openai, ops, page, tasks
 from app.routes.problems import problem_response
 from app.settings import Settings
 from app.tasks.run import Line
@@ -70,6 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(tasks.router(settings.max_images))
     app.include_router(openai.router)
     app.include_router(ops.router)
+    app.include_router(page.router)
     open_paths = OPEN | {"/metrics"} if settings.allow_anonymous_metrics else OPEN
     document.complete(app, bool(settings.keys), open_paths)
     app.add_middleware(KeyCheck, keys=settings.keys, open_paths=open_paths)

@@ -1,0 +1,50 @@
+// The panel for the API key: opened by its button, or by a server that wants one.
+
+import { key } from "./api.js";
+import { $ } from "./dom.js";
+import { onLanguage, t } from "./i18n.js";
+
+let note = "key.note";
+let then = null;
+
+function show(open) {
+  $("key-panel").hidden = !open;
+  $("key-open").setAttribute("aria-expanded", String(open));
+  $("key-note").textContent = t(note);
+  $("key").value = key.get();
+}
+
+/** Ask for a key; `retry` is called once there is one. `focus` moves there. */
+export function want(retry, focus = true) {
+  note = key.get() ? "key.wrong" : "key.wanted";
+  then = retry ?? then; // who only looked what runs does not push out who is to be sent again
+  if (!focus && !$("key-panel").hidden) return; // somebody may be typing in it
+  show(true);
+  if (!focus) return;
+  $("key").focus();
+  $("key").select();
+}
+
+export function start(changed) {
+  $("key-open").addEventListener("click", () => {
+    show($("key-panel").hidden);
+    if (!$("key-panel").hidden) $("key").focus();
+  });
+  $("key-panel").addEventListener("submit", (event) => {
+    event.preventDefault();
+    set($("key").value.trim());
+  });
+  $("key-forget").addEventListener("click", () => set(""));
+  onLanguage(() => ($("key-note").textContent = t(note)));
+
+  function set(value) {
+    key.set(value);
+    note = "key.note";
+    show(false);
+    $("key-open").focus();
+    const retry = then;
+    then = null;
+    changed();
+    if (value) retry?.();
+  }
+}

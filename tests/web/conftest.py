@@ -1,0 +1,89 @@
+"""One browser, and the server on each engine, for all tests of the page."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from tests.browser import FLAGS, program
+from tests.daemon.process import Daemon
+from tests.engine_embedded import embedded_engine
+from tests.server import Server
+from tests.standin.engine import StandIn
+from tests.web.visit import SHOTS, Visit, visit
+
+Open = Callable[..., Awaitable[Visit]]
+
+
+@pytest.fixture(scope="package")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with embedded_engine(tmp_path_factory.mktemp("engine") / "log") as url:
+        yield url
+
+
+@pytest.fixture(scope="package")
+def server(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """On the embedded engine."""
+    log = tmp_path_factory.mktemp("page") / "log"
+    with Server(log, OLLAMA_HOST=engine, MODEL_NAME="embedded") as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def on_daemon(
+    _daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """On the real daemon, with the tiny model."""
+    settings = {"OLLAMA_HOST": _daemon_process.url, "MODEL_NAME": "tiny-vlm", "NUM_CTX": "4096"}
+    with Server(tmp_path_factory.mktemp("page") / "log", **settings) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def _standin_process() -> Iterator[StandIn]:
+    with StandIn() as standin:
+        yield standin
+
+
+@pytest.fixture(scope="package")
+def on_standin(
+    _standin_process: StandIn, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("page") / "log"
+    with Server(log, OLLAMA_HOST=_standin_process.url, MODEL_NAME="standin") as server:
+        yield server
+
+
+@pytest.fixture
+def standin(_standin_process: StandIn) -> StandIn:
+    """The engine behind `on_standin`, healthy."""
+    _standin_process.reset()
+    return _standin_process
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    path = program()
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        print(f"Chromium {launched.version}; screenshots in {SHOTS}")
+        yield launched
+        await launched.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_page(browser: Browser) -> AsyncIterator[Open]:
+    """Opens the page of a server (see `visit`). In the end no tab has a complaint left."""
+    contexts, visits = [], []
+
+    async def open_one(server: Server, **how: object) -> Visit:
+        context, made = await visit(browser, server.url, **how)  # type: ignore[arg-type]
+        contexts.append(context)
+        visits.append(made)
+        return made
+
+    yield open_one
+    for context in contexts:
+        await context.close()
+    assert [one.problems for one in visits if one.problems] == []
