@@ -1,11 +1,11 @@
 """The task endpoints: one route a task, all alike."""
 
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from app.routes.answer import AnswerResponse
 from app.routes.body import read_task
@@ -71,13 +71,8 @@ def _without_null(field: dict[str, Any]) -> dict[str, Any]:
 class Bare(APIRoute):
     """A route whose endpoint reads the request itself: nothing is resolved before it."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.app = self._answer
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self.endpoint(Request(scope, receive, send))
-        await response(scope, receive, send)
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return self.endpoint
 
 
 def _add(router: APIRouter, task: Task, max_images: int) -> None:

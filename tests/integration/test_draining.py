@@ -32,7 +32,7 @@ def test_what_runs_is_finished_and_what_is_new_refused(
     answers: list[httpx.Response] = []
 
     def stream(url: str) -> None:
-        data = {"stream": "true", "max_tokens": "20"}
+        data = {"stream": "true", "max_tokens": "60"}
         answers.append(httpx.post(url, files=FILES, data=data, trust_env=False, timeout=60))
 
     with Server(tmp_path / "log", **settings) as server:

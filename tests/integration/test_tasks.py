@@ -56,7 +56,7 @@ def test_server_sent_events(client: httpx.Client, task: str) -> None:
     events = sse(response.text)
     names = [name for name, _ in events]
     assert names == ["start", *["delta"] * (len(names) - 2), "done"]
-    assert len(names) > 3
+    assert len(names) >= 3  # what comes together goes out together
     done = events[-1][1]
     assert text_of(events) == done["text"]
     assert events[0][1] == {key: done[key] for key in ("id", "task", "model", "images")}
