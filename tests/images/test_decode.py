@@ -13,7 +13,7 @@ from app.images.budget import fit
 from app.images.decode import prepare
 from app.images.probe import Limits, Picture, probe
 from app.models.tokens import ImageRule
-from tests.pictures import encoded, scene
+from tests.pictures import STORED, encoded, scene
 
 LIMITS = Limits(max_megapixels=50)
 RULE = ImageRule(32, 64, 2048)
@@ -38,19 +38,6 @@ def sent(data: bytes, budget: int = 1536) -> Image.Image:
 def difference(a: Image.Image, b: Image.Image) -> float:
     """Mean difference of two pictures, of 255."""
     return float(np.abs(np.asarray(a, float) - np.asarray(b.resize(a.size), float)).mean())
-
-
-# From upright to how the camera stores it, by EXIF orientation.
-STORED = {
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])

@@ -7,6 +7,7 @@ import pytest
 
 from tests.daemon.process import Daemon
 from tests.server import Server
+from tests.standin.engine import StandIn
 
 
 @pytest.fixture(scope="session")
@@ -24,4 +25,22 @@ def client(server: Server, daemon: Daemon) -> Iterator[httpx.Client]:
     """A client of that server, for whom nothing is kept; the daemon behind it runs."""
     headers = {"Cache-Control": "no-store"}
     with httpx.Client(base_url=server.url, trust_env=False, timeout=60, headers=headers) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[StandIn]:
+    with StandIn() as standin:
+        yield standin
+
+
+@pytest.fixture(scope="module")
+def scripted(engine: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of a server in front of the stand-in, which keeps nothing."""
+    log = tmp_path_factory.mktemp("scripted") / "server.log"
+    settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "standin", "NUM_CTX": "8192"}
+    with (
+        Server(log, **settings, CACHE_MB="0") as server,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=60) as client,
+    ):
         yield client

@@ -9,7 +9,6 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import pypdfium2 as pdfium  # type: ignore[import-untyped]
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
-from tests.server import Server
+from tests.pictures import STORED
 from tests.standin.engine import StandIn
 from tests.standin.script import says
 
@@ -28,17 +27,6 @@ COLOURS = {"red": (230, 0, 0), "green": (0, 170, 0), "blue": (0, 0, 230), "pink"
 GRID = 1000
 NEAR_PX = 2.0  # of the original: what is asked for
 SEEN_PX = 2.0  # of the picture as it was sent: its edges are blurred
-# What puts an upright picture into a file whose EXIF says 1 to 8.
-STORED = {
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
 
 
 def truth(width: int, height: int) -> dict[str, Box]:
@@ -112,25 +100,8 @@ def off(one: Box, other: Box) -> float:
     return max(abs(a - b) for a, b in zip(one, other, strict=True))
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
-
-
-@pytest.fixture(scope="module")
-def client(engine: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    log = tmp_path_factory.mktemp("boxes") / "log"
-    settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "standin", "NUM_CTX": "8192"}
-    with (
-        Server(log, **settings, CACHE_MB="0") as server,
-        httpx.Client(base_url=server.url, trust_env=False, timeout=60) as client,
-    ):
-        yield client
-
-
 def round_trip(
-    engine: StandIn, client: httpx.Client, data: bytes, size: tuple[int, int], **fields: str
+    engine: StandIn, scripted: httpx.Client, data: bytes, size: tuple[int, int], **fields: str
 ) -> Any:
     """Detect and read; the answer of detect."""
     boxes = truth(*size)
@@ -139,7 +110,7 @@ def round_trip(
     engine.play(says(f"```json\n{json.dumps(things)}\n```"))
     files = {"image": data}
     asked = {"labels": list(boxes), **fields}
-    answer = client.post("/v1/detect", files=files, data=asked)
+    answer = scripted.post("/v1/detect", files=files, data=asked)
     assert answer.status_code == 200, answer.text
     told = answer.json()
     (image,) = told["images"]
@@ -157,7 +128,7 @@ def round_trip(
 
     lines = [{"bbox_2d": grids[name], "text_content": name} for name in boxes]
     engine.play(says(json.dumps(lines)))
-    read = client.post("/v1/ocr", files=files, data={"format": "json", **fields}).json()
+    read = scripted.post("/v1/ocr", files=files, data={"format": "json", **fields}).json()
     assert read["text"].split() == list(boxes)
     for line in read["data"]["lines"]:
         assert off(line["box"], boxes[line["text"]]) <= NEAR_PX
@@ -167,26 +138,26 @@ def round_trip(
 @pytest.mark.parametrize("orientation", STORED)
 @pytest.mark.parametrize("size", [(640, 480), (3000, 2000)], ids=["as it is", "shrunk"])
 def test_turned_by_exif(
-    engine: StandIn, client: httpx.Client, size: tuple[int, int], orientation: int
+    engine: StandIn, scripted: httpx.Client, size: tuple[int, int], orientation: int
 ) -> None:
     """On the grid's whole numbers, where 3000 pixels allow an error of 1.5."""
-    told = round_trip(engine, client, photo(*size, orientation), size)
+    told = round_trip(engine, scripted, photo(*size, orientation), size)
     assert (told["images"][0]["sent_width"] < size[0]) == (size[0] == 3000)
 
 
 @pytest.mark.parametrize("detail", ["low", "high"])
-def test_shrunk_more_and_less(engine: StandIn, client: httpx.Client, detail: str) -> None:
-    round_trip(engine, client, photo(2500, 3200, 6), (2500, 3200), detail=detail)
+def test_shrunk_more_and_less(engine: StandIn, scripted: httpx.Client, detail: str) -> None:
+    round_trip(engine, scripted, photo(2500, 3200, 6), (2500, 3200), detail=detail)
 
 
 @pytest.mark.parametrize("turned", [0, 90, 270])
-def test_in_a_document(engine: StandIn, client: httpx.Client, turned: int) -> None:
+def test_in_a_document(engine: StandIn, scripted: httpx.Client, turned: int) -> None:
     """In points of the page as it is shown."""
-    told = round_trip(engine, client, document(595, 842, turned), (595, 842), pages="2")
+    told = round_trip(engine, scripted, document(595, 842, turned), (595, 842), pages="2")
     assert {(one["image"], one["page"]) for one in told["objects"]} == {(0, 2)}
 
 
-def test_what_cannot_be_is_dropped_and_told(engine: StandIn, client: httpx.Client) -> None:
+def test_what_cannot_be_is_dropped_and_told(engine: StandIn, scripted: httpx.Client) -> None:
     things = [
         {"bbox_2d": [-50, 100, 1100, 200], "label": "red"},  # clamped
         {"bbox_2d": [500, 500, 500, 700], "label": "red"},  # no width
@@ -198,13 +169,13 @@ def test_what_cannot_be_is_dropped_and_told(engine: StandIn, client: httpx.Clien
     ]
     engine.play(says(json.dumps(things)))
     data = {"labels": "red", "stream": "false"}
-    told = client.post("/v1/detect", files={"image": photo(640, 480, 6)}, data=data).json()
+    told = scripted.post("/v1/detect", files={"image": photo(640, 480, 6)}, data=data).json()
     assert [one["box"] for one in told["objects"]] == [[0, 48, 640, 96]]
     assert any("5" in warning for warning in told["warnings"]), told["warnings"]
     assert any("a dog" in warning for warning in told["warnings"])
 
 
-def test_the_example_draws_them(engine: StandIn, client: httpx.Client, tmp_path: Path) -> None:
+def test_the_example_draws_them(engine: StandIn, scripted: httpx.Client, tmp_path: Path) -> None:
     """`examples/boxes.py`, as a user runs it."""
     picture = tmp_path / "photo.jpg"
     picture.write_bytes(photo(640, 480, 6))
@@ -215,7 +186,7 @@ def test_the_example_draws_them(engine: StandIn, client: httpx.Client, tmp_path:
     done = subprocess.run(
         [
             *(sys.executable, "examples/boxes.py", str(picture), *boxes, "--out", str(out)),
-            *("--server", str(client.base_url).rstrip("/")),
+            *("--server", str(scripted.base_url).rstrip("/")),
         ],
         capture_output=True,
         text=True,

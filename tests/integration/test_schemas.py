@@ -1,7 +1,6 @@
 """`/v1/extract` with thirty schemas: data that fits, or a clear 422; never anything else."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -101,23 +100,6 @@ def fits(schema: Schema, data: Any) -> bool:
     return bool(jsonschema_rs.validator_for(schema, validate_formats=True).is_valid(data))
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
-
-
-@pytest.fixture(scope="module")
-def client(engine: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    log = tmp_path_factory.mktemp("schemas") / "log"
-    settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "standin", "NUM_CTX": "8192"}
-    with (
-        Server(log, **settings, CACHE_MB="0") as server,
-        httpx.Client(base_url=server.url, trust_env=False, timeout=60) as client,
-    ):
-        yield client
-
-
 def extract(client: httpx.Client, schema: Schema, **fields: Any) -> httpx.Response:
     data = {"schema": json.dumps(schema, ensure_ascii=False), **fields}
     return client.post("/v1/extract", files={"image": PICTURE}, data=data)
@@ -135,10 +117,10 @@ def test_there_are_thirty() -> None:
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_right_data(engine: StandIn, client: httpx.Client, name: str) -> None:
+def test_right_data(engine: StandIn, scripted: httpx.Client, name: str) -> None:
     schema, right, _ = SCHEMAS[name]
     engine.play(says(f"Here it is:\n```json\n{written(right)}\n```"))
-    answer = extract(client, schema)
+    answer = extract(scripted, schema)
     assert answer.status_code == 200, answer.text
     assert answer.json()["data"] == right
     assert engine.asked[-1]["format"] == schema
@@ -146,12 +128,12 @@ def test_right_data(engine: StandIn, client: httpx.Client, name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_wrong_data_is_asked_for_once_more(
-    engine: StandIn, client: httpx.Client, name: str
+    engine: StandIn, scripted: httpx.Client, name: str
 ) -> None:
     """With the errors named; over OpenAI's API as well."""
     schema, right, wrong = SCHEMAS[name]
     engine.play(says(written(wrong)), says(written(right)))
-    answer = extract(client, schema)
+    answer = extract(scripted, schema)
     assert (answer.status_code, answer.json()["data"]) == (200, right)
     assert len(answer.json()["warnings"]) == 1
     said, fault = engine.asked[-1]["messages"][-2:]
@@ -161,18 +143,18 @@ def test_wrong_data_is_asked_for_once_more(
     engine.play(says(written(wrong)), says(written(right)))
     held = {"type": "json_schema", "json_schema": {"name": "it", "schema": schema, "strict": True}}
     body = {"messages": [{"role": "user", "content": "Go."}], "response_format": held}
-    answer = client.post("/v1/chat/completions", json=body)
+    answer = scripted.post("/v1/chat/completions", json=body)
     assert json.loads(answer.json()["choices"][0]["message"]["content"]) == right
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("stream", ["false", "true"])
 def test_what_stays_wrong_is_refused(
-    engine: StandIn, client: httpx.Client, name: str, stream: str
+    engine: StandIn, scripted: httpx.Client, name: str, stream: str
 ) -> None:
     schema, _, wrong = SCHEMAS[name]
     engine.play(says(written(wrong)))
-    answer = extract(client, schema, stream=stream)
+    answer = extract(scripted, schema, stream=stream)
     if stream == "true":
         last = answer.text.rstrip().split("\n\n")[-1]
         assert last.startswith("event: error\n")
@@ -185,20 +167,20 @@ def test_what_stays_wrong_is_refused(
 
 
 @pytest.mark.parametrize("thoughts", ["", "Let me see. {} or []?"])
-def test_models_that_think(engine: StandIn, client: httpx.Client, thoughts: str) -> None:
+def test_models_that_think(engine: StandIn, scripted: httpx.Client, thoughts: str) -> None:
     schema, right, _ = SCHEMAS["levels"]
     engine.play(says(written(right), thoughts=thoughts))
     for think in ("false", "true"):
-        answer = extract(client, schema, model="standin-think", think=think)
+        answer = extract(scripted, schema, model="standin-think", think=think)
         assert (answer.status_code, answer.json()["data"]) == (200, right)
 
 
-def test_an_engine_without_a_grammar_for_it(engine: StandIn, client: httpx.Client) -> None:
+def test_an_engine_without_a_grammar_for_it(engine: StandIn, scripted: httpx.Client) -> None:
     """It is asked without one, and its answer is checked all the same."""
     schema, right, wrong = SCHEMAS["pattern"]
     refused = refuses(500, "failed to load model vocabulary required for format")
     engine.play(refused, says(written(wrong)), says(written(right)))
-    answer = extract(client, schema)
+    answer = extract(scripted, schema)
     assert (answer.status_code, answer.json()["data"]) == (200, right)
     assert "only checked" in answer.json()["warnings"][0]
     assert "format" not in engine.asked[-1]
@@ -206,7 +188,7 @@ def test_an_engine_without_a_grammar_for_it(engine: StandIn, client: httpx.Clien
     held = {"type": "json_schema", "json_schema": {"name": "it", "schema": schema}}
     body = {"messages": [{"role": "user", "content": "Go."}], "response_format": held}
     engine.play(refused, says(written(right)))
-    answer = client.post("/v1/chat/completions", json=body)
+    answer = scripted.post("/v1/chat/completions", json=body)
     assert json.loads(answer.json()["choices"][0]["message"]["content"]) == right
     assert sum(written(schema) in one["content"] for one in engine.asked[-1]["messages"]) == 1
 
