@@ -6,6 +6,7 @@ A table stands between `<!-- table: NAME LANGUAGE -->` and `<!-- end of table --
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.models.catalog import ALIASES, DEFAULT_MODEL, ENTRIES, GIB, Entry
@@ -35,7 +36,7 @@ def row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return row(*head) + "|" + "---|" * len(head) + "\n" + "".join(row(*one) for one in rows)
 
 

@@ -54,7 +54,7 @@ def _handler(lent: Lent) -> type[BaseHTTPRequestHandler]:
             self._json(200, {})
 
         def do_GET(self) -> None:
-            told = {
+            told: dict[str, Any] | None = {
                 "/api/version": {"version": VERSION},
                 "/api/tags": {"models": lent.entries()},
                 "/api/ps": {"models": []},
