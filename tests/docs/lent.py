@@ -54,11 +54,12 @@ def _handler(lent: Lent) -> type[BaseHTTPRequestHandler]:
             self._json(200, {})
 
         def do_GET(self) -> None:
-            told: dict[str, Any] | None = {
+            answers: dict[str, dict[str, Any]] = {
                 "/api/version": {"version": VERSION},
                 "/api/tags": {"models": lent.entries()},
                 "/api/ps": {"models": []},
-            }.get(self.path)
+            }
+            told = answers.get(self.path)
             self._json(200 if told else 404, told or {"error": "not found"})
 
         def do_POST(self) -> None:
