@@ -1,0 +1,66 @@
+"""The machine, its engine and its server; and at the end, what was run and what was not."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.daemon.install import InstallError, install, unsupported
+from tests.docs.document import Command, commands, documents
+from tests.docs.lent import LENDER, Lent
+from tests.docs.machine import Machine, Result
+from tests.engine_embedded import embedded_engine
+from tests.server import Server
+
+RESULTS: dict[Command, Result] = {}
+
+
+def different() -> list[Command]:
+    """The commands of all documents, each once: twins of two languages have the same."""
+    found: dict[object, Command] = {}
+    for path in documents():
+        for command in commands(path):
+            found.setdefault((command.text, command.exports, command.why), command)
+    return list(found.values())
+
+
+@pytest.fixture(scope="session")
+def lent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lent]:
+    with (
+        embedded_engine(tmp_path_factory.mktemp("docs") / "engine.log") as engine,
+        Lent(engine) as lent,
+    ):
+        yield lent
+
+
+@pytest.fixture(scope="session")
+def machine(lent: Lent, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    folder = tmp_path_factory.mktemp("machine")
+    settings = {"OLLAMA_HOST": lent.url, "MODEL_NAME": LENDER}
+    with Server(folder / "server.log", **settings) as server:
+        machine = Machine(folder, server.url, **settings)
+        machine.copy_repository()
+        if not unsupported():
+            try:
+                # Ollama's own command, though of an older release: it asks the daemon
+                program = folder / "bin" / "ollama"
+                program.write_text(f'#!/bin/sh\nexec "{install() / "ollama"}" "$@"\n')
+                program.chmod(0o755)
+            except InstallError:
+                pass  # the tests of its lines skip
+        yield machine
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Each command with its result, and those that were not run, with the reason."""
+    if not RESULTS:
+        return
+    write = terminalreporter.write_line
+    write(f"\ncommands of the documents: {len(RESULTS)} ran")
+    for command, result in RESULTS.items():
+        told = next(iter(result.output.strip().splitlines()), "(printed nothing)")
+        write(f"  {'ok    ' if result.ok else 'FAILED'} {result.seconds:5.1f} s  {command}")
+        write(f"                  {told[:110]}")
+    left = [command for command in different() if command.why]
+    write(f"not run: {len(left)}")
+    for command in left:
+        write(f"  {command}  [{command.why}]")
