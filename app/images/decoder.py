@@ -4,6 +4,8 @@ waits, and a burst of photos does not take the machine."""
 import asyncio
 import hashlib
 import os
+import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +15,7 @@ from app.images.probe import Limits, Picture, probe
 
 # Bytes of a file that is only looked at, not decoded, for which a thread costs more than the work.
 SMALL = 262_144
+NICE = 10  # of the threads; the loop has 0
 
 
 class Decoder:
@@ -20,7 +23,7 @@ class Decoder:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "images")
+        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "images", _step_back)
 
     async def probe(self, files: Sequence[bytes], pages: str | None) -> tuple[Picture, ...]:
         """What the files hold, in their order; of documents the pages selected.
@@ -58,6 +61,13 @@ class Decoder:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _step_back() -> None:
+    """Have the kernel prefer the loop to this thread (Linux has a niceness a thread, not only a
+    process): answers go on while photos are decoded."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 def _digest(parts: Sequence[bytes | str]) -> bytes:

@@ -12,7 +12,7 @@ from benchmarks.wire.targets import KEY, Answered, Target
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 WHOLE, STREAM = Answered(stream=False), Answered(stream=True)
-PACED = Answered(stream=True, delay_ms=20, first_ms=20)
+PACED = Answered(stream=True, delay_ms=20)
 SHORT = Answered(stream=False, tokens=4)
 LONG = Answered(stream=True, tokens=5000, delay_ms=20)
 LONG_WHOLE = Answered(stream=False, tokens=150, delay_ms=20)  # over soon where nobody ends it
