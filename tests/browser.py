@@ -10,6 +10,8 @@ from functools import cache
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.once import one_at_a_time
+
 FLAGS = [
     "--no-sandbox",  # the tests may run as root
     "--disable-gpu",
@@ -26,6 +28,7 @@ APT = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120")
 
 
 @cache
+@one_at_a_time
 def program() -> str:
     """The browser's path. It is installed where that can be done; else the test is skipped."""
     if shutil.which("chromium") is None:

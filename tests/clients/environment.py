@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.once import one_at_a_time
+
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".cache"
 LISTED = HERE / "requirements.txt"
 PACKAGE = HERE / "package.json"
 
 
+@one_at_a_time
 def python() -> Path:
     """The interpreter that has the clients; the test is skipped where they cannot be had."""
     home = _home(LISTED)
@@ -26,6 +29,7 @@ def python() -> Path:
     return home / "bin" / "python"
 
 
+@one_at_a_time
 def node() -> tuple[str, Path]:
     """Node, and the folder from which scripts find the clients."""
     program, npm = shutil.which("node"), shutil.which("npm")

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.once import one_at_a_time
+
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".cache"
 
@@ -36,6 +38,7 @@ class Program:
     environment: Mapping[str, str]
 
 
+@one_at_a_time
 def debian(name: str) -> Program:
     """A program of the package of the same name; the test is skipped where it cannot be had.
 
@@ -52,6 +55,7 @@ def debian(name: str) -> Program:
     return Program(next(home.glob(f"usr/*bin/{name}")), {"LD_LIBRARY_PATH": libraries})
 
 
+@one_at_a_time
 def _python(listing: Path) -> Path:
     digest = hashlib.sha256(listing.read_bytes()).hexdigest()[:8]
     home = CACHE / f"deploy-{listing.stem.removeprefix('requirements-')}-{digest}"

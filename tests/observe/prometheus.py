@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.once import one_at_a_time
 from tests.ports import free_port
 from tests.server import REPO
 
@@ -25,6 +26,7 @@ HOME = CACHE / f"prometheus-{platform.machine()}"
 RULES = REPO / "deploy" / "prometheus"
 
 
+@one_at_a_time
 def program(name: str) -> str:
     """The path of `prometheus` or `promtool`; the test is skipped where it cannot be had."""
     if found := shutil.which(name):

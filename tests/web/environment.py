@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.once import one_at_a_time
+
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".cache"
 PACKAGE = HERE / "package.json"
 
 
 @cache
+@one_at_a_time
 def axe() -> str:
     """The script of axe-core."""
     npm = shutil.which("npm")
