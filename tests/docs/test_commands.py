@@ -14,7 +14,7 @@ from tests.server import REPO
 
 COMMANDS = [command for command in different() if not command.why]
 # They print nothing where all is well.
-SILENT = ("export ", "source ")
+SILENT = ("export ", "source ", "mkdir ")
 SHOWN = re.search(r"\$ (curl .*)\n((?:.*\n)*?)```", (REPO / "README.md").read_text())
 DOWNLOAD = re.compile(r"(?:pull|download_model\.sh) (qwen3-vl:\w+)")
 REASONS = re.compile(

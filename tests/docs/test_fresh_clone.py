@@ -90,8 +90,9 @@ def test_word_by_word(clone: Machine, capsys: pytest.CaptureFixture[str]) -> Non
     assert began.ok, began.output
     assert "25,440" in began.output and "It works." in began.output
     with serving(clone, serve.text):
-        page = httpx.get(f"http://{clone.server}/docs", trust_env=False)
-        assert page.status_code == 200
+        for path in ("/", "/docs"):  # what README has a browser open
+            page = httpx.get(f"http://{clone.server}{path}", trust_env=False)
+            assert page.status_code == 200 and "<html" in page.text, path
         for step in rest:
             done = clone.run(step.text)
             said.append(f"  {done.seconds:5.1f} s  {step.text}")
