@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.dev-ready
 
 test: check  ## everything: lint, types, unit tests, the real daemon, the embedded engine
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2 --dist loadfile
 
 check: $(READY)  ## lint and types
 	.venv/bin/ruff check

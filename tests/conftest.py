@@ -41,13 +41,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line: how many tests ran against the real daemon, or why none did."""
-    ran = [
+    """How many tests ran against the real daemon, or why none did; what the documents' commands
+    printed, and which were not run. By the reports, which come from all processes."""
+    reports = [
         report
         for outcome in ("passed", "failed")
         for report in terminalreporter.stats.get(outcome, ())
-        if "daemon" in report.keywords
     ]
+    for what in ("run", "not run"):
+        told = [text for one in reports for name, text in one.user_properties if name == what]
+        if told:
+            terminalreporter.write_line(f"commands of the documents, {what}: {len(told)}")
+            terminalreporter.write_line("\n".join(f"  {text}" for text in told))
+    ran = sum("daemon" in report.keywords for report in reports)
     reason = unsupported()
-    line = f"real-daemon tests: {len(ran)} ran" + (f" ({reason})" if reason else "")
+    line = f"real-daemon tests: {ran} ran" + (f" ({reason})" if reason else "")
     terminalreporter.write_line(line)

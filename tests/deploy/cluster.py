@@ -17,6 +17,7 @@ import pytest
 
 from tests.daemon.install import install
 from tests.daemon.models import store
+from tests.once import one_at_a_time
 from tests.ports import free_port
 from tests.server import REPO
 
@@ -25,6 +26,7 @@ START_S = 120
 PORTS = 16  # that are looked at, from the first replica's on
 
 
+@one_at_a_time
 def python() -> Path:
     """The interpreter that has Ray, installed once into `.cache`; the test is skipped where it
     cannot be had. 700 MB."""

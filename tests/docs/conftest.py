@@ -1,4 +1,4 @@
-"""The machine, its engine and its server; and at the end, what was run and what was not."""
+"""The machine, its engine and its server."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,9 @@ import pytest
 from tests.daemon.install import InstallError, install, unsupported
 from tests.docs.document import Command, commands, documents
 from tests.docs.lent import LENDER, Lent
-from tests.docs.machine import Machine, Result
+from tests.docs.machine import Machine
 from tests.engine_embedded import embedded_engine
 from tests.server import Server
-
-RESULTS: dict[Command, Result] = {}
 
 
 def different() -> list[Command]:
@@ -48,19 +46,3 @@ def machine(lent: Lent, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ma
             except InstallError:
                 pass  # the tests of its lines skip
         yield machine
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Each command with its result, and those that were not run, with the reason."""
-    if not RESULTS:
-        return
-    write = terminalreporter.write_line
-    write(f"\ncommands of the documents: {len(RESULTS)} ran")
-    for command, result in RESULTS.items():
-        told = next(iter(result.output.strip().splitlines()), "(printed nothing)")
-        write(f"  {'ok    ' if result.ok else 'FAILED'} {result.seconds:5.1f} s  {command}")
-        write(f"                  {told[:110]}")
-    left = [command for command in different() if command.why]
-    write(f"not run: {len(left)}")
-    for command in left:
-        write(f"  {command}  [{command.why}]")

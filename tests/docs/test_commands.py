@@ -3,14 +3,17 @@
 import json
 import re
 import shutil
+from collections.abc import Callable
 
 import pytest
 
-from tests.docs.conftest import RESULTS, different
+from tests.docs.conftest import different
 from tests.docs.document import Command
 from tests.docs.lent import Lent
 from tests.docs.machine import Machine
 from tests.server import REPO
+
+Tell = Callable[[str, object], None]
 
 COMMANDS = [command for command in different() if not command.why]
 # They print nothing where all is well.
@@ -23,7 +26,7 @@ REASONS = re.compile(
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
-def test_command(machine: Machine, lent: Lent, command: Command) -> None:
+def test_command(machine: Machine, lent: Lent, command: Command, record_property: Tell) -> None:
     if command.text.startswith("curl") and not shutil.which("curl"):
         pytest.skip("curl is not installed")
     if command.text.startswith("ollama ") and not shutil.which(
@@ -32,7 +35,10 @@ def test_command(machine: Machine, lent: Lent, command: Command) -> None:
         pytest.skip("there is no Ollama for this machine: see tests/daemon/install.py")
     if download := DOWNLOAD.search(command.text):
         lent.installed.discard(download[1])  # or there would be nothing to do
-    RESULTS[command] = result = machine.run(command.text, command.exports)
+    result = machine.run(command.text, command.exports)
+    first = next(iter(result.output.strip().splitlines()), "(printed nothing)")
+    sign = "ok    " if result.ok else "FAILED"
+    record_property("run", f"{sign} {result.seconds:5.1f} s  {command}\n    {first[:110]}")
     assert result.ok, result.output
     assert not download or download[1] in lent.installed
     assert result.output or command.text.startswith(SILENT)
@@ -52,11 +58,12 @@ def test_there_are_enough() -> None:
     assert len(COMMANDS) >= 60
 
 
-def test_the_reasons_are_reasons() -> None:
+def test_the_reasons_are_reasons(record_property: Tell) -> None:
     left = [command for command in different() if command.why]
     assert left
     for command in left:
         assert REASONS.search(command.why), command
+        record_property("not run", f"{command}  [{command.why}]")
 
 
 def test_the_first_screen(machine: Machine) -> None:
