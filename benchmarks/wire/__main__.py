@@ -159,7 +159,7 @@ def main() -> None:
     found: Rounds = told["rounds"]  # type: ignore[assignment]
     asked.out.mkdir(parents=True, exist_ok=True)
     raw = asked.out / "wire.json"
-    raw.write_text(json.dumps(told, indent=1) + "\n")
+    raw.write_text(json.dumps(told, indent=1).replace("Infinity", "null") + "\n")  # never
     print(table(found), ratios(found), sep="\n\n")
     if asked.curves:
         print("", curves.table(told), sep="\n")
