@@ -116,10 +116,15 @@ def _from_form(body: bytes, content_type: str, model: type[BaseModel]) -> _Form:
             raise InvalidParameter(f"{name} is a file; only `image` takes files.", parameter=name)
         elif value == "":
             continue  # what a browser sends for a field left empty
-        elif (kind := container(model, name)) is list:
-            fields.setdefault(name, []).append(value)
         else:
-            fields[name] = _json(value, name) if kind is dict else value
+            # Browsers send line breaks as CR LF (WHATWG HTML, 4.10.22.4); as JSON has them, all
+            # clients ask the same.
+            text = value.replace("\r\n", "\n").replace("\r", "\n")
+            kind = container(model, name)
+            if kind is list:
+                fields.setdefault(name, []).append(text)
+            else:
+                fields[name] = _json(text, name) if kind is dict else text
     return _Form(fields, images)
 
 
