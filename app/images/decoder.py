@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from app.images.decode import Prepared, prepare
 from app.images.plain import plain_size
@@ -67,7 +68,8 @@ def _step_back() -> None:
     """Have the kernel prefer the loop to this thread (Linux has a niceness a thread, not only a
     process): answers go on while photos are decoded."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        with suppress(OSError):  # where the system forbids even that, it goes on as it is
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 def _digest(parts: Sequence[bytes | str]) -> bytes:

@@ -99,7 +99,10 @@ class Daemon:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start (again, on the same port), wait until it answers, create missing models."""
+        """Start (again, on the same port), wait until it answers, create missing models. Does
+        nothing where it runs: a second one could not listen, and the first would be lost."""
+        if self.running():
+            return
         home = install()
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),

@@ -189,6 +189,7 @@ def allowed(analyze: str) -> set[str]:
 
     left: set[str] = set()
     for filter in re.findall(r"^SystemCallFilter=(.*)$", SERVER.read_text(), re.M):
-        named = set().union(*(calls(one) for one in filter.strip("~").split()))
+        words = filter.strip("~").split()
+        named = set().union(*(calls(one) if one in sets else {one} for one in words))
         left = left - named if filter.startswith("~") else left | named
     return left | calls("@default")
