@@ -321,7 +321,7 @@ def test_leaving_frees_the_slot(server: Server, stream: bool) -> None:
     asked["options"] = {"num_predict": 1}
     asked["messages"][0] = {"role": "user", "content": "hello"}
     server.client.post("/api/chat", json=asked).raise_for_status()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
 
 
 def _leave(server: Server, asked: dict[str, Any]) -> None:
