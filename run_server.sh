@@ -219,12 +219,12 @@ end() { # PID SECONDS: ask it to end, make it end after SECONDS or a second Ctrl
 }
 
 stop_all() { # the trap of EXIT
-    local status=$? server_status=0
+    local status=$? server_status=0 drain=${DRAIN_TIMEOUT_S:-120}
     hurry=''
     trap 'hurry=1' INT TERM HUP
     [ -z "$stopped_by" ] || say "Stopping ($stopped_by) ..."
     end "$command_pid" 2 || true
-    end "$server_pid" 30 || server_status=$?
+    end "$server_pid" $((${drain%.*} + 5)) || server_status=$? # it finishes what runs by itself
     end "$engine_pid" 10 || true
     end "$tail_pid" 1 || true
     [ -z "$stopped_by" ] || [ -z "$server_pid" ] || status=$server_status
