@@ -10,13 +10,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
-import aiohttp
 import httpx
 import msgspec
 import orjson
-from httpx_aiohttp import AiohttpTransport
 
 from app.engine.breaker import Breaker
+from app.engine.transport import Transport
 from app.errors import (
     ContextOverflow,
     EngineError,
@@ -31,7 +30,6 @@ from app.errors import (
 # The status lines of a load or a long prompt come late: only connecting has a limit of its own
 # here. The deadline of the whole request is kept by the caller.
 TIMEOUT = httpx.Timeout(None, connect=5.0)
-LIMITS = httpx.Limits(max_connections=0)  # no limit, as aiohttp says it
 JSON = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 BROKE = "The connection to the engine broke."
 PATIENT = {"timeout": TIMEOUT.as_dict()}
@@ -156,17 +154,6 @@ _MEANINGS: tuple[tuple[Sequence[str], Callable[[str, str], Problem]], ...] = (
 _decoder = msgspec.json.Decoder(Chunk)
 
 
-async def _lines(received: AsyncIterator[bytes]) -> AsyncGenerator[list[bytes], None]:
-    """The lines that are whole, each time some are; what is left at the end is one, too."""
-    rest = b""
-    async for data in received:
-        *lines, rest = (rest + data).split(b"\n")
-        if lines:
-            yield lines
-    if rest:
-        yield [rest]
-
-
 def _chunks(lines: Sequence[bytes], model: str) -> tuple[list[Chunk], Problem | None]:
     """What the lines say, up to the one that tells an error or is none of Ollama's."""
     chunks: list[Chunk] = []
@@ -179,12 +166,6 @@ def _chunks(lines: Sequence[bytes], model: str) -> tuple[list[Chunk], Problem | 
             return chunks, problem_of(chunk.error.strip(), 500, model)
         chunks.append(chunk)
     return chunks, None
-
-
-def _was_connected(cause: BaseException | None) -> bool:
-    """The transport tells of a connection that broke as of one that was never made."""
-    broke = isinstance(cause, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
-    return broke and not isinstance(cause, aiohttp.ClientConnectorError)
 
 
 async def _finish(received: AsyncIterator[bytes]) -> None:
@@ -203,8 +184,7 @@ class Ollama:
         self.url = url
         self.breaker = Breaker()
         self._chat_url = httpx.URL(f"{url}/api/chat")  # read once
-        # httpx' own transport takes several times as long (benchmarks.wire).
-        self._transport = transport or AiohttpTransport(limits=LIMITS)
+        self._transport = transport or Transport()
         self._http = httpx.AsyncClient(
             base_url=url, timeout=TIMEOUT, transport=self._transport, trust_env=False
         )
@@ -256,7 +236,11 @@ class Ollama:
                 self.breaker.answered()
                 try:
                     received = aiter(cast(httpx.AsyncByteStream, response.stream))
-                    async for lines in _lines(received):
+                    data, rest = b"\n", b""
+                    while data:
+                        data = await anext(received, b"")
+                        # What is left at the end is a line, too.
+                        *lines, rest = (rest + data).split(b"\n") if data else (rest, b"")
                         chunks, problem = _chunks(lines, chat.model)
                         over = bool(chunks) and chunks[-1].done
                         if over:
@@ -298,8 +282,6 @@ class Ollama:
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            if _was_connected(error.__cause__):
-                raise EngineInterrupted(BROKE, partial="") from error
             raise self._unreached(
                 f"No engine answers at {self.url}. Start it (`ollama serve` or "
                 "`python -m app.embedded`) or set OLLAMA_HOST."

@@ -33,11 +33,10 @@ async def stream(
         Problem: as `Ollama.chat` does.
     """
     ollama.breaker.enter()
-    with Watch(deadline) as opening:
-        stream, first = await opening.wait(_opened(ollama, chat))
-    async with aclosing(stream):
-        with Watch(deadline, stall_s) as watch:
-            chunks = first
+    with Watch(deadline) as watch:
+        stream, chunks = await _opened(ollama, chat, watch)
+        async with aclosing(stream):
+            watch.narrow(stall_s)
             while chunks:
                 yield chunks
                 chunks = await watch.wait(anext(stream, None))
@@ -46,11 +45,11 @@ async def stream(
 Opened = tuple[AsyncGenerator[Chunks, None], Chunks | None]
 
 
-async def _opened(ollama: Ollama, chat: Chat) -> Opened:
+async def _opened(ollama: Ollama, chat: Chat, watch: Watch) -> Opened:
     """A stream and its first chunks. What breaks before that is tried again: nobody has seen
     anything of it yet, and an engine that was just started again is back in a moment."""
     try:
-        return await _tried(ollama, chat)
+        return await _tried(ollama, chat, watch)
     except Problem as problem:
         if not _passes(problem):
             raise
@@ -60,14 +59,15 @@ async def _opened(ollama: Ollama, chat: Chat) -> Opened:
     )
     async for attempt in tries:
         with attempt:
-            return await _tried(ollama, chat)
+            return await _tried(ollama, chat, watch)
     raise AssertionError("the last try returns or raises")
 
 
-async def _tried(ollama: Ollama, chat: Chat) -> Opened:
+async def _tried(ollama: Ollama, chat: Chat, watch: Watch) -> Opened:
     stream = ollama.chat(chat)
     try:
-        return stream, await _first(stream, ollama)
+        with _Vigil(ollama, watch):
+            return stream, await watch.wait(anext(stream, None))
     except BaseException:
         await stream.aclose()
         raise
@@ -78,14 +78,30 @@ def _passes(problem: Exception) -> bool:
     return type(problem) in (EngineUnavailable, EngineInterrupted)
 
 
-async def _first(stream: AsyncGenerator[Chunks, None], ollama: Ollama) -> Chunks | None:
-    """The first chunks, for as long as the engine lives."""
-    coming = asyncio.ensure_future(anext(stream, None))
-    try:
-        while not (await asyncio.wait((coming,), timeout=PATIENCE_S))[0]:
-            await ollama.version()
-        return coming.result()
-    finally:
-        if not coming.done():
-            coming.cancel()
-            await asyncio.wait((coming,))
+class _Vigil:
+    """Asks now and then whether the engine lives, and ends the wait where it does not. A timer,
+    which costs less than a task that waits beside."""
+
+    def __init__(self, ollama: Ollama, watch: Watch) -> None:
+        self._ollama = ollama
+        self._watch = watch
+        self._asking: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(PATIENCE_S, self._ask)
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        if self._asking:
+            self._asking.cancel()
+
+    def _ask(self) -> None:
+        self._asking = asyncio.create_task(self._asked())
+
+    async def _asked(self) -> None:
+        try:
+            await self._ollama.version()
+        except Problem as problem:
+            self._watch.end(problem)
+        else:
+            self.__enter__()

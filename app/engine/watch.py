@@ -64,6 +64,20 @@ class Watch:
         finally:
             self._task = None
 
+    def narrow(self, stall_s: float) -> None:
+        """From now on no single wait may take longer than this."""
+        self._stall_s = stall_s
+        self._since = self._loop.time()
+        if self._timer:
+            self._timer.cancel()
+        self._look()
+
+    def end(self, problem: Problem) -> None:
+        """End the wait of now, if there is one, with this."""
+        if self._task:
+            self._passed = problem
+            self._task.cancel()
+
     def _look(self) -> None:
         limit = min(self._deadline, self._since + self._stall_s)
         now = self._loop.time()
@@ -72,13 +86,13 @@ class Watch:
             self._timer = self._loop.call_at(max(limit, now + 0.05), self._look)
             return
         if now >= self._deadline:
-            self._passed = DeadlineExceeded(
+            problem: Problem = DeadlineExceeded(
                 "The answer was not done in REQUEST_TIMEOUT_S. Ask for less (max_tokens, detail), "
                 "or raise the limit.",
                 partial="",
             )
         else:
-            self._passed = EngineInterrupted(
+            problem = EngineInterrupted(
                 f"The engine sent nothing for {self._stall_s:g} s. Ask again.", partial=""
             )
-        self._task.cancel()
+        self.end(problem)

@@ -1,0 +1,231 @@
+"""HTTP/1.1 to one engine, as an httpx transport: httptools on the event loop's own sockets.
+
+httpx' own transport and aiohttp's are made for any server, and take several times as long for a
+request as all else that is done with it (docs/SPEED.md). What httpx builds on a transport (JSON,
+time limits, mocks in tests) stays as it is.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable
+from typing import TypeVar, cast
+
+import httptools
+import httpx
+
+MOST_UNREAD = 256 * 1024  # bytes of an answer that may lie here before the sender has to wait
+LENGTHS = (b"content-length", b"transfer-encoding")  # the fields that tell where a body ends
+
+Thing = TypeVar("Thing")
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """Connections to the address of the first request, each kept for the next one."""
+
+    def __init__(self) -> None:
+        self._idle: list[_Connection] = []
+        self._tls: ssl.SSLContext | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Returns with the head of the response; its stream reads on.
+
+        Raises:
+            httpx.ConnectError, ConnectTimeout: there is no connection.
+            httpx.ReadError, ReadTimeout, RemoteProtocolError: it broke, nothing came in time, or
+                what came is not HTTP.
+        """
+        limits = request.extensions.get("timeout", {})
+        if connection := self._kept():
+            try:
+                return await self._exchange(connection, request, limits.get("read"))
+            except httpx.ReadError:
+                # Closed by the engine at the very moment; only what changes nothing may be sent
+                # again (RFC 9110, 9.2.2).
+                if request.method != "GET":
+                    raise
+        connection = await self._connected(request.url, limits.get("connect"))
+        return await self._exchange(connection, request, limits.get("read"))
+
+    async def _exchange(
+        self, connection: "_Connection", request: httpx.Request, silence_s: float | None
+    ) -> httpx.Response:
+        body = _Body(connection, self._idle, silence_s)
+        try:
+            connection.ask(request)
+            await body.within(connection.head())
+        except BaseException:
+            connection.abort()
+            raise
+        return httpx.Response(connection.status, headers=connection.fields, stream=body)
+
+    async def aclose(self) -> None:
+        while self._idle:
+            self._idle.pop().abort()
+
+    def _kept(self) -> "_Connection | None":
+        """The connection that was used last, where the engine has not closed it meanwhile."""
+        while self._idle:
+            if not (connection := self._idle.pop()).broken:
+                return connection
+        return None
+
+    async def _connected(self, url: httpx.URL, limit_s: float | None) -> "_Connection":
+        if url.scheme == "https" and self._tls is None:
+            self._tls = httpx.create_ssl_context()  # SSL_CERT_FILE counts
+        tls = self._tls if url.scheme == "https" else None
+        port = url.port or (443 if tls else 80)
+        try:
+            async with asyncio.timeout(limit_s):
+                loop = asyncio.get_running_loop()
+                _, made = await loop.create_connection(_Connection, url.host, port, ssl=tls)
+        except TimeoutError:
+            raise httpx.ConnectTimeout(f"{url.host} does not answer") from None
+        except OSError as error:
+            raise httpx.ConnectError(str(error)) from error
+        return made
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, on which one response is awaited after another."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.fields: list[tuple[bytes, bytes]] = []
+        self.over = False  # the whole response has come
+        self.broken: Exception | None = None
+        self._begun = False  # its head has come
+        self._kept = False  # the engine leaves the connection open behind it
+        self._unread: list[bytes] = []
+        self._bytes = 0  # of those
+        self._paused = False
+        self._waiting: asyncio.Future[None] | None = None
+
+    def ask(self, request: httpx.Request) -> None:
+        """Send a request, whose content is there."""
+        self.fields, self._unread = [], []
+        self.over = self._begun = False
+        head = b"%b %b HTTP/1.1\r\n" % (request.method.encode(), request.url.raw_path)
+        lines = [b"%b: %b\r\n" % field for field in request.headers.raw]
+        self._transport.writelines([b"".join([head, *lines, b"\r\n"]), request.content])
+
+    async def head(self) -> None:
+        """Until status and header fields are there."""
+        while not self._begun:
+            await self._news()
+
+    async def read(self) -> bytes:
+        """What has come of the body; empty at its end.
+
+        Raises:
+            httpx.ReadError, RemoteProtocolError: the connection broke.
+        """
+        while not self._unread and not self.over:
+            await self._news()
+        data = self._unread[0] if len(self._unread) == 1 else b"".join(self._unread)
+        self._unread.clear()
+        self._bytes = 0
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        return data
+
+    @property
+    def reusable(self) -> bool:
+        """Whether nothing more is to come, and another request can be sent."""
+        return self.over and self._kept and not self._unread and not self.broken
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    async def _news(self) -> None:
+        if self.broken:
+            raise self.broken
+        self._waiting = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiting
+        finally:
+            self._waiting = None
+
+    def _tell(self) -> None:
+        if self._waiting and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    # asyncio.Protocol
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._parser = httptools.HttpResponseParser(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._begun and exc is None and all(n.lower() not in LENGTHS for n, _ in self.fields):
+            self.over = True
+        del self._parser  # which holds this
+        if not self.broken:
+            self.broken = httpx.ReadError(str(exc or "the engine closed the connection"))
+        self._tell()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self.broken = httpx.RemoteProtocolError(str(error))
+            self._transport.abort()
+        if self._bytes > MOST_UNREAD and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+        self._tell()
+
+    # httptools' callbacks
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+        self._begun = True
+
+    def on_body(self, body: bytes) -> None:
+        self._unread.append(body)
+        self._bytes += len(body)
+
+    def on_message_complete(self) -> None:
+        self._kept = self._parser.should_keep_alive()
+        self.over = True
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of a response, as it comes. Closing it ends the connection where it is not whole,
+    which is how the engine knows that nobody waits for the rest."""
+
+    def __init__(
+        self, connection: _Connection, idle: list[_Connection], silence_s: float | None
+    ) -> None:
+        self._connection = connection
+        self._idle = idle
+        self._silence_s = silence_s
+        self._closed = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if data := await self.within(self._connection.read()):
+            return data
+        raise StopAsyncIteration
+
+    async def within(self, coming: Awaitable[Thing]) -> Thing:
+        """Raises httpx.ReadTimeout where nothing comes for `silence_s` seconds."""
+        if self._silence_s is None:
+            return await coming
+        try:
+            async with asyncio.timeout(self._silence_s):
+                return await coming
+        except TimeoutError:
+            raise httpx.ReadTimeout("the engine is silent") from None
+
+    async def aclose(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._connection.reusable:
+            self._idle.append(self._connection)
+        else:
+            self._connection.abort()
