@@ -1,9 +1,10 @@
-"""Readers of the server's streams, strict about their form."""
+"""Readers of streams, strict about their form, and of what is said inside."""
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 Event = tuple[str, dict[str, Any]]
+Item = TypeVar("Item")
 
 
 def sse(body: str) -> list[Event]:
@@ -28,3 +29,10 @@ def ndjson(body: str) -> list[Event]:
 
 def text_of(events: list[Event]) -> str:
     return "".join(data["text"] for name, data in events if name == "delta")
+
+
+class Heard(list[Item]):
+    """What was said, in order."""
+
+    async def say(self, item: Item) -> None:
+        self.append(item)

@@ -5,17 +5,16 @@ the rest as it comes. The generation ends early only when the last one who waits
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import orjson
 from cachetools import LRUCache
 
-from app.engine.events import Delta, Done, Piece, Queued, Reasoning
+from app.engine.events import Delta, Done, Piece, Queued, Reasoning, Say
 from app.schemas import Answer
 
-Make = Callable[[], AsyncGenerator[Piece, None]]
+Make = Callable[[Say], Awaitable[None]]
 
 
 class Answers:
@@ -34,8 +33,8 @@ class Answers:
         run = self._running.get(key)
         return key in self._kept or (run is not None and not run.over)
 
-    async def stream(self, key: bytes, make: Make) -> AsyncGenerator[Piece, None]:
-        """The answer of `key`: kept, already on its way, or else made by `make`.
+    async def say(self, key: bytes, make: Make, say: Say) -> None:
+        """Say the answer of `key`: kept, already on its way, or else made by `make`.
 
         `Done.answer.cached` is true where nothing was generated for this caller alone.
 
@@ -44,17 +43,16 @@ class Answers:
         """
         if kept := self._kept.get(key):
             for piece in _unpacked(kept):
-                yield _cached(piece)
+                await say(_cached(piece))
             return
         run = self._running.get(key)
         shared = self.ready(key)
         if run is None or run.over:
-            run = self._running[key] = _Run(make())
+            run = self._running[key] = _Run(make)
         else:
             run.readers += 1
         try:
-            async for piece in run.read():
-                yield _cached(piece) if shared else piece
+            await run.read(say, shared)
         finally:
             await run.leave()
             if self._running.get(key) is run and run.over:
@@ -72,14 +70,14 @@ class Answers:
 class _Run:
     """One generation and those who read it."""
 
-    source: AsyncGenerator[Piece, None]
+    make: Make
     pieces: list[Piece] = field(default_factory=list)
     readers: int = 1  # it is made for one who is about to read
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.task = asyncio.create_task(self._pump())
+        self.task = asyncio.create_task(self._run())
         self.task.add_done_callback(self._tell)
 
     @property
@@ -87,14 +85,14 @@ class _Run:
         """Nobody can join any more: it has ended, or its last reader left."""
         return self.task.done() or not self.readers
 
-    async def read(self) -> AsyncGenerator[Piece, None]:
-        """All pieces from the first on; a place in the line only while it is news."""
+    async def read(self, say: Say, shared: bool) -> None:
+        """Say all pieces from the first on; a place in the line only while it is news."""
         at = 0
         while True:
             while at < len(self.pieces):
                 piece, at = self.pieces[at], at + 1
                 if not isinstance(piece, Queued) or at == len(self.pieces):
-                    yield piece
+                    await say(_cached(piece) if shared else piece)
             if self.task.done():
                 self.task.result()
                 return
@@ -107,11 +105,12 @@ class _Run:
             self.task.cancel()
             await asyncio.wait((self.task,))
 
-    async def _pump(self) -> None:
-        async with aclosing(self.source) as pieces:
-            async for piece in pieces:
-                self.pieces.append(piece)
-                self._tell()
+    async def _run(self) -> None:
+        await self.make(self._take)
+
+    async def _take(self, piece: Piece) -> None:
+        self.pieces.append(piece)
+        self._tell()
 
     def _tell(self, _ended: object = None) -> None:
         self.changed.set()

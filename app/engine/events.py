@@ -1,5 +1,6 @@
 """The one stream of events that every answer is made of, whatever form it leaves in."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from app.schemas import Answer, ImageInfo
@@ -80,3 +81,8 @@ class Done:
 
 Piece = Queued | Delta | Reasoning | Done
 Event = Start | Piece
+
+# Where events go, one after another. Whoever says one waits until it is taken, so that a client
+# who reads slowly slows the engine down. (Generators of events cost more: a dozen of them stood
+# between the engine and the client, and each added 10 us to a request and 0.1 us to a token.)
+Say = Callable[[Piece], Awaitable[None]]

@@ -8,8 +8,8 @@ that its deadline cannot be met.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from app.errors import DeadlineExceeded, QueueFull
@@ -61,10 +61,8 @@ class Gate:
     def waiting(self) -> int:
         return sum(map(len, self._lines.values()))
 
-    @asynccontextmanager
-    async def enter(
-        self, client: str = "", within_s: float = float("inf")
-    ) -> AsyncIterator[Ticket]:
+    @contextmanager
+    def enter(self, client: str = "", within_s: float = float("inf")) -> Iterator[Ticket]:
         """A ticket: wait for its slot with `places`. It is given back at the end, wherever it is.
 
         Args:

@@ -7,8 +7,7 @@ answers at once; with the thoughts so far it must answer now, which gives reason
 renderer does so only where `content` is not empty and `think` is not false; it trims the newline.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +15,10 @@ from app.engine.events import Cut, Delta, Generated, Reasoning
 from app.engine.loops import LoopGuard
 from app.engine.ollama import Chat, Chunk, Ollama
 from app.engine.registry import Model
-from app.engine.stream import stream
+from app.engine.stream import Stream
 from app.errors import ContextOverflow, EngineError
+
+Say = Callable[[Delta | Cut | Reasoning], Awaitable[None]]
 
 LIVELIER = 0.4  # the temperature at which a model leaves the loop that it is in at 0
 
@@ -88,10 +89,8 @@ class _Tally:
         )
 
 
-async def generate(
-    ollama: Ollama, prompt: Prompt, deadline: float
-) -> AsyncGenerator[Delta | Cut | Reasoning | Generated, None]:
-    """Ask, and yield the answer as it comes; the last thing yielded is `Generated`.
+async def generate(ollama: Ollama, prompt: Prompt, deadline: float, say: Say) -> Generated:
+    """Ask, and say the answer as it comes.
 
     Args:
         deadline: on the event loop's clock, in seconds.
@@ -107,9 +106,8 @@ async def generate(
         tally.warnings.append(f"{prompt.model.name} does not reason; it answered at once.")
     chat: Chat | None = _chat(prompt)
     while chat is not None:
-        async with aclosing(_ask(ollama, chat, prompt, tally, deadline)) as events:
-            async for event in events:
-                yield event
+        async with Stream(ollama, chat, prompt.stall_s, deadline) as stream:
+            await _ask(stream, chat, prompt, tally, say)
         chat = _again(prompt, tally)
     if tally.thoughts and not tally.answered:
         raise EngineError(
@@ -119,7 +117,7 @@ async def generate(
         tally.warnings.append(
             f"{prompt.model.name} reasoned although it was asked not to; its thoughts are left out."
         )
-    yield tally.generated()
+    return tally.generated()
 
 
 def _again(prompt: Prompt, tally: _Tally) -> Chat | None:
@@ -163,30 +161,27 @@ def _chat(
     return Chat(prompt.model.name, messages, options, prompt.keep_alive, think, form)
 
 
-async def _ask(
-    ollama: Ollama, chat: Chat, prompt: Prompt, tally: _Tally, deadline: float
-) -> AsyncGenerator[Delta | Cut | Reasoning, None]:
+async def _ask(stream: Stream, chat: Chat, prompt: Prompt, tally: _Tally, say: Say) -> None:
     """One request; ends early where the reasoning or the answer passes its budget, or where the
     answer repeats itself."""
     part = _Part(chat, prompt, tally, tally.forced and bool(tally.thoughts or tally.unheld))
     guard = LoopGuard()
-    async with aclosing(stream(ollama, chat, prompt.stall_s, deadline)) as batches:
-        async for chunks in batches:
-            thought, text = part.take(chunks)
-            if thought and prompt.think:
-                yield Reasoning(thought)
-            if text:
-                yield Delta(text)
-                if surplus := guard.feed(text):
-                    tally.cut(surplus)
-                    yield Cut(surplus)
-                    break
-            if part.last:
-                _refuse_cut(part.last, prompt)
-                tally.close(part.last)
-                return
-            if part.over:
+    while chunks := await stream.read():
+        thought, text = part.take(chunks)
+        if thought and prompt.think:
+            await say(Reasoning(thought))
+        if text:
+            await say(Delta(text))
+            if surplus := guard.feed(text):
+                tally.cut(surplus)
+                await say(Cut(surplus))
                 break
+        if part.last:
+            _refuse_cut(part.last, prompt)
+            tally.close(part.last)
+            return
+        if part.over:
+            break
     # Left before the engine could count: each piece was a token, as far as the stream shows.
     tally.completion += part.pieces
     tally.finish_reason = "length"

@@ -5,8 +5,8 @@ an error is then one line of the stream, and a stream may end with neither an er
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -209,7 +209,7 @@ class Ollama:
         Raises:
             ModelNotFound: it is not installed.
         """
-        async with self._reaching():
+        with self._reaching():
             response = await self._http.post("/api/show", json={"model": model}, timeout=10)
         return self._object(response, model)
 
@@ -222,7 +222,7 @@ class Ollama:
             EngineInterrupted: the stream ended without `done`.
             Problem: as `problem_of` reads the daemon's error.
         """
-        async with self._reaching():
+        with self._reaching():
             request = httpx.Request(
                 "POST", self._chat_url, headers=JSON, content=chat.body(), extensions=PATIENT
             )
@@ -258,7 +258,7 @@ class Ollama:
         raise EngineInterrupted("The engine's answer ended before it was done.", partial="")
 
     async def _get(self, path: str) -> dict[str, Any]:
-        async with self._reaching():
+        with self._reaching():
             response = await self._http.get(path, timeout=10)
         return self._object(response, "")
 
@@ -276,8 +276,8 @@ class Ollama:
             raise EngineError(f"What answers at {self.url} does not speak Ollama's API.")
         return body
 
-    @asynccontextmanager
-    async def _reaching(self) -> AsyncIterator[None]:
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
         """Turns what the network does into problems, and tells the breaker."""
         try:
             yield

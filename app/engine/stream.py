@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from typing import Self
 
 import stamina
 
@@ -18,59 +18,75 @@ AGAIN_S = 0.1  # before a second try
 Chunks = list[Chunk]
 
 
-async def stream(
-    ollama: Ollama, chat: Chat, stall_s: float, deadline: float
-) -> AsyncGenerator[Chunks, None]:
-    """What has come together, each time something has.
+class Stream:
+    """One request to the engine. Use it as a context: leaving it ends the request.
 
     Args:
         stall_s: the longest silence after the first chunk.
         deadline: on the event loop's clock, in seconds.
-
-    Raises:
-        EngineInterrupted: the engine fell silent.
-        DeadlineExceeded: it was not done in time.
-        Problem: as `Ollama.chat` does.
     """
-    ollama.breaker.enter()
-    with Watch(deadline) as watch:
-        stream, chunks = await _opened(ollama, chat, watch)
-        async with aclosing(stream):
-            watch.narrow(stall_s)
-            while chunks:
-                yield chunks
-                chunks = await watch.wait(anext(stream, None))
 
+    def __init__(self, ollama: Ollama, chat: Chat, stall_s: float, deadline: float) -> None:
+        self._ollama = ollama
+        self._chat = chat
+        self._stall_s = stall_s
+        self._watch = Watch(deadline)
+        self._coming: AsyncGenerator[Chunks, None] | None = None
 
-Opened = tuple[AsyncGenerator[Chunks, None], Chunks | None]
+    async def __aenter__(self) -> Self:
+        """Raises EngineUnavailable where the engine need not be asked now."""
+        self._ollama.breaker.enter()
+        self._watch.start()
+        return self
 
+    async def __aexit__(self, *_: object) -> None:
+        self._watch.stop()
+        await self._leave()
 
-async def _opened(ollama: Ollama, chat: Chat, watch: Watch) -> Opened:
-    """A stream and its first chunks. What breaks before that is tried again: nobody has seen
-    anything of it yet, and an engine that was just started again is back in a moment."""
-    try:
-        return await _tried(ollama, chat, watch)
-    except Problem as problem:
-        if not _passes(problem):
+    async def read(self) -> Chunks:
+        """What has come together; empty at the end.
+
+        Raises:
+            EngineInterrupted: the engine fell silent.
+            DeadlineExceeded: it was not done in time.
+            Problem: as `Ollama.chat` does.
+        """
+        if self._coming:
+            return await self._watch.wait(anext(self._coming, []))
+        chunks = await self._first()
+        self._watch.narrow(self._stall_s)
+        return chunks
+
+    async def _first(self) -> Chunks:
+        """What breaks before the first chunk is tried again: nobody has seen anything of it yet,
+        and an engine that was just started again is back in a moment."""
+        try:
+            return await self._try()
+        except Problem as problem:
+            if not _passes(problem):
+                raise
+        await asyncio.sleep(AGAIN_S)
+        tries = stamina.retry_context(
+            on=_passes, attempts=2, timeout=2.0, wait_initial=3 * AGAIN_S, wait_jitter=AGAIN_S
+        )
+        async for attempt in tries:
+            with attempt:
+                return await self._try()
+        raise AssertionError("the last try returns or raises")
+
+    async def _try(self) -> Chunks:
+        self._coming = self._ollama.chat(self._chat)
+        try:
+            with _Vigil(self._ollama, self._watch):
+                return await self._watch.wait(anext(self._coming, []))
+        except BaseException:
+            await self._leave()
             raise
-    await asyncio.sleep(AGAIN_S)
-    tries = stamina.retry_context(
-        on=_passes, attempts=2, timeout=2.0, wait_initial=3 * AGAIN_S, wait_jitter=AGAIN_S
-    )
-    async for attempt in tries:
-        with attempt:
-            return await _tried(ollama, chat, watch)
-    raise AssertionError("the last try returns or raises")
 
-
-async def _tried(ollama: Ollama, chat: Chat, watch: Watch) -> Opened:
-    stream = ollama.chat(chat)
-    try:
-        with _Vigil(ollama, watch):
-            return stream, await watch.wait(anext(stream, None))
-    except BaseException:
-        await stream.aclose()
-        raise
+    async def _leave(self) -> None:
+        if self._coming:
+            await self._coming.aclose()
+            self._coming = None
 
 
 def _passes(problem: Exception) -> bool:

@@ -7,7 +7,6 @@ timer looks, when a limit may have passed, whether it has.
 import asyncio
 import math
 from collections.abc import Awaitable
-from types import TracebackType
 from typing import Self, TypeVar
 
 from app.errors import DeadlineExceeded, EngineInterrupted, Problem
@@ -33,15 +32,16 @@ class Watch:
         self._passed: Problem | None = None
 
     def __enter__(self) -> Self:
-        self._look()
+        self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        self._look()
+
+    def stop(self) -> None:
         if self._timer:
             self._timer.cancel()
 

@@ -1,13 +1,12 @@
-"""One stream of events, written in one loop; a form (JSON, SSE, NDJSON, text) says how.
+"""One stream of events, written as they are said; a form (JSON, SSE, NDJSON, text) says how.
 
-A client who leaves ends the work: the events are closed, and with them the connection to the
-engine. The whole of an answer that is not streamed comes by the same way, as its `done` alone.
+A client who leaves ends the work: it is cancelled, and with it the connection to the engine. The
+whole of an answer that is not streamed comes by the same way, as its `done` alone.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -18,18 +17,20 @@ from app.logs import log
 from app.routes.forms import Form
 from app.routes.problems import problem_response
 
+Work = Callable[[Callable[[Event], Awaitable[None]]], Awaitable[None]]
+
 SILENCE_S = 15.0  # proxies close what is silent for longer
 
 
 class AnswerResponse(Response):
-    """Consumes the events and writes them in a form.
+    """Has the work done and writes what it says in a form.
 
     What fails before anything was written is an error with its own HTTP status, also where a
     stream was asked for.
     """
 
-    def __init__(self, events: AsyncGenerator[Event, None], form: Form, request_id: str) -> None:
-        self.events = events
+    def __init__(self, work: Work, form: Form, request_id: str) -> None:
+        self.work = work
         self.form = form
         self.request_id = request_id
         self.background = None
@@ -60,13 +61,15 @@ class AnswerResponse(Response):
 
     async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"]["read_at"] = time.perf_counter()
+
+        async def say(event: Event) -> None:
+            self._note(event, scope)
+            if data := self.form.encode(event):
+                over = isinstance(event, Done)  # and goes out with what ends the answer
+                await self._send(send, data, self.form.headers(event), over)
+
         try:
-            async with aclosing(self.events) as events:
-                async for event in events:
-                    self._note(event, scope)
-                    if data := self.form.encode(event):
-                        over = isinstance(event, Done)  # and goes out with what ends the answer
-                        await self._send(send, data, self.form.headers(event), over)
+            await self.work(say)
             if not self.ended:
                 await self._send(send, b"", over=True)
         except Exception as error:  # whatever it is, the client is told

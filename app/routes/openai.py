@@ -1,6 +1,7 @@
 """OpenAI's API: chat completions and models, by the same line as the tasks."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -41,7 +42,8 @@ async def chat_completions(request: Request) -> Response:
     images = [await from_text(source, at, fetcher) for at, source in enumerate(sources)]
     counted = bool(body.stream_options and body.stream_options.include_usage)
     form = Chunks(counted) if body.stream else Completion()
-    return AnswerResponse(line.run(TASK, asked, images, caller), form, caller.request_id)
+    work = partial(line.run, TASK, asked, images, caller)
+    return AnswerResponse(work, form, caller.request_id)
 
 
 @router.get(

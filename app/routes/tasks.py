@@ -1,6 +1,7 @@
 """The task endpoints: one route a task, all alike."""
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -83,7 +84,8 @@ def _add(router: APIRouter, task: Task, max_images: int) -> None:
         most_mb, fetcher = line.settings.max_body_mb, request.app.state.fetcher
         fields, images = await read_task(request, task.request, most_mb, fetcher)
         form = choose(fields.stream, request.headers.get("accept", ""))
-        return AnswerResponse(line.run(task, fields, images, caller), form, caller.request_id)
+        work = partial(line.run, task, fields, images, caller)
+        return AnswerResponse(work, form, caller.request_id)
 
     router.add_api_route(
         f"/v1/{task.name}",

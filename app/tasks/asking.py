@@ -1,12 +1,13 @@
 """A job on its way through the gate and the engine, and back as pieces of the answer."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
 
-from app.engine.events import Cut, Delta, Generated, Queued, Reasoning
+from app.engine.events import Cut, Delta, Queued, Reasoning, Say
 from app.engine.gate import Gate, Ticket
 from app.engine.generate import generate
 from app.engine.ollama import Ollama
@@ -21,7 +22,6 @@ from app.tasks.record import Record
 from app.tasks.task import Ask, Group
 
 UNHELD = "The engine cannot be held to this schema: the answer was only checked against it."
-Pieces = AsyncGenerator[Queued | Delta | Reasoning, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,101 +66,92 @@ class Asking:
         ]
         return await self.decoder.digest([repr(told).encode(), *files.values(), *seen])
 
-    async def all(self) -> Pieces:
+    async def all(self, say: Say) -> None:
         """Every group, in order; while some run, the next is decoded and queues."""
         groups = self.job.groups
         firsts = accumulate(map(len, groups), initial=0)
-        streams = [self._group(group, first) for group, first in zip(groups, firsts, strict=False)]
-        async with aclosing(in_order(streams, self.gate.slots + 1)) as pieces:
-            async for piece in pieces:
-                yield piece
+        works = [
+            partial(self._group, group, first) for group, first in zip(groups, firsts, strict=False)
+        ]
+        await in_order(works, self.gate.slots + 1, say)
         if len(self.record.failures) == len(groups):
             raise next(iter(self.record.failures.values()))
 
-    async def _group(self, group: Group, first: int) -> Pieces:
+    async def _group(self, group: Group, first: int, say: Say) -> None:
         """One group, into the record from part `first` on. A page that fails among others is
         noted and passed over."""
         shown = [self.job.pictures[position] for position in group[0].pictures]
         try:
-            async with aclosing(self._turns(group, first)) as pieces:
-                async for piece in pieces:
-                    yield piece
+            await self._turns(group, first, say)
         except Problem as problem:
             if not shown or shown[0].page is None or len(self.job.groups) == 1:
                 raise
             self.record.failures[first] = problem
 
-    async def _turns(self, group: Group, first: int) -> Pieces:
+    async def _turns(self, group: Group, first: int, say: Say) -> None:
         """The deadline is that of a group: a long document is many short answers."""
         if group[0].known is not None:
-            yield self._placed(group[0], self.record.parts[first].take(group[0].known))
+            await say(self._placed(group[0], self.record.parts[first].take(group[0].known)))
             return
         deadline = asyncio.get_running_loop().time() + self.job.settings.request_timeout_s
         images = await self._images(group[0].pictures)
         self.record.notes += [note for image in images for note in image.warnings]
         within_s = deadline - asyncio.get_running_loop().time()
-        async with self.gate.enter(self.client, within_s) as ticket:
+        with self.gate.enter(self.client, within_s) as ticket:
             self.record.ticket = self.record.ticket or ticket
             if not ticket.granted:
-                async for queued in self._wait(ticket, deadline):
-                    if first == 0:  # places of later pages would come when they are past
-                        yield queued
+                # Places of later pages would come when they are past.
+                await self._wait(ticket, deadline, say if first == 0 else None)
             self.record.queue_ms = max(self.record.queue_ms, ticket.waited_ms)
             for number, ask in enumerate(group, first):
-                turn = self._turn(ask, self.record.parts[number], images, deadline)
-                async with aclosing(turn) as pieces:
-                    async for piece in pieces:
-                        yield piece
+                await self._turn(ask, self.record.parts[number], images, deadline, say)
 
-    async def _wait(self, ticket: Ticket, deadline: float) -> AsyncGenerator[Queued, None]:
+    async def _wait(self, ticket: Ticket, deadline: float, say: Say | None) -> None:
         """Until the ticket has its slot."""
         async with aclosing(self.gate.places(ticket)) as places:
             with Watch(deadline) as watch:
                 while (place := await watch.wait(anext(places, None))) is not None:
-                    yield Queued(place.position, round(place.eta_ms))
+                    if say:
+                        await say(Queued(place.position, round(place.eta_ms)))
 
-    async def _turn(self, ask: Ask, part: Part, images: list[Prepared], deadline: float) -> Pieces:
+    async def _turn(
+        self, ask: Ask, part: Part, images: list[Prepared], deadline: float, say: Say
+    ) -> None:
         """One turn; asked once more where its reader says so. Where the engine has no grammar for
         the format (`pattern` with `\\d`, say), it is told what to write, and its answer checked."""
         try:
-            async with aclosing(self._asked(ask, part, images, deadline)) as pieces:
-                async for piece in pieces:
-                    yield piece
+            await self._ask(ask, part, images, deadline, say)
         except Unheld:
             ask = ask.unheld()
             self.record.notes.append(UNHELD)
-            async with aclosing(self._asked(ask, part, images, deadline)) as pieces:
-                async for piece in pieces:
-                    yield piece
+            await self._ask(ask, part, images, deadline, say)
         answer = part.reader.raw()
         whole = self.record.ends[-1].finish_reason == "stop"
         if whole and (fault := part.reader.again()):
-            again = ask.corrected(answer, fault)
-            async with aclosing(self._asked(again, part, images, deadline)) as pieces:
-                async for piece in pieces:
-                    yield piece
+            await self._ask(ask.corrected(answer, fault), part, images, deadline, say)
         if text := part.end():
-            yield self._placed(ask, text)
+            await say(self._placed(ask, text))
 
-    async def _asked(self, ask: Ask, part: Part, images: list[Prepared], deadline: float) -> Pieces:
+    async def _ask(
+        self, ask: Ask, part: Part, images: list[Prepared], deadline: float, say: Say
+    ) -> None:
         cost, estimator = self.job.cost(ask), self.job.model.estimator
         self.record.estimated_tokens += estimator.predict(cost)
-        events = generate(
-            self.ollama, self.job.prompt(ask, [image.base64 for image in images]), deadline
-        )
-        async with aclosing(events):
-            async for event in events:
-                match event:
-                    case Delta():
-                        if text := part.take(event.text):
-                            yield self._placed(ask, text)
-                    case Cut():
-                        part.cut(event.characters)
-                    case Reasoning() if self.job.request.think:
-                        yield event
-                    case Generated():
-                        self.record.ends.append(event)
-                        estimator.learn(cost, event.asked_tokens)
+
+        async def take(event: Delta | Cut | Reasoning) -> None:
+            match event:
+                case Delta():
+                    if text := part.take(event.text):
+                        await say(self._placed(ask, text))
+                case Cut():
+                    part.cut(event.characters)
+                case Reasoning() if self.job.request.think:
+                    await say(event)
+
+        prompt = self.job.prompt(ask, [image.base64 for image in images])
+        ended = await generate(self.ollama, prompt, deadline, take)
+        self.record.ends.append(ended)
+        estimator.learn(cost, ended.asked_tokens)
 
     async def _images(self, positions: Sequence[int]) -> list[Prepared]:
         coming = list(map(self._image, positions))

@@ -1,47 +1,45 @@
-"""Several streams at once, written one after another."""
+"""Several works at once, what they say written one after another."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Say = Callable[[Item], Awaitable[None]]
 
 
 async def in_order(
-    streams: Sequence[AsyncGenerator[Item, None]], at_once: int
-) -> AsyncGenerator[Item, None]:
-    """All items of the first stream, then all of the second, and so on; `at_once` of them run.
+    works: Sequence[Callable[[Say[Item]], Awaitable[None]]], at_once: int, say: Say[Item]
+) -> None:
+    """Say all that the first work says, then all of the second, and so on; `at_once` of them run.
 
-    What a later stream says before its turn is kept. An error comes at its stream's turn, and
-    ends the others; so does closing this generator.
+    What a later work says before its turn is kept. An error comes at its work's turn, and ends
+    the others.
     """
-    if len(streams) == 1:
-        async with aclosing(streams[0]) as alone:
-            async for one in alone:
-                yield one
+    if len(works) == 1:
+        await works[0](say)
         return
-    queues: list[asyncio.Queue[Item | None]] = [asyncio.Queue() for _ in streams]
+    queues: list[asyncio.Queue[Item | None]] = [asyncio.Queue() for _ in works]
     allowed = asyncio.Semaphore(at_once)
 
-    async def pump(stream: AsyncGenerator[Item, None], queue: asyncio.Queue[Item | None]) -> None:
+    async def run(
+        work: Callable[[Say[Item]], Awaitable[None]], queue: asyncio.Queue[Item | None]
+    ) -> None:
         try:
-            async with allowed, aclosing(stream) as items:
-                async for item in items:
-                    queue.put_nowait(item)
+            async with allowed:
+                await work(queue.put)
         finally:
             queue.put_nowait(None)
 
-    pumps = [
-        asyncio.create_task(pump(stream, queue))
-        for stream, queue in zip(streams, queues, strict=True)
+    running = [
+        asyncio.create_task(run(work, queue)) for work, queue in zip(works, queues, strict=True)
     ]
     try:
-        for task, queue in zip(pumps, queues, strict=True):
+        for task, queue in zip(running, queues, strict=True):
             while (item := await queue.get()) is not None:
-                yield item
+                await say(item)
             await task
     finally:
-        for task in pumps:
+        for task in running:
             task.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)

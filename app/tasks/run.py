@@ -1,13 +1,13 @@
 """The line: a request's pictures are planned, its turns are asked, its answer is one stream."""
 
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 from app.engine.cache import Answers
-from app.engine.events import Done, Event, Piece, Start
+from app.engine.events import Done, Event, Piece, Say, Start
 from app.engine.gate import Gate
 from app.engine.ollama import Ollama
 from app.engine.registry import Registry
@@ -53,9 +53,14 @@ class Line:
     answers: Answers
 
     async def run(
-        self, task: Task, request: TaskRequest, files: Sequence[bytes], caller: Caller
-    ) -> AsyncGenerator[Event, None]:
-        """Answer one request; ends with `Done`.
+        self,
+        task: Task,
+        request: TaskRequest,
+        files: Sequence[bytes],
+        caller: Caller,
+        say: Callable[[Event], Awaitable[None]],
+    ) -> None:
+        """Answer one request: `Start` comes first, `Done` last.
 
         Raises:
             Problem: whatever ends it; where text was already out, it is in `partial`.
@@ -75,30 +80,31 @@ class Line:
         key = b"" if caller.no_store else await asking.fingerprint(caller.key)
         if not self.answers.ready(key) and not job.known():
             self.gate.check(self.settings.request_timeout_s)  # else a stream would have begun
-        yield Start(caller.request_id, task.name, model.name, tuple(job.infos()))
+        await say(Start(caller.request_id, task.name, model.name, tuple(job.infos())))
         make = partial(self._work, asking, caller.request_id)
-        work = self.answers.stream(key, make) if key else make()
-        async with aclosing(work) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, Done) and piece.answer.cached:
-                    yield Done(record.taken_over(piece.answer, caller.request_id))
-                else:
-                    yield piece
+        if not key:
+            await make(say)
+            return
 
-    async def _work(self, asking: Asking, request_id: str) -> AsyncGenerator[Piece, None]:
+        async def say_as_ours(piece: Piece) -> None:
+            if isinstance(piece, Done) and piece.answer.cached:
+                piece = Done(record.taken_over(piece.answer, caller.request_id))
+            await say(piece)
+
+        await self.answers.say(key, make, say_as_ours)
+
+    async def _work(self, asking: Asking, request_id: str, say: Say) -> None:
         """Have the answer generated."""
         record, job = asking.record, asking.job
         try:
-            async with aclosing(asking.all()) as pieces:
-                async for piece in pieces:
-                    yield piece
+            await asking.all(say)
         except Problem as problem:
             if "partial" in problem.extra:
                 problem.extra["partial"] = record.text()
             raise
         if record.load_ms() > LOADED_MS:
             await self._check_placement(job.model.name, record)
-        yield Done(record.answer(request_id, job), record.repeatable(job))
+        await say(Done(record.answer(request_id, job), record.repeatable(job)))
 
     async def _check_placement(self, name: str, record: Record) -> None:
         """The model was just loaded: tell where it is not all on the GPU. An engine that cannot

@@ -13,6 +13,7 @@ from app.engine.generate import generate
 from app.engine.ollama import Ollama
 from app.errors import DeadlineExceeded, EngineInterrupted, EngineUnavailable, ModelLoadingFailed
 from tests.engine.test_generate import PLAIN, lines, prompt
+from tests.events import Heard
 
 
 def test_opens_lets_a_probe_through_and_closes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +53,9 @@ class Failing:
 
     async def ask(self, seconds: float = 10) -> list[object]:
         deadline = asyncio.get_running_loop().time() + seconds
-        return [piece async for piece in generate(self.ollama, prompt(PLAIN), deadline)]
+        heard: Heard[object] = Heard()
+        ended = await generate(self.ollama, prompt(PLAIN), deadline, heard.say)
+        return [*heard, ended]
 
 
 REFUSED = httpx.ConnectError("refused")
@@ -122,5 +125,4 @@ async def test_an_engine_is_waited_for_while_it_lives(
     ollama = Ollama("http://engine.test", transport=httpx.MockTransport(answer))
     deadline = asyncio.get_running_loop().time() + (0.3 if lives else 5)
     with pytest.raises(DeadlineExceeded if lives else EngineUnavailable):
-        async for _ in generate(ollama, prompt(PLAIN), deadline):
-            pass
+        await generate(ollama, prompt(PLAIN), deadline, Heard[object]().say)

@@ -1,14 +1,14 @@
 """Equal requests share a generation; answers that are sure to come again are kept."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import pytest
 
 from app.engine.cache import Answers
-from app.engine.events import Delta, Done, Piece, Queued, Reasoning
+from app.engine.events import Delta, Done, Piece, Queued, Reasoning, Say
 from app.errors import EngineInterrupted, Problem
 from app.schemas import Answer, Timings, Usage
+from tests.events import Heard
 
 
 def answer(text: str) -> Answer:
@@ -44,15 +44,15 @@ class Engine:
         self.left = 0
         self.go_on = asyncio.Semaphore(0)
 
-    async def make(self) -> AsyncGenerator[Piece, None]:
+    async def make(self, say: Say) -> None:
         self.asked += 1
         try:
             for piece in self.pieces:
                 await self.go_on.acquire()
-                yield piece
+                await say(piece)
             if self.ends:
                 raise self.ends
-        except (asyncio.CancelledError, GeneratorExit):
+        except asyncio.CancelledError:
             self.left += 1
             raise
 
@@ -62,7 +62,9 @@ class Engine:
 
 
 async def read(answers: Answers, engine: Engine, key: bytes = b"k") -> list[Piece]:
-    return [piece async for piece in answers.stream(key, engine.make)]
+    heard: Heard[Piece] = Heard()
+    await answers.say(key, engine.make, heard.say)
+    return heard
 
 
 async def settle() -> None:

@@ -13,7 +13,7 @@ from app.errors import DeadlineExceeded, QueueFull
 
 async def through(gate: Gate, client: str = "", takes_s: float = 0.01) -> float:
     """One request; the milliseconds that it waited."""
-    async with gate.enter(client) as ticket:
+    with gate.enter(client) as ticket:
         async for _ in gate.places(ticket):
             pass
         await asyncio.sleep(takes_s)
@@ -74,11 +74,10 @@ async def test_what_cannot_be_met_is_refused_at_once() -> None:
     tasks = [asyncio.create_task(through(gate, takes_s=0.1)) for _ in range(4)]
     await asyncio.sleep(0.01)
     started = time.perf_counter()
-    with pytest.raises(DeadlineExceeded, match="3 request"):
-        async with gate.enter(within_s=0.2):
-            pass
+    with pytest.raises(DeadlineExceeded, match="3 request"), gate.enter(within_s=0.2):
+        pass
     assert time.perf_counter() - started < 0.05
-    async with gate.enter(within_s=5) as ticket:
+    with gate.enter(within_s=5) as ticket:
         async for _ in gate.places(ticket):
             pass
     await asyncio.gather(*tasks)
@@ -88,7 +87,7 @@ async def test_places_are_told_when_they_change() -> None:
     gate = await taught(1, 10, 0.05)
     tasks = [asyncio.create_task(through(gate, takes_s=0.05)) for _ in range(3)]
     await asyncio.sleep(0.01)
-    async with gate.enter() as ticket:
+    with gate.enter() as ticket:
         places = [place async for place in gate.places(ticket)]
     assert [place.position for place in places] == [3, 2, 1]
     assert [round(place.eta_ms, -1) for place in places] == pytest.approx([150, 100, 50], rel=0.4)
@@ -100,7 +99,7 @@ async def test_clients_take_turns() -> None:
     order: list[str] = []
 
     async def one(client: str) -> None:
-        async with gate.enter(client) as ticket:
+        with gate.enter(client) as ticket:
             async for _ in gate.places(ticket):
                 pass
             order.append(client)
@@ -118,13 +117,13 @@ async def test_a_position_is_the_number_of_grants_to_come() -> None:
     rng = random.Random(8)
     for _ in range(50):
         gate = Gate(1, 100)
-        async with gate.enter("first") as running:
+        with gate.enter("first") as running:
             clients = [rng.choice("abc") for _ in range(rng.randint(1, 12))]
             order: list[int] = []
             told: list[int] = []
 
             async def one(number: int, client: str) -> None:
-                async with gate.enter(client) as ticket:  # noqa: B023
+                with gate.enter(client) as ticket:  # noqa: B023
                     async for _ in gate.places(ticket):  # noqa: B023
                         pass
                     order.append(number)  # noqa: B023
@@ -150,7 +149,7 @@ async def test_leaving_the_line_moves_the_others_up() -> None:
         async with aclosing(gate.places(ticket)) as places:
             return [place async for place in places]
 
-    async with gate.enter() as ticket:
+    with gate.enter() as ticket:
         watching = asyncio.create_task(positions(ticket))
         await asyncio.sleep(0.01)
         leaving.cancel()

@@ -13,6 +13,7 @@ from app.engine.generate import Prompt, generate
 from app.engine.ollama import Ollama
 from app.engine.registry import Model
 from app.errors import DeadlineExceeded, EngineError, EngineInterrupted
+from tests.events import Heard
 
 THINKER = Model("thinker", frozenset({"completion", "vision", "thinking"}), "qwen3vl", 4096)
 PLAIN = Model("plain", frozenset({"completion", "vision"}), "qwen25vl", 4096)
@@ -48,7 +49,9 @@ def prompt(model: Model, **how: Any) -> Prompt:
 
 async def run(engine: Scripted, asked: Prompt, seconds: float = 5) -> list[Any]:
     deadline = asyncio.get_running_loop().time() + seconds
-    return [event async for event in generate(engine.ollama, asked, deadline)]
+    heard: Heard[Any] = Heard()
+    ended = await generate(engine.ollama, asked, deadline, heard.say)
+    return [*heard, ended]
 
 
 def said(events: list[Any]) -> str:

@@ -194,7 +194,7 @@ async def test_an_answer_that_nobody_reads_does_not_pile_up() -> None:
     megabyte = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
     sent = 0
 
-    async def pours(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
+    async def pours(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
         nonlocal sent
         writer.write(CHUNKED)
         for _ in range(64):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import pytest
@@ -10,9 +10,11 @@ import pytest
 from app.engine.events import Delta, Event, Start
 from app.errors import EngineInterrupted, QueueFull
 from app.routes import answer
-from app.routes.answer import AnswerResponse
+from app.routes.answer import AnswerResponse, Work
 from app.routes.forms import EventStream, Form, Json, NdJson, Text, choose
 from tests.events import sse
+
+Say = Callable[[Event], Awaitable[None]]
 
 START = Start("req_1", "ocr", "m", ())
 FORMS = {"sse": EventStream, "ndjson": NdJson, "text": Text, "json": Json}
@@ -46,10 +48,13 @@ class Client:
         return not self.messages[-1].get("more_body", False)
 
 
-async def breaks(error: Exception, *before: Event) -> AsyncGenerator[Event, None]:
-    for event in before:
-        yield event
-    raise error
+def breaks(error: Exception, *before: Event) -> Work:
+    async def work(say: Say) -> None:
+        for event in before:
+            await say(event)
+        raise error
+
+    return work
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -98,35 +103,35 @@ async def test_text_that_breaks_off_is_left_open() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_a_client_who_leaves_closes_the_events(form: str) -> None:
+async def test_a_client_who_leaves_ends_the_work(form: str) -> None:
     closed = asyncio.Event()
 
-    async def endless() -> AsyncGenerator[Event, None]:
+    async def endless(say: Say) -> None:
         try:
-            yield START
+            await say(START)
             while True:
                 await asyncio.sleep(0.01)
-                yield Delta("a")
+                await say(Delta("a"))
         finally:
             closed.set()
 
     client = Client(leaves_after_s=0.05)
-    await client.read(AnswerResponse(endless(), FORMS[form](), "req_1"))
+    await client.read(AnswerResponse(endless, FORMS[form](), "req_1"))
     assert closed.is_set()
 
 
 async def test_silence_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answer, "SILENCE_S", 0.02)
 
-    async def slow() -> AsyncGenerator[Event, None]:
-        yield START
+    async def slow(say: Say) -> None:
+        await say(START)
         await asyncio.sleep(0.1)
-        yield Delta("a")
+        await say(Delta("a"))
 
-    body = await Client().read(AnswerResponse(slow(), EventStream(), "req_1"))
+    body = await Client().read(AnswerResponse(slow, EventStream(), "req_1"))
     assert body.count(": waiting\n\n") >= 2
     assert [name for name, _ in sse(body)] == ["start", "delta"]
-    quiet = await Client().read(AnswerResponse(slow(), NdJson(), "req_1"))
+    quiet = await Client().read(AnswerResponse(slow, NdJson(), "req_1"))
     assert len(quiet.splitlines()) == 2
 
 

@@ -1,28 +1,32 @@
-"""Several streams at once, written in order."""
+"""Several works at once, what they say written in order."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
-from app.tasks.order import in_order
+from app.tasks.order import Say, in_order
+from tests.events import Heard
 
 running = most = 0
 
 
-async def stream(name: str, items: int, fails: bool = False) -> AsyncGenerator[str, None]:
-    global running, most  # noqa: PLW0603
-    running += 1
-    most = max(most, running)
-    try:
-        for item in range(items):
-            await asyncio.sleep(0.001)
-            yield f"{name}{item}"
-        if fails:
-            raise ValueError(name)
-    finally:
-        running -= 1
+def work(name: str, items: int, fails: bool = False) -> Callable[[Say[str]], Awaitable[None]]:
+    async def run(say: Say[str]) -> None:
+        global running, most  # noqa: PLW0603
+        running += 1
+        most = max(most, running)
+        try:
+            for item in range(items):
+                await asyncio.sleep(0.001)
+                await say(f"{name}{item}")
+            if fails:
+                raise ValueError(name)
+        finally:
+            running -= 1
+
+    return run
 
 
 @pytest.fixture(autouse=True)
@@ -34,24 +38,38 @@ def fresh() -> None:
 @pytest.mark.parametrize("at_once", [1, 2, 9])
 async def test_order_and_bound(at_once: int) -> None:
     lengths = [5, 2, 1, 30, 2]
-    streams = [stream(str(n), length) for n, length in enumerate(lengths)]
-    items = [item async for item in in_order(streams, at_once)]
-    assert items == [f"{n}{i}" for n, length in enumerate(lengths) for i in range(length)]
+    heard: Heard[str] = Heard()
+    works = [work(str(n), length) for n, length in enumerate(lengths)]
+    await in_order(works, at_once, heard.say)
+    assert heard == [f"{n}{i}" for n, length in enumerate(lengths) for i in range(length)]
     assert most == min(at_once, 5)
 
 
 async def test_an_error_comes_in_its_turn_and_ends_the_rest() -> None:
-    streams = [stream("a", 5), stream("b", 1, fails=True), stream("c", 1000)]
-    seen = []
+    works = [work("a", 5), work("b", 1, fails=True), work("c", 1000)]
+    heard: Heard[str] = Heard()
     with pytest.raises(ValueError, match="b"):
-        async for item in in_order(streams, 3):
-            seen.append(item)  # noqa: PERF401
-    assert seen == ["a0", "a1", "a2", "a3", "a4", "b0"]
+        await in_order(works, 3, heard.say)
+    assert heard == ["a0", "a1", "a2", "a3", "a4", "b0"]
     assert running == 0
 
 
-async def test_leaving_ends_all() -> None:
-    async with aclosing(in_order([stream("a", 9), stream("b", 9)], 2)) as items:
-        async for _ in items:
-            break
+@pytest.mark.parametrize("works", [1, 2])
+async def test_leaving_ends_all(works: int) -> None:
+    heard: Heard[str] = Heard()
+    task = asyncio.create_task(in_order([work("a", 999)] * works, 2, heard.say))
+    await asyncio.sleep(0.05)
+    assert heard
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert running == 0
+
+
+async def test_whoever_cannot_be_told_ends_all() -> None:
+    async def refuse(_: str) -> None:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await in_order([work("a", 9), work("b", 9)], 2, refuse)
     assert running == 0
