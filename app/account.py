@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
 
+import msgspec
 from starlette.types import Scope
 
 from app.schemas import Answer, ImageInfo
@@ -25,8 +26,7 @@ class Stage:
     end: float
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """A request that is over. Times are of `time.perf_counter`, 0 where it did not get so far.
 
     `code` is `ok`, a problem's code, or `client_left`; `task` is empty for what is none, `model`

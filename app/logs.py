@@ -7,7 +7,6 @@ from, not its message: that may quote what was being read.
 import logging
 import sys
 import traceback
-from collections.abc import Callable
 from typing import Any, Literal
 
 import orjson
@@ -24,7 +23,7 @@ _libraries = logging.StreamHandler()
 def configure(form: Literal["console", "json"]) -> None:
     """Send all lines to standard error in one form."""
     renderer: Processor = (
-        structlog.processors.JSONRenderer(serializer=_json)
+        structlog.processors.JSONRenderer(serializer=orjson.dumps)
         if form == "json"
         else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
@@ -40,14 +39,20 @@ def configure(form: Literal["console", "json"]) -> None:
     structlog.configure(
         processors=[*common, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer)
+        if form == "json"
+        else structlog.PrintLoggerFactory(sys.stderr),
     )
     stamina.instrumentation.set_on_retry_hooks([_retried])
     _libraries.setStream(sys.stderr)
     _libraries.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, _first_line, *common],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                renderer,
+                _as_text,
+            ],
         )
     )
     logging.getLogger().addHandler(_libraries)
@@ -57,8 +62,9 @@ def configure(form: Literal["console", "json"]) -> None:
         logging.getLogger(name).propagate = True
 
 
-def _json(line: EventDict, default: Callable[[Any], Any], **_: Any) -> str:
-    return orjson.dumps(line, default).decode()
+def _as_text(_logger: Any, _method: str, line: Any) -> str:
+    """As the standard library's handlers write it."""
+    return line.decode() if isinstance(line, bytes) else str(line)
 
 
 def _first_line(_logger: Any, _method: str, line: EventDict) -> EventDict:

@@ -67,12 +67,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Describe images, read them, ask about them",
         lifespan=lifespan,
     )
-    app.include_router(tasks.router(settings.max_images))
+    asked = tasks.router(settings.max_images)
+    app.include_router(asked)
     app.include_router(openai.router)
     app.include_router(ops.router)
     app.include_router(page.router)
     open_paths = OPEN | {"/metrics"} if settings.allow_anonymous_metrics else OPEN
     document.complete(app, bool(settings.keys), open_paths)
+    app.add_middleware(tasks.Direct, routes=asked.routes)
     app.add_middleware(KeyCheck, keys=settings.keys, open_paths=open_paths)
     if settings.origins:
         app.add_middleware(

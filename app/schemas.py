@@ -1,7 +1,9 @@
 """The public request and answer models. Their names are the contract's."""
 
 import types
+from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -232,13 +234,17 @@ class ProblemBody(BaseModel):
     partial: str | None = None
 
 
-def container(model: type[BaseModel], field: str) -> type | None:
-    """What a field holds, as a form has to know: a list, so that it may be named several times; a
-    dict, whose JSON is its text; else None."""
+@cache
+def containers(model: type[BaseModel]) -> Mapping[str, type]:
+    """The fields that hold more than a form's text says: a list may be named several times; the
+    text of a dict is its JSON."""
+    found = {}
     for name, info in model.model_fields.items():
-        if field == (info.alias or name):
-            kinds = [info.annotation]
-            if get_origin(info.annotation) in (Union, types.UnionType):
-                kinds = list(get_args(info.annotation))
-            return next((kind for kind in map(get_origin, kinds) if kind in (list, dict)), None)
-    return None
+        kinds = [info.annotation]
+        if get_origin(info.annotation) in (Union, types.UnionType):
+            kinds = list(get_args(info.annotation))
+        for kind in map(get_origin, kinds):
+            if kind in (list, dict):
+                found[info.alias or name] = kind
+                break
+    return found

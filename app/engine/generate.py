@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.engine.chat import Chat, Chunk
 from app.engine.events import Cut, Delta, Generated, Reasoning
 from app.engine.loops import LoopGuard
-from app.engine.ollama import Chat, Chunk, Ollama
+from app.engine.ollama import Ollama
 from app.engine.registry import Model
 from app.engine.stream import Stream
 from app.errors import ContextOverflow, EngineError

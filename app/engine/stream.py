@@ -1,12 +1,12 @@
 """The engine's chunks as they come, none of them waited for too long."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import Self
 
 import stamina
 
-from app.engine.ollama import Chat, Chunk, Ollama
+from app.engine.chat import Chat, Chunk, Lines
+from app.engine.ollama import Ollama
 from app.engine.watch import Watch
 from app.errors import EngineInterrupted, EngineUnavailable, Problem
 
@@ -31,7 +31,7 @@ class Stream:
         self._chat = chat
         self._stall_s = stall_s
         self._watch = Watch(deadline)
-        self._coming: AsyncGenerator[Chunks, None] | None = None
+        self._lines: Lines | None = None
 
     async def __aenter__(self) -> Self:
         """Raises EngineUnavailable where the engine need not be asked now."""
@@ -51,8 +51,8 @@ class Stream:
             DeadlineExceeded: it was not done in time.
             Problem: as `Ollama.chat` does.
         """
-        if self._coming:
-            return await self._watch.wait(anext(self._coming, []))
+        if self._lines:
+            return await self._watch.wait(anext(self._lines, []))
         chunks = await self._first()
         self._watch.narrow(self._stall_s)
         return chunks
@@ -75,18 +75,21 @@ class Stream:
         raise AssertionError("the last try returns or raises")
 
     async def _try(self) -> Chunks:
-        self._coming = self._ollama.chat(self._chat)
         try:
             with _Vigil(self._ollama, self._watch):
-                return await self._watch.wait(anext(self._coming, []))
+                return await self._watch.wait(self._begin())
         except BaseException:
             await self._leave()
             raise
 
+    async def _begin(self) -> Chunks:
+        self._lines = await self._ollama.chat(self._chat)
+        return await anext(self._lines, [])
+
     async def _leave(self) -> None:
-        if self._coming:
-            await self._coming.aclose()
-            self._coming = None
+        if self._lines:
+            await self._lines.aclose()
+            self._lines = None
 
 
 def _passes(problem: Exception) -> bool:

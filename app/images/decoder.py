@@ -11,8 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from app.images.decode import Prepared, prepare
-from app.images.plain import plain_size
-from app.images.probe import Limits, Picture, probe
+from app.images.probe import Limits, Picture, plain, probe
 
 # Bytes of a file that is only looked at, not decoded, for which a thread costs more than the work.
 SMALL = 262_144
@@ -32,20 +31,20 @@ class Decoder:
         Raises:
             Problem: as `images.probe` does, for the first file that is refused.
         """
-        if all(len(data) <= SMALL for data in files) and all(map(plain_size, files)):
-            return tuple(
-                picture
-                for index, data in enumerate(files)
-                for picture in probe(data, index, self._limits, pages)
-            )
+        found = [
+            plain(data, index, self._limits, pages) if len(data) <= SMALL else None
+            for index, data in enumerate(files)
+        ]
+        if all(found):
+            return tuple(picture for picture in found if picture)
         run = asyncio.get_running_loop().run_in_executor
-        found = await asyncio.gather(
+        looked = await asyncio.gather(
             *(
                 run(self._threads, probe, data, index, self._limits, pages)
                 for index, data in enumerate(files)
             )
         )
-        return tuple(picture for pictures in found for picture in pictures)
+        return tuple(picture for pictures in looked for picture in pictures)
 
     def prepare(self, picture: Picture, size: tuple[int, int]) -> asyncio.Future[Prepared]:
         """The picture as the daemon gets it (see `images.decode`), when it is ready."""

@@ -75,10 +75,8 @@ def probe(data: bytes, index: int, limits: Limits, pages: str | None = None) -> 
         InvalidParameter, PageOutOfRange: see `images.pages`.
     """
     name = f"image[{index}]"
-    if size := plain_size(data):
-        _check_size(*size, name, limits)
-        selected(pages, 1, limits.max_pages, name)
-        return (Picture(data, index, None, *size, plain=True),)
+    if picture := plain(data, index, limits, pages):
+        return (picture,)
     kind = formats.kind(data)
     with reading(name, kind):
         formats.check_heic(data, name)
@@ -91,6 +89,21 @@ def probe(data: bytes, index: int, limits: Limits, pages: str | None = None) -> 
                 _frame(image, data, index, number if count > 1 else None, limits)
                 for number in numbers
             )
+
+
+def plain(data: bytes, index: int, limits: Limits, pages: str | None) -> Picture | None:
+    """The picture in a file that can be sent as it is (see `images.plain`); None for any other.
+
+    Raises:
+        Problem: as `probe` does.
+    """
+    size = plain_size(data)
+    if size is None:
+        return None
+    name = f"image[{index}]"
+    _check_size(*size, name, limits)
+    selected(pages, 1, limits.max_pages, name)
+    return Picture(data, index, None, *size, plain=True)
 
 
 def _pdf(data: bytes, index: int, limits: Limits, pages: str | None) -> tuple[Picture, ...]:

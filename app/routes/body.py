@@ -7,13 +7,13 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from app.errors import BodyTooLarge, InvalidParameter, InvalidRequest, UploadTimeout
 from app.images.fetch import Fetcher
 from app.images.intake import from_bytes, from_text
 from app.routes.multipart import MAX_PARTS, parts
-from app.schemas import container
+from app.schemas import containers
 
 FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 
@@ -84,15 +84,18 @@ async def _read(request: Request, limit: int) -> bytes:
     if not size:
         loop = asyncio.get_running_loop()
         started = loop.time()
+        more = True
         try:
             async with asyncio.timeout(SILENCE_S) as clock:
-                async for chunk in request.stream():
-                    size += len(chunk)
-                    if size > limit:
-                        break
-                    chunks.append(chunk)
-                    late = started + SILENCE_S + size / LEAST_RATE
-                    clock.reschedule(min(late, loop.time() + SILENCE_S))
+                while more and size <= limit:
+                    message = await request.receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientDisconnect
+                    chunks.append(message.get("body", b""))
+                    size += len(chunks[-1])
+                    if more := message.get("more_body", False):
+                        late = started + SILENCE_S + size / LEAST_RATE
+                        clock.reschedule(min(late, loop.time() + SILENCE_S))
         except TimeoutError:
             raise UploadTimeout(
                 f"The body came too slowly: {size} bytes in {loop.time() - started:.0f} s. Send "
@@ -120,7 +123,7 @@ def _from_form(body: bytes, content_type: str, model: type[BaseModel]) -> _Form:
             # Browsers send line breaks as CR LF (WHATWG HTML, 4.10.22.4); as JSON has them, all
             # clients ask the same.
             text = value.replace("\r\n", "\n").replace("\r", "\n")
-            kind = container(model, name)
+            kind = containers(model).get(name)
             if kind is list:
                 fields.setdefault(name, []).append(text)
             else:

@@ -7,7 +7,7 @@ from app.errors import Draining
 from app.tasks.run import Caller, Line
 
 
-async def admit(request: Request) -> Caller:
+def admit(request: Request) -> Caller:
     """Whoever sent the request, where it may go on.
 
     Raises:
@@ -23,7 +23,7 @@ async def admit(request: Request) -> Caller:
         no_store="no-store" in request.headers.get("cache-control", "").lower(),
     )
     request.state.record = caller.record
-    await request.app.state.rates.check(caller.client)
+    request.app.state.rates.check(caller.client)
     return caller
 
 

@@ -35,7 +35,7 @@ CHUNKS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream"
 async def chat_completions(request: Request) -> Response:
     line: Line = request.app.state.line
     request.state.task = TASK.name
-    caller = await admit(request)
+    caller = admit(request)
     body = checked(ChatBody, await json_body(request, line.settings.max_body_mb))
     asked, sources = body.conversation()
     fetcher = request.app.state.fetcher

@@ -56,7 +56,7 @@ class Asking:
         told = [
             (key, job.task.name, job.model.name, job.model.digest, job.model.note),
             job.request.model_dump_json(exclude={"model", "stream"}),
-            [info.model_dump_json() for info in job.infos()],
+            [info.model_dump_json() for info in job.infos],
         ]
         files = {picture.index: picture.data for picture in job.pictures if picture.page}
         seen = [

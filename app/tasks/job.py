@@ -32,6 +32,7 @@ class Job:
     pictures: tuple[Picture, ...]
     groups: tuple[Group, ...]
     sizes: tuple[Size | None, ...]
+    infos: tuple[ImageInfo, ...]  # what is told of each picture
 
     @classmethod
     def of(
@@ -55,11 +56,7 @@ class Job:
         for group in groups:
             sizes |= _planned(group, pictures, model, request.detail, room)
         sent = tuple(sizes.get(position) for position in range(len(pictures)))
-        return cls(task, request, model, settings, pictures, groups, sent)
-
-    def infos(self) -> list[ImageInfo]:
-        """What is told of each picture."""
-        return [
+        infos = tuple(
             ImageInfo(
                 index=picture.index,
                 page=picture.page,
@@ -67,10 +64,11 @@ class Job:
                 height=picture.height,
                 sent_width=size[0] if size else 0,
                 sent_height=size[1] if size else 0,
-                tokens=self.model.image_rule.tokens(*size) if size else 0,
+                tokens=model.image_rule.tokens(*size) if size else 0,
             )
-            for picture, size in zip(self.pictures, self.sizes, strict=True)
-        ]
+            for picture, size in zip(pictures, sent, strict=True)
+        )
+        return cls(task, request, model, settings, pictures, groups, sent, infos)
 
     def known(self) -> bool:
         """Whether the engine need not be asked at all."""

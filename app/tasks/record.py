@@ -51,7 +51,7 @@ class Record:
             model=job.model.name,
             text=whole.text,
             finish_reason="length" if "length" in self._finishes() else "stop",
-            images=job.infos(),
+            images=list(job.infos),
             usage=self._usage(),
             timings=self._timings(),
             cached=False,

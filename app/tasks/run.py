@@ -80,7 +80,7 @@ class Line:
         key = b"" if caller.no_store else await asking.fingerprint(caller.key)
         if not self.answers.ready(key) and not job.known():
             self.gate.check(self.settings.request_timeout_s)  # else a stream would have begun
-        await say(Start(caller.request_id, task.name, model.name, tuple(job.infos())))
+        await say(Start(caller.request_id, task.name, model.name, job.infos))
         make = partial(self._work, asking, caller.request_id)
         if not key:
             await make(say)

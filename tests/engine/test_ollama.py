@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import httpx
 import pytest
 import respx
 
-from app.engine.ollama import Chat, Chunk, Ollama
+from app.engine.chat import Chat, Chunk
+from app.engine.ollama import Ollama
 from app.errors import (
     ContextOverflow,
     EngineError,
@@ -30,7 +32,8 @@ async def ollama() -> AsyncIterator[Ollama]:
 
 
 async def chunks(ollama: Ollama) -> list[Chunk]:
-    return [chunk async for together in ollama.chat(CHAT) for chunk in together]
+    async with aclosing(await ollama.chat(CHAT)) as lines:
+        return [chunk async for together in lines for chunk in together]
 
 
 @respx.mock(base_url=URL)

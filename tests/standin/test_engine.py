@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from app.engine.ollama import Chat, Ollama
+from app.engine.chat import Chat
+from app.engine.ollama import Ollama
 from app.errors import EngineError, EngineInterrupted, EngineUnavailable, ModelNotFound
 from tests.standin.engine import SENTENCE, StandIn
 from tests.standin.script import HANG, Cut, Send, Wait, begins, line, refuses, says
@@ -23,7 +24,7 @@ async def ask(standin: StandIn, model: str = "standin") -> str:
     ollama = Ollama(standin.url)
     try:
         chat = Chat(model, ({"role": "user", "content": "?"},), {}, -1)
-        together = [chunk async for chunks in ollama.chat(chat) for chunk in chunks]
+        together = [chunk async for chunks in await ollama.chat(chat) for chunk in chunks]
         return "".join(chunk.message.content for chunk in together)
     finally:
         await ollama.aclose()

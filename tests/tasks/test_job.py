@@ -62,7 +62,7 @@ def test_the_plan_fits_or_is_refused(
         numbers = ("text_tokens", "answer_tokens", "image_tokens")
         assert all(isinstance(refused.extra[name], int) for name in numbers)
         return
-    infos = job.infos()
+    infos = job.infos
     for group in job.groups:
         for ask in group:
             prompt_of_turn = job.prompt(ask, [])

@@ -1,0 +1,80 @@
+"""What an engine's own error messages mean for the client."""
+
+from collections.abc import Callable, Sequence
+
+from app.errors import (
+    ContextOverflow,
+    EngineError,
+    EngineInterrupted,
+    EngineUnavailable,
+    ModelLoadingFailed,
+    ModelNotFound,
+    Problem,
+    Unheld,
+)
+
+BROKE = "The connection to the engine broke."
+
+# What the daemon says when the model did not come up, as opposed to when a request broke it.
+LOAD_FAILURES = (
+    "llama runner process has terminated",
+    "requires more system memory",
+    "unable to load model",
+    "error loading model",
+    "timed out waiting for llama runner",
+)
+# What it says when a running generation was cut off (a killed runner, say).
+INTERRUPTIONS = (
+    "an error was encountered while running the model",
+    "model runner has unexpectedly stopped",
+)
+# What it says to a `format` that it cannot make a grammar of.
+UNHELD = ("invalid JSON schema in format", "failed to parse grammar", "failed to load model vocab")
+# What newer daemons (0.13 on) answer to `truncate: false` when the prompt does not fit.
+OVERFLOWS = (
+    "exceeds the available context size",
+    "input length exceeds",
+    "exceeds maximum context",
+)
+
+
+def problem_of(error: str, status: int, model: str) -> Problem:
+    """What a daemon's error means for the client."""
+    if status == 404 or "invalid model" in error:
+        return ModelNotFound(f"{error} (on the engine: `ollama pull {model}`)")
+    for signs, make in _MEANINGS:
+        if any(sign in error for sign in signs):
+            return make(error, model)
+    if status == 503:
+        return EngineUnavailable(f"The engine is busy: {error}")
+    return EngineError(f"The engine answered with an error: {error}")
+
+
+_MEANINGS: tuple[tuple[Sequence[str], Callable[[str, str], Problem]], ...] = (
+    (
+        OVERFLOWS,
+        lambda error, _model: ContextOverflow(
+            f"The engine refused the prompt: {error}. Send fewer or smaller images, or less text."
+        ),
+    ),
+    (
+        UNHELD,
+        lambda error, _model: Unheld(
+            f"The engine cannot be held to this schema: {error}. Make it simpler.",
+            parameter="schema",
+        ),
+    ),
+    (
+        LOAD_FAILURES,
+        lambda error, model: ModelLoadingFailed(
+            f"The engine could not load {model}: {error}. Look at its log, or choose a "
+            "smaller model."
+        ),
+    ),
+    (
+        INTERRUPTIONS,
+        lambda error, _model: EngineInterrupted(
+            f"The engine broke off: {error}. Send the request again.", partial=""
+        ),
+    ),
+)
