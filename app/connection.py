@@ -24,7 +24,7 @@ class Connection(HttpToolsProtocol):
         self._head = 0  # bytes of it so far
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(_Together(transport))  # type: ignore[arg-type]
         self._start()
 
     def data_received(self, data: bytes) -> None:
@@ -57,3 +57,44 @@ class Connection(HttpToolsProtocol):
         if self._clock:
             self._clock.cancel()
             self._clock = None
+
+
+class _Together:
+    """A transport that sends the head of a response with what follows it: uvicorn writes them one
+    after the other, and each write is a system call that wakes the client up."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self._sending: asyncio.Handle | None = None
+        # All else is the transport's own.
+        self.is_closing = transport.is_closing
+        self.get_extra_info = transport.get_extra_info
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+        self.set_protocol = transport.set_protocol
+        self.abort = transport.abort
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            data = self._taken() + data
+        elif data.startswith(b"HTTP/1.1 "):
+            self._head = data
+            self._sending = asyncio.get_running_loop().call_soon(self._send)
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        """The head alone, where nothing has followed at once."""
+        if self._head:
+            self._transport.write(self._taken())
+
+    def _taken(self) -> bytes:
+        if self._sending:
+            self._sending.cancel()
+        head, self._head = self._head, b""
+        return head

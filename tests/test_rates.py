@@ -5,13 +5,14 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+import app.rates
 from app.errors import RateLimited
 from app.rates import Rates
 from tests.server import Server
 from tests.test_server import start
 
 
-async def test_one_too_many() -> None:
+def test_one_too_many() -> None:
     rates = Rates("3/minute")
     for _ in range(3):
         rates.check("a")
@@ -22,7 +23,36 @@ async def test_one_too_many() -> None:
     assert 50 < refused.value.retry_after_s <= 60
 
 
-async def test_no_rule_no_limit() -> None:
+def test_the_window_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    rates = Rates("3/minute")
+    for _ in range(3):
+        rates.check("a")
+        now += 10
+    now = 1059.0
+    with pytest.raises(RateLimited) as refused:
+        rates.check("a")
+    assert refused.value.retry_after_s == 1.0
+    now = 1060.0
+    rates.check("a")
+    now = 1061.0
+    with pytest.raises(RateLimited) as refused:
+        rates.check("a")
+    assert refused.value.retry_after_s == 9.0, "until the second one is a minute ago"
+
+
+def test_who_is_silent_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app.rates, "MOST_CLIENTS", 10)
+    rates = Rates("1/minute")
+    for number in range(1000):
+        rates.check(f"client {number}")
+    assert len(rates._asked) == 10
+    with pytest.raises(RateLimited):
+        rates.check("client 999")
+
+
+def test_no_rule_no_limit() -> None:
     rates = Rates("")
     for _ in range(1000):
         rates.check("a")
