@@ -99,7 +99,7 @@ def _picture(file: Path) -> str:
     except (Problem, OSError):
         return ""
     kind = "image/png" if base64.b64decode(shown[:8]).startswith(PNG) else JPEG
-    return f"data:{kind};base64,{shown}"
+    return f"data:{kind};base64,{shown.decode()}"
 
 
 def _most(subjects: Iterable[Subject]) -> dict[str, float]:

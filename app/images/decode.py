@@ -28,7 +28,7 @@ PAPER, PAPER_SHARE = 190, 0.5
 class Prepared:
     """A file as bare base64, and what went otherwise than expected."""
 
-    base64: str
+    base64: bytes
     warnings: tuple[str, ...] = ()
 
 
@@ -39,7 +39,7 @@ def prepare(picture: Picture, size: Size) -> Prepared:
         UnreadableImage: the file is damaged.
     """
     if picture.sent_as_it_is(size):
-        return Prepared(pybase64.b64encode_as_string(picture.data))
+        return Prepared(pybase64.b64encode(picture.data))
     note = ""
     kind = formats.kind(picture.data)
     with reading(picture.name, kind):
@@ -49,7 +49,7 @@ def prepare(picture: Picture, size: Size) -> Prepared:
         else:
             image, note = _decoded(picture, size)
     notes = (f"{picture.name}: {note}.",) if note else ()
-    return Prepared(pybase64.b64encode_as_string(_encoded(image)), notes)
+    return Prepared(pybase64.b64encode(_encoded(image)), notes)
 
 
 def _decoded(picture: Picture, size: Size) -> tuple[Image.Image, str]:

@@ -96,7 +96,7 @@ class Job:
         rule = self.model.image_rule
         return Cost.of(_words(ask), [rule.tokens(*size) for size in sizes if size])
 
-    def prompt(self, ask: Ask, images: Sequence[str]) -> Prompt:
+    def prompt(self, ask: Ask, images: Sequence[bytes]) -> Prompt:
         """What is asked, with its images as base64, in the order of the turns. System and images
         come first, the text that differs last (the daemon puts a turn's images before its text),
         so that its prefix cache holds them."""
