@@ -26,16 +26,35 @@ def thawed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     gc.enable()
 
 
-@pytest.mark.parametrize(("grew", "kept"), [(heap.GREW + 1, False), (heap.GREW - 1, True)])
-async def test_a_collection_where_it_grew(grew: int, kept: bool) -> None:
-    size = 10**8
-    tidying = asyncio.create_task(heap.keep_small(lambda: size))
-    await asyncio.sleep(0.05)
+BUSY = [(heap.GREW * at) // 30 for at in range(1, 30)]  # bytes more at each look
+
+
+@pytest.mark.parametrize(
+    ("grew", "cleaned"),
+    [
+        ([heap.GREW + 1], True),
+        (BUSY, False),
+        ([heap.GREW - 1] * 9, True),  # and then it is quiet
+        ([0] * 9, False),
+    ],
+)
+async def test_a_collection_where_it_grew_or_became_quiet(grew: list[int], cleaned: bool) -> None:
+    sizes = iter([10**8, *(10**8 + more for more in grew)])
+    over = asyncio.Event()
+
+    def resident() -> int:
+        try:
+            return next(sizes)
+        except StopIteration:
+            over.set()
+            return 10**8
+
+    tidying = asyncio.create_task(heap.keep_small(resident))
+    await asyncio.sleep(0)
     knot = weakref.ref(Knot())
-    size += grew
-    await asyncio.sleep(0.1)
+    await over.wait()
     tidying.cancel()
-    assert (knot() is not None) == kept
+    assert (knot() is None) == cleaned
 
 
 def test_settle_can_be_called() -> None:
