@@ -11,6 +11,7 @@ and llama.cpp follow). Where the bounds come from:
 """
 
 import math
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,8 +82,10 @@ class Cost:
     @classmethod
     def of(cls, text: str, image_tokens: Sequence[int]) -> "Cost":
         """Of a prompt with this text (all turns) and images that cost so much by the rule."""
-        total = len(text.encode())
-        plain = sum(map(str.isascii, text))
+        total = plain = len(text)
+        if not text.isascii():
+            total = len(text.encode())
+            plain = sum(map(str.isascii, text))
         return cls(plain, total - plain, len(image_tokens), sum(image_tokens))
 
     def features(self) -> tuple[float, ...]:
@@ -139,4 +142,4 @@ class Estimator:
 
 
 def _dot(a: Sequence[float], b: Sequence[float]) -> float:
-    return sum(x * y for x, y in zip(a, b, strict=True))
+    return sum(map(operator.mul, a, b))

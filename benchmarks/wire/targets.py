@@ -25,6 +25,7 @@ from tests.ports import free_port
 HERE = Path(__file__).parent
 REPO = HERE.parents[1]
 KEY = "key-of-the-benchmark"
+EDGE = "------------------------qVJ3kfEhcZx0aSJ1XBr2wp"  # as curl makes them
 STARTS_S = 120  # LiteLLM takes 20
 LITELLM = f"""\
 model_list:
@@ -93,13 +94,13 @@ def _json(path: str, body: object, tokens: int, told: int, end: bytes) -> Reques
 def _form(image: bytes, how: Answered, told: int, end: bytes) -> Request:
     fields = {"prompt": how.prompt, "stream": str(how.stream).lower()}
     parts = [
-        f'--edge\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        f'--{EDGE}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
         for name, value in fields.items()
     ]
     file = 'form-data; name="image"; filename="image.jpg"\r\nContent-Type: image/jpeg'
-    parts.append(f"--edge\r\nContent-Disposition: {file}\r\n\r\n".encode() + image)
-    data = b"".join(parts) + b"\r\n--edge--\r\n"
-    head = _head("/v1/describe", "multipart/form-data; boundary=edge", len(data))
+    parts.append(f"--{EDGE}\r\nContent-Disposition: {file}\r\n\r\n".encode() + image)
+    data = b"".join(parts) + f"\r\n--{EDGE}--\r\n".encode()
+    head = _head("/v1/describe", f"multipart/form-data; boundary={EDGE}", len(data))
     return Request(head + data, how.tokens, told, end)
 
 
