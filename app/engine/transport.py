@@ -101,12 +101,12 @@ class _Connection(asyncio.Protocol):
         self._waiting: asyncio.Future[None] | None = None
 
     def ask(self, request: httpx.Request) -> None:
-        """Send a request, whose content is there."""
+        """Send a request, whose content is there as a whole."""
         self.fields, self._unread = [], []
         self.over = self._begun = False
         head = b"%b %b HTTP/1.1\r\n" % (request.method.encode(), request.url.raw_path)
         lines = [b"%b: %b\r\n" % field for field in request.headers.raw]
-        self._transport.writelines([b"".join([head, *lines, b"\r\n"]), request.content])
+        self._transport.writelines([b"".join([head, *lines, b"\r\n"]), request.read()])
 
     async def head(self) -> None:
         """Until status and header fields are there."""
