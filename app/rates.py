@@ -1,9 +1,8 @@
 """How often a client may ask."""
 
 import time
-from collections import deque
+from collections import OrderedDict, deque
 
-from cachetools import TTLCache
 from limits import RateLimitItem, parse
 
 from app.errors import RateLimited
@@ -27,8 +26,8 @@ class Rates:
     def __init__(self, rule: str) -> None:
         self._item: RateLimitItem | None = parse(rule) if rule.strip() else None
         self._period_s = self._item.get_expiry() if self._item else 0
-        # When each client asked, within the last period.
-        self._asked: TTLCache[str, deque[float]] = TTLCache(MOST_CLIENTS, self._period_s)
+        # When each client asked, within the last period; who asked last is at the end.
+        self._asked: OrderedDict[str, deque[float]] = OrderedDict()
 
     def check(self, client: str) -> None:
         """Count one request.
@@ -39,7 +38,10 @@ class Rates:
         if self._item is None:
             return
         now = time.monotonic()
-        asked = self._asked.get(client) or deque()
+        if client not in self._asked:
+            self._forget(now)
+            self._asked[client] = deque()
+        asked = self._asked[client]
         while asked and asked[0] <= now - self._period_s:
             asked.popleft()
         if len(asked) >= self._item.amount:
@@ -49,4 +51,12 @@ class Rates:
                 retry_after_s=wait_s,
             )
         asked.append(now)
-        self._asked[client] = asked  # lives a period from now on
+        self._asked.move_to_end(client)
+
+    def _forget(self, now: float) -> None:
+        """Those who have not asked for a period; of too many also others, the most silent first."""
+        while self._asked:
+            client, asked = next(iter(self._asked.items()))
+            if len(self._asked) < MOST_CLIENTS and asked[-1] > now - self._period_s:
+                return
+            del self._asked[client]

@@ -15,6 +15,7 @@ import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 
@@ -28,23 +29,29 @@ class ImageRule:
 
     def seen(self, width: int, height: int) -> tuple[int, int]:
         """The size, in pixels, that the model resizes an image to."""
-        cell = self.cell
-        columns = max(1, _round(width / cell))
-        rows = max(1, _round(height / cell))
-        if columns * rows > self.max_tokens:
-            shrink = math.sqrt(width * height / (self.max_tokens * cell * cell))
-            columns = max(1, math.floor(width / shrink / cell))
-            rows = max(1, math.floor(height / shrink / cell))
-        elif columns * rows < self.min_tokens:
-            grow = math.sqrt(self.min_tokens * cell * cell / (width * height))
-            columns = math.ceil(width * grow / cell)
-            rows = math.ceil(height * grow / cell)
-        return columns * cell, rows * cell
+        columns, rows = _cells(self.cell, self.min_tokens, self.max_tokens, width, height)
+        return columns * self.cell, rows * self.cell
 
     def tokens(self, width: int, height: int) -> int:
         """What an image of so many pixels costs."""
-        columns, rows = (side // self.cell for side in self.seen(width, height))
+        columns, rows = _cells(self.cell, self.min_tokens, self.max_tokens, width, height)
         return columns * rows
+
+
+@lru_cache(1024)  # planning a request asks for the same a dozen times
+def _cells(cell: int, least: int, most: int, width: int, height: int) -> tuple[int, int]:
+    """Columns and rows."""
+    columns = max(1, _round(width / cell))
+    rows = max(1, _round(height / cell))
+    if columns * rows > most:
+        shrink = math.sqrt(width * height / (most * cell * cell))
+        columns = max(1, math.floor(width / shrink / cell))
+        rows = max(1, math.floor(height / shrink / cell))
+    elif columns * rows < least:
+        grow = math.sqrt(least * cell * cell / (width * height))
+        columns = math.ceil(width * grow / cell)
+        rows = math.ceil(height * grow / cell)
+    return columns, rows
 
 
 def _round(value: float) -> int:
@@ -101,6 +108,7 @@ class Cost:
 
 # Before anything was measured: 3 bytes a token, 4 tokens around an image, 32 around the turns.
 _FIRST = (33.0, 33.0, 4.0, 100.0, 32.0)
+FORESEEN = 0.5  # tokens that a prediction is off, at most, where there is nothing to learn
 _DOUBT = (900.0, 900.0, 100.0, 1.0, 400.0)  # how far each may be off (variance)
 
 
@@ -123,11 +131,11 @@ class Estimator:
 
     def learn(self, cost: Cost, counted: int) -> None:
         """Take in what the engine counted. Counts far off are no counts of this prompt (a cached
-        prefix that was left out, say) and are passed over."""
-        predicted = _dot(self.weights, cost.features())
-        if not predicted / 4 < counted < predicted * 4:
-            return
+        prefix that was left out, say) and are passed over; so are those that were foreseen."""
         x = cost.features()
+        predicted = _dot(self.weights, x)
+        if not predicted / 4 < counted < predicted * 4 or abs(counted - predicted) < FORESEEN:
+            return
         gain = [_dot(row, x) for row in self._doubt]
         scale = 1.0 + _dot(gain, x)  # 1: the noise of a count, a token
         self.weights = [

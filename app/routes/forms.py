@@ -31,8 +31,11 @@ def _name(event: Event) -> str:
 
 def server_timing(timings: Timings) -> str:
     """A `Server-Timing` header: one entry a stage, in milliseconds."""
-    stages = timings.model_dump(exclude={"tokens_per_second"})
-    return ", ".join(f"{name.removesuffix('_ms')};dur={ms}" for name, ms in stages.items())
+    return (
+        f"queue;dur={timings.queue_ms}, prepare;dur={timings.prepare_ms}, "
+        f"load;dur={timings.load_ms}, prompt;dur={timings.prompt_ms}, "
+        f"generate;dur={timings.generate_ms}, total;dur={timings.total_ms}"
+    )
 
 
 class Form:
