@@ -32,9 +32,9 @@ def _ollama_url(value: str) -> str:
 
 
 def _rule(value: str) -> str:
-    """Raises ValueError for a rate that cannot be read."""
-    if value.strip():
-        parse(value)
+    """Raises ValueError for a rate that cannot be read, or lets nobody in."""
+    if value.strip() and not parse(value).amount:
+        raise ValueError(f"{value} lets nobody in")
     return value
 
 

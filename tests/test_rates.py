@@ -58,8 +58,9 @@ def test_no_rule_no_limit() -> None:
         rates.check("a")
 
 
-def test_a_rule_that_cannot_be_read_is_one_sentence() -> None:
-    ended = start(RATE_LIMIT="often")
+@pytest.mark.parametrize("rule", ["often", "0/minute"])
+def test_a_rule_that_cannot_be_is_one_sentence(rule: str) -> None:
+    ended = start(RATE_LIMIT=rule)
     assert ended.returncode == 1
     assert ended.stderr.startswith("The setting RATE_LIMIT is wrong: ")
 
