@@ -127,6 +127,12 @@ class Connection(asyncio.Protocol):
         request.check(answer)
         return Took(self._first - began, over - began)
 
+    @property
+    def closing(self) -> bool:
+        """Whether the last answer said that the server closes the connection after it."""
+        head = bytes(self._received).partition(b"\r\n\r\n")[0].lower()
+        return b"\r\nconnection: close" in head
+
     async def get(self, path: str, key: str = "") -> Any:
         """The JSON that a path answers with."""
         head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n"

@@ -200,7 +200,8 @@ class Connection(asyncio.Protocol):
     def _chunks(self) -> bytes | None:
         if not self.received.endswith(b"\r\n0\r\n\r\n"):
             return None
-        parts, place = [], 0
+        parts: list[bytes] = []
+        place = 0
         while True:
             end = self.received.index(b"\r\n", place)
             length = int(self.received[place:end], 16)
