@@ -4,8 +4,7 @@ Numbers and names only. Nothing of images, prompts or answers comes this far.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
 import msgspec
@@ -17,8 +16,7 @@ from app.tasks.record import Record
 LONGEST_PATH = 200  # characters; a client may send any
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(NamedTuple):
     """A part of a request's time, in seconds of `time.perf_counter`."""
 
     name: str

@@ -10,6 +10,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.routes.answer import LEFT
+
 HEAD_S = 10.0  # for the head of a request, and for the rest of a body that nobody waits for
 MAX_HEAD = 65_536  # bytes of a request's line and header fields
 
@@ -25,6 +27,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_Together(transport))  # type: ignore[arg-type]
+        self._left: asyncio.Future[None] = self.loop.create_future()
         self._start()
 
     def data_received(self, data: bytes) -> None:
@@ -40,6 +43,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_head, self._head = True, 0
         super().on_message_begin()
+        self.scope["extensions"] = {LEFT: self._left}  # type: ignore[dict-item]
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -48,6 +52,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        self._left.set_result(None)
         super().connection_lost(exc)
 
     def _start(self) -> None:

@@ -166,6 +166,10 @@ class ModelLoadingFailed(EngineUnavailable):
 class Draining(EngineUnavailable):
     status, code = 503, "draining"
 
+    def headers(self) -> dict[str, str]:
+        """The next request is for another server."""
+        return {**super().headers(), "Connection": "close"}
+
 
 class DeadlineExceeded(Problem):
     status, code = 504, "deadline_exceeded"

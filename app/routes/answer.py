@@ -19,6 +19,9 @@ from app.routes.problems import problem_response
 
 Work = Callable[[Callable[[Event], Awaitable[None]]], Awaitable[None]]
 
+# An ASGI extension of `app.connection`: a future that is done when the client has left. Without it
+# a task a request waits for `http.disconnect`.
+LEFT = "app.left"
 SILENCE_S = 15.0  # proxies close what is silent for longer
 
 
@@ -41,13 +44,14 @@ class AnswerResponse(Response):
         assert writing is not None  # noqa: S101 - it is called in one
         pulse = _Pulse(self, send) if self.form.silence else None
 
-        def leave(_: asyncio.Task[None]) -> None:
+        def leave(_: asyncio.Future[None]) -> None:
             """The client has left; once all is written, that is as it should be."""
             if not self.ended and not watching.cancelled():
                 self.left = True
                 writing.cancel()
 
-        watching = asyncio.create_task(_gone(receive))
+        left: asyncio.Future[None] | None = scope.get("extensions", {}).get(LEFT)
+        watching = left or asyncio.create_task(_gone(receive))
         watching.add_done_callback(leave)
         try:
             await self._write(scope, receive, send)
@@ -55,7 +59,9 @@ class AnswerResponse(Response):
             if not self.left or writing.uncancel():  # ended from elsewhere, too
                 raise
         finally:
-            watching.cancel()
+            watching.remove_done_callback(leave)
+            if not left:
+                watching.cancel()
             if pulse:
                 pulse.stop()
 

@@ -6,7 +6,10 @@ are needed, and HAProxy gives a request to the one with the fewest.
 """
 
 import os
+import socket
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import ray
 from fastapi import FastAPI
@@ -54,6 +57,7 @@ class Replica:
         deadline = time.monotonic() + LAST_S
         gate: Gate = self.app.state.line.gate
         gate.draining = True
+        _stop_listening()
         time.sleep(FLUSH_S)
         while (gate.running or gate.waiting) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -62,6 +66,15 @@ class Replica:
 
     async def __del__(self) -> None:
         await self.engine.stop()
+
+
+def _stop_listening() -> None:
+    """On every port of this process, which is about to end: who cannot connect is sent elsewhere
+    by HAProxy, who is cut off while it asks is not. (Ray keeps the server's sockets to itself.)"""
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(OSError), socket.socket(fileno=os.dup(int(descriptor.name))) as found:
+            if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                found.shutdown(socket.SHUT_RDWR)
 
 
 def app() -> Application:
