@@ -33,6 +33,7 @@ def main() -> None:
         port=settings.port,
         loop="uvloop",
         http=Connection,
+        ws="none",
         access_log=False,
         log_config=None,  # its lines come in the form of ours
         log_level="warning",
