@@ -22,7 +22,7 @@ MAY = {
     "schemas": set(),
     "logs": set(),
     "auth": {"routes", "errors"},
-    "connection": set(),
+    "connection": {"routes"},
     "heap": set(),
     "drain": {"engine", "logs"},
     "rates": {"errors"},
