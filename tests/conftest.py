@@ -7,6 +7,7 @@ import pytest
 
 from tests.daemon.install import InstallError, install, unsupported
 from tests.daemon.process import Daemon
+from tests.server import Server
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a shell: what the tests start would inherit that, and Ctrl-C
@@ -32,6 +33,18 @@ def daemon(_daemon_process: Daemon) -> Daemon:
     if not _daemon_process.running():
         _daemon_process.start()
     return _daemon_process
+
+
+@pytest.fixture(scope="session")
+def on_daemon(
+    _daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """The server in front of the real daemon, with the tiny model as its default. All tests of one
+    process share it: where an answer may be kept, ask what nobody else asks."""
+    log = tmp_path_factory.mktemp("on_daemon") / "server.log"
+    settings = {"OLLAMA_HOST": _daemon_process.url, "MODEL_NAME": "tiny-vlm", "NUM_CTX": "4096"}
+    with Server(log, **settings, REQUEST_TIMEOUT_S="45") as server:
+        yield server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,10 +6,12 @@ import re
 import shutil
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from app.cli.choice import EMBEDDED
 from app.client.client import Client
 from app.client.problem import ServerProblem
 from app.engine.ollama import Ollama
@@ -39,6 +41,7 @@ class Engine:
     shown: `/api/show` of the model; None where it is not installed.
     file_bytes: its size on the disk.
     loaded: its entry in `/api/ps`; None where it is not loaded.
+    embedded: why the embedded engine is taken; empty where it is not.
     """
 
     url: str
@@ -47,6 +50,7 @@ class Engine:
     shown: Mapping[str, Any] | None = None
     file_bytes: int = 0
     loaded: Mapping[str, Any] | None = None
+    embedded: str = ""
 
 
 async def ask(url: str, model: str) -> Engine:
@@ -66,6 +70,14 @@ async def ask(url: str, model: str) -> Engine:
         return Engine(url, problem=problem.detail)
     finally:
         await ollama.aclose()
+
+
+async def ask_embedded(url: str, model: str, why: str) -> Engine:
+    """The embedded engine at `url`, or as it will be when it is started."""
+    engine = await ask(url, model)
+    if EMBEDDED in engine.version:
+        return replace(engine, embedded=why)
+    return Engine(url, shown={"capabilities": ["vision"]}, embedded=why)
 
 
 def gpu_check(gpus: Gpus, entry: Entry | None) -> Check:
@@ -112,6 +124,11 @@ def driver_check(gpus: Gpus) -> Check:
 def engine_check(engine: Engine, entry: Entry | None) -> Check:
     if engine.problem:
         return Check("engine", False, engine.problem)
+    if not engine.version:  # to be started; rapidocr comes with no other list of packages
+        found = f"The embedded one, {engine.embedded}"
+        if find_spec("rapidocr") is None:
+            return Check("engine", False, f"{found}; its packages are not installed.")
+        return Check("engine", None, f"{found}; ./run_server.sh starts it.")
     found = f"Version {engine.version} at {engine.url}"
     if entry and not new_enough(engine.version, entry.min_ollama):
         return Check(
@@ -126,6 +143,13 @@ def engine_check(engine: Engine, entry: Entry | None) -> Check:
 def model_check(engine: Engine, model: str) -> Check:
     if engine.problem:
         return Check("model", None, f"{model}: nobody to ask.")
+    if engine.embedded and model != EMBEDDED:
+        return Check(
+            "model",
+            False,
+            f"{model} is not in the embedded engine: set MODEL_NAME to {EMBEDDED} or nothing, or "
+            "ENGINE to ollama.",
+        )
     if engine.shown is None:
         return Check(
             "model",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import checks, where
+from app.cli import checks, choice, where
 from app.cli.checks import Check
 from app.cli.report import Report, plain, show
 from app.models.catalog import BY_TAG, ENTRIES, GIB, Entry, described, find, resolve
@@ -37,7 +37,7 @@ def doctor(
     settings = where.settings()
     name, note = resolve(model or settings.model_name)
     if vram_gb is None:
-        report = _examine(settings, name, note)
+        report = _examine(settings, name, note, asked=model is not None)
     else:
         report = _simulate(settings, name, note, int(vram_gb * GIB))
     if as_json:
@@ -47,17 +47,22 @@ def doctor(
     raise typer.Exit(0 if report.ok else 1)
 
 
-def _examine(settings: Settings, name: str, note: str) -> Report:
-    """This machine, and the engine at OLLAMA_HOST."""
+def _examine(settings: Settings, name: str, note: str, *, asked: bool) -> Report:
+    """This machine, and the engine at OLLAMA_HOST, or the embedded one where that is chosen and no
+    model was asked for."""
     gpus = look(settings.ollama_host)
     engine = asyncio.run(checks.ask(settings.ollama_host, name))
-    entry = find(name)
+    embedded = "" if asked else choice.embedded(settings, engine.version)
+    if embedded:
+        name, note = choice.model(settings), ""
+        engine = asyncio.run(checks.ask_embedded(settings.ollama_host, name, embedded))
+    entry = None if embedded else find(name)
     info = (engine.shown or {}).get("model_info") or {}
     plans, chosen = _plans(gpus, settings, entry or described(name, engine.file_bytes, info))
     url = where.own_address(settings)
     port = asyncio.run(checks.port_check(settings.host, settings.port, url))
     found = _checks(gpus, engine, name, chosen, settings)
-    return Report(name, note, gpus, (*found, port), plans, chosen)
+    return Report(name, note, gpus, (*found, port), plans, chosen, embedded=bool(embedded))
 
 
 def _simulate(settings: Settings, name: str, note: str, vram_bytes: int) -> Report:
@@ -90,7 +95,7 @@ def _checks(
     chosen: Plan | None,
     settings: Settings,
 ) -> tuple[Check, ...]:
-    entry = find(name)
+    entry = None if engine.embedded else find(name)
     return (
         checks.gpu_check(gpus, entry),
         checks.driver_check(gpus),

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from app.cli.checks import Check
 from app.cli.terminal import out
-from app.models.catalog import GIB
+from app.models.catalog import DEFAULT_MODEL, GIB
 from app.models.gpu import Gpus
 from app.models.plan import Plan
 
@@ -21,7 +21,7 @@ STYLES = {True: "green", False: "bold red", None: "dim"}
 @dataclass(frozen=True, slots=True)
 class Report:
     """What is shown. chosen: the plan of the model that answers; None where there is no GPU to
-    plan for, or the model's shape is not known."""
+    plan for, or the model's shape is not known. embedded: the embedded engine answers."""
 
     model: str
     note: str
@@ -30,6 +30,7 @@ class Report:
     plans: tuple[Plan, ...]
     chosen: Plan | None
     simulated: bool = False
+    embedded: bool = False
 
     @property
     def ok(self) -> bool:
@@ -41,6 +42,8 @@ class Report:
         wrong = {check.name for check in self.checks if check.ok is False}
         if self.simulated:
             return "" if wrong else "Such a machine would do: ./quick_start.sh there."
+        if "engine" in wrong and self.embedded:
+            return "ENGINE=embedded ./quick_start.sh installs what is missing."
         if "engine" in wrong:
             return (
                 f"./quick_start.sh installs Ollama and {self.model}."
@@ -48,11 +51,14 @@ class Report:
                 else "ENGINE=embedded ./quick_start.sh reads text here at once, without a GPU. For "
                 f"{self.model} run ./quick_start.sh on a machine with an NVIDIA GPU."
             )
-        if "model" in wrong:
+        if "model" in wrong and not self.embedded:
             return f"python -m app pull {self.model}"
         if wrong:
             return f"Mend what FAIL says ({', '.join(sorted(wrong))}), and run this again."
-        return "./run_server.sh, where it does not run yet; then python -m app describe FILE"
+        start = "./run_server.sh, where it does not run yet; then python -m app describe FILE"
+        if self.embedded and not self.gpus.found:
+            start += f". For {DEFAULT_MODEL} run ./quick_start.sh on a machine with an NVIDIA GPU."
+        return start
 
 
 def plain(report: Report) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
     --rounds 5      rounds, each with every target in another order
     --curves        1 to 256 users and 0.3 to 48 megapixels as well
-    --out FOLDER    where `wire.json` and `wire.svg` go; default: docs/
+    --out FOLDER    where `wire.json` and `wire.svg` go, and the tables of a `SPEED.md` that lies
+                    there; default: docs/
 
 All of it is over real sockets on one machine, which targets, engine and client share: read the
 ratios, not the numbers.
@@ -12,7 +13,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import math
 import os
 import platform
 import statistics
@@ -23,33 +23,12 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks.wire import curves, measures
+from benchmarks.wire import curves, measures, page
 from benchmarks.wire.client import Connection
 from benchmarks.wire.targets import HERE, REPO, Target, python
 
-PEERS = ("direct", "litellm", "naive", "ours")
+PEERS = tuple(page.PEERS)
 Rounds = dict[str, dict[str, list[float]]]  # target: measure: a value a round
-
-ROWS = {  # measure: what it is
-    "first_ms": "time to first token, 1 user, ms",
-    "first_p99_ms": "the same, p99",
-    "requests_s": "requests/s, 64 users",
-    "cpu_ms": "CPU a request, 64 users, ms",
-    "tokens_s": "streamed tokens/s, 64 users",
-    "paced_tokens_s": "64 streams, a token each 20 ms: tokens/s",
-    "paced_first_ms": "the same: time to first token, ms",
-    "big_ms": "photo of 12 megapixels, 4.8 MB: whole call, ms",
-    "big_cpu_ms": "the same: CPU, ms",
-    "big_sent_mb": "the same: MB sent to the engine",
-    "big_tokens": "the same: image tokens",
-    "big_requests_s": "8 such photos at once: requests/s",
-    "big_peak_mb": "the same: peak memory, MB",
-    "lag_p99_ms": "the same: the loop's lag, p99, ms",
-    "idle_mb": "memory when idle, MB",
-    "after_mb": "memory after all that, MB",
-    "leave_stream_ms": "a client leaves a stream: the engine is free after, ms",
-    "leave_whole_ms": "a client leaves a whole answer: the same, ms",
-}
 
 
 async def run(rounds: int, with_curves: bool) -> dict[str, object]:
@@ -93,22 +72,6 @@ async def _measure(target: Target, engine: Connection, into: dict[str, list[floa
 def _machine() -> dict[str, object]:
     load = os.getloadavg()[0]
     return {"cores": os.cpu_count(), "python": platform.python_version(), "load": round(load, 1)}
-
-
-def table(found: Rounds) -> str:
-    """Markdown: medians over the rounds."""
-    lines = [f"| | {' | '.join(PEERS)} |", "|---" * (len(PEERS) + 1) + "|"]
-    for row, what in ROWS.items():
-        cells = [_cell(found[name].get(row, [])) for name in PEERS]
-        lines.append(f"| {what} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _cell(values: list[float]) -> str:
-    if not values:
-        return ""
-    value = statistics.median(values)
-    return "never" if math.isinf(value) else f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
 
 
 def ratios(found: Rounds) -> str:
@@ -160,9 +123,10 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     raw = asked.out / "wire.json"
     raw.write_text(json.dumps(told, indent=1).replace("Infinity", "null") + "\n")  # never
-    print(table(found), ratios(found), sep="\n\n")
-    if asked.curves:
-        print("", curves.table(told), sep="\n")
+    page.write(asked.out)
+    written = json.loads(raw.read_text())
+    shown = page.TABLES.values() if asked.curves else [page.peers]
+    print(*(table(written) for table in shown), ratios(found), sep="\n")
     drawn = asked.out / "wire.svg"
     subprocess.run(  # noqa: S603
         [str(python("plot")), str(HERE / "plot.py"), str(raw), str(drawn)], check=True

@@ -57,24 +57,3 @@ async def megapixels_curve(target: Target) -> Curve:
             }
         )
     return curve
-
-
-def table(told: dict[str, Any]) -> str:
-    """Markdown."""
-    lines = [
-        "| users | target | requests/s | time to first token, ms | memory, MB |",
-        "|---" * 5 + "|",
-    ]
-    lines += [
-        f"| {one['users']} | {one['target']} | {one['requests_s']:,.0f} | {one['first_ms']:.3g} | "
-        f"{one['memory_mb']:.0f} |"
-        for one in told["users"]
-    ]
-    lines += ["", "| megapixels | file, MB | whole call, ms | CPU, ms | peak memory, MB |"]
-    lines.append("|---" * 5 + "|")
-    lines += [
-        f"| {one['megapixels']} | {one['file_mb']:.1f} | {one['whole_ms']:.0f} | "
-        f"{one['cpu_ms']:.0f} | {one['peak_mb']:.0f} |"
-        for one in told["megapixels"]
-    ]
-    return "\n".join(lines)

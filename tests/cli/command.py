@@ -1,9 +1,11 @@
 """`python -m app` as a process, with nothing of our own environment but what Python needs."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.server import REPO
 
@@ -29,6 +31,16 @@ def call(
     return subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
     )
+
+
+def doctor(*arguments: str, cwd: Path = REPO, **settings: str) -> subprocess.CompletedProcess[str]:
+    return call("doctor", *arguments, cwd=cwd, stdin=None, **settings)
+
+
+def told(*arguments: str, cwd: Path = REPO, **settings: str) -> dict[str, Any]:
+    """What `doctor` says as JSON."""
+    answer: dict[str, Any] = json.loads(doctor(*arguments, "--json", cwd=cwd, **settings).stdout)
+    return answer
 
 
 def start(*arguments: str | Path, cwd: Path = REPO, **settings: str) -> subprocess.Popen[bytes]:

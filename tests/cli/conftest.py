@@ -1,11 +1,14 @@
 """Running servers for the commands: on the embedded engine, and on the real daemon."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from app.models.gpu import look
 from tests.daemon.process import Daemon
 from tests.engine_embedded import embedded_engine
+from tests.ports import free_port
 from tests.server import Server
 
 
@@ -28,3 +31,11 @@ def daemon_server(
     settings = {"OLLAMA_HOST": _daemon_process.url, "MODEL_NAME": "tiny-vlm", "NUM_CTX": "4096"}
     with Server(log, API_KEY="secret", **settings) as server:
         yield server
+
+
+@pytest.fixture
+def without_gpu(tmp_path: Path) -> dict[str, str]:
+    """A machine without GPU and Ollama, whose ports are free: settings of `doctor`."""
+    if look().found:
+        pytest.skip("this machine has a GPU of its own")
+    return {"PATH": str(tmp_path), "PORT": str(free_port()), "COLUMNS": "200"}

@@ -1,20 +1,14 @@
 """`python -m app batch` as a command, on a server that does as it is told."""
 
-import asyncio
 import json
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.responses import Response
 
-from app.bulk import job
-from app.bulk.fleet import Fleet
-from app.bulk.job import Ask, do
 from tests.cli.command import call, start
 from tests.client.fake import Fake, problem
 from tests.ports import free_port
@@ -264,70 +258,3 @@ def test_with_all_servers_gone_the_run_waits_and_then_ends(scans: Path, tmp_path
     assert b"No server answered for 1 s." in said
     assert b"left: run the same command again" in said
     assert all(line["error"] is None for line in lines(out).values()), "no file is to blame"
-
-
-# --- one file ---------------------------------------------------------------------------------
-
-
-async def outcome(fake: Fake, path: Path, patience_s: float = 5, *, proven: bool = True) -> Any:
-    async with Fleet([fake.url], "") as fleet:
-        return await do(str(path), Ask("ocr", {}, patience_s), fleet, proven=proven)
-
-
-async def test_retry_after_is_kept_to(fake: Fake, scans: Path) -> None:
-    fake.refuse = lambda n: problem(429, "queue_full", "1") if n == 1 else None
-    told = await outcome(fake, scans / "00.png")
-    assert (told.attempts, told.error) == (2, None)
-    assert fake.times[1] - fake.times[0] >= 1
-    assert told.asked_s < 1 <= told.seconds
-
-
-async def test_a_long_wait_is_told(fake: Fake, scans: Path) -> None:
-    fake.refuse = lambda _: problem(429, "rate_limited", "3600")
-    said: list[str] = []
-    async with Fleet([fake.url], "", say=said.append) as fleet:
-        work = asyncio.create_task(do(str(scans / "00.png"), Ask("ocr", {}, 5), fleet, proven=True))
-        await asyncio.wait([work], timeout=0.5)
-        work.cancel()
-    assert fake.asked == 1, "it is kept to"
-    assert said == [f"{fake.url} asks to wait 3600 s: It says rate_limited."]
-
-
-async def test_refusals_end_with_the_patience(fake: Fake, scans: Path) -> None:
-    fake.refuse = lambda _: problem(503, "engine_unavailable", "0")
-    told = await outcome(fake, scans / "00.png", patience_s=0.3)
-    assert told.error["code"] == "engine_unavailable"
-    assert told.attempts > 1
-    assert 0.3 <= told.seconds < 3
-
-
-async def test_what_breaks_in_the_middle_is_tried_a_few_times(
-    fake: Fake, scans: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(job, "PAUSE_S", 0.01)
-    fake.refuse = lambda _: problem(502, "engine_interrupted", partial="a")
-    told = await outcome(fake, scans / "00.png")
-    assert (told.attempts, told.error["partial"]) == (job.FAILURES, "a")
-
-
-async def test_what_is_final_is_asked_once(fake: Fake, scans: Path) -> None:
-    for proven, code in ((True, "invalid_parameter"), (False, "unreadable_image")):
-        before = fake.asked
-        fake.refuse = lambda _, code=code: problem(422, code)  # type: ignore[misc]
-        told = await outcome(fake, scans / "00.png", proven=proven)
-        assert (told.error["code"], fake.asked) == (code, before + 1)
-
-
-def draining(fake: Fake) -> Response | None:
-    if fake.ready:
-        return None
-    threading.Timer(0.3, setattr, (fake, "ready", True)).start()
-    return problem(503, "draining", "5")
-
-
-async def test_a_server_that_ends_is_asked_whether_it_is_back(fake: Fake, scans: Path) -> None:
-    fake.ready = False
-    fake.refuse = lambda _: draining(fake)
-    told = await outcome(fake, scans / "00.png")
-    assert (told.error, told.attempts) == (None, 1), "it was not the file that failed"
-    assert told.seconds < 4

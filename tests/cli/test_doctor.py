@@ -1,49 +1,21 @@
 """`python -m app doctor`, as a command: what it prints, and how it ends."""
 
-import json
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.cli import checks
-from app.cli.checks import Engine
 from app.models.catalog import BY_TAG, ENTRIES, GIB
-from app.models.gpu import Gpu, Gpus, look
-from app.models.plan import plan
+from tests.cli.command import doctor, told
 from tests.daemon.process import Daemon
 from tests.ports import free_port
 from tests.scripts.conftest import fake_ollama as fake_ollama  # noqa: PLC0414 - a fixture
 from tests.scripts.fake_ollama import FakeOllama
 from tests.server import REPO, Server
 from tests.standin.engine import StandIn
-
-
-def doctor(
-    *arguments: str, cwd: Path = REPO, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run it with nothing of our own environment but what Python needs."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-m", "app", "doctor", *arguments],
-        cwd=cwd,
-        env=kept | {"PYTHONPATH": str(REPO)} | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def told(*arguments: str, cwd: Path = REPO, **environment: str) -> dict[str, Any]:
-    done = doctor(*arguments, "--json", cwd=cwd, **environment)
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
 
 
 def test_the_arithmetic_of_32b_on_24_gb_proves_itself() -> None:
@@ -149,12 +121,9 @@ def test_the_real_engine_is_named(daemon: Daemon, tmp_path: Path) -> None:
     assert "./download_model.sh qwen3-vl:32b" in found["model"]["text"]
 
 
-def test_no_engine(tmp_path: Path) -> None:
+def test_no_engine(tmp_path: Path, without_gpu: dict[str, str]) -> None:
     """As on a machine without GPU and Ollama: it says what to do next, and ends with 1."""
-    nobody = {"OLLAMA_HOST": f"127.0.0.1:{free_port()}", "PORT": str(free_port())}
-    if look().found:
-        pytest.skip("this machine has a GPU of its own")
-    done = doctor(cwd=tmp_path, COLUMNS="200", PATH=str(tmp_path), **nobody)
+    done = doctor(cwd=tmp_path, **without_gpu, OLLAMA_HOST=f"127.0.0.1:{free_port()}")
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     found = {line.split()[1]: line.split()[0] for line in lines if line and line.split()[1:]}
@@ -202,17 +171,6 @@ def test_the_port(tmp_path: Path) -> None:
         assert f"{other.port} is taken by something else" in check["text"]
 
 
-@pytest.mark.parametrize(
-    ("driver", "ok"),
-    [("580.65.06", True), ("550.54", True), ("535.183", None), ("470.1", False), ("", None)],
-)
-def test_the_driver(driver: str, ok: bool | None) -> None:
-    one = Gpu(0, "GPU-1", "A", 24 * GIB, 23 * GIB)
-    check = checks.driver_check(Gpus((one,), "nvml", driver=driver))
-    assert check.ok is ok, check.text
-    assert ok is not False or "update it" in check.text
-
-
 def test_an_engine_on_this_machine_with_a_gpu(fake_ollama: FakeOllama, tmp_path: Path) -> None:
     """The GPU is nvidia-smi's word; the disk is that of the test."""
     smi = tmp_path / "nvidia-smi"
@@ -225,60 +183,6 @@ def test_an_engine_on_this_machine_with_a_gpu(fake_ollama: FakeOllama, tmp_path:
     assert "Made-up, 23.99 GiB (23.44 free)" in found["gpu"]["text"]
     assert answer["plan"]["num_ctx"] == 9216
     assert found["plan"]["ok"]
-
-
-# --- the checks that no machine here can show -------------------------------------------------
-
-ENTRY = BY_TAG["qwen3-vl:32b"]
-URL = "http://127.0.0.1:11434"
-
-
-def engine(loaded: Mapping[str, Any] | None = None, **shown: Any) -> Engine:
-    return Engine(URL, "0.33.0", shown={"capabilities": ["vision"], **shown}, loaded=loaded)
-
-
-def test_a_model_partly_on_the_cpu_is_wrong() -> None:
-    entry = {"name": ENTRY.tag, "size": 25 * GIB, "size_vram": 20 * GIB}
-    check = checks.loaded_check(engine(entry))
-    assert check.ok is False
-    assert "only 80% on the GPU" in check.text
-    assert checks.loaded_check(engine({**entry, "size_vram": 25 * GIB})).ok is True
-    assert checks.loaded_check(engine()).ok is None
-
-
-def test_a_model_that_cannot_see_is_wrong() -> None:
-    assert checks.model_check(engine(capabilities=["completion"]), "llama3").ok is False
-    assert checks.model_check(engine(), ENTRY.tag).ok is True
-
-
-def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "not" / "yet"))
-    assert checks.models_folder() == tmp_path
-    for free, ok in ((20e9, False), (24e9, True)):
-        usage = type("Usage", (), {"free": free})
-        monkeypatch.setattr("shutil.disk_usage", lambda _, usage=usage: usage)
-        check = checks.disk_check(Engine(URL, "0.33.0"), ENTRY)
-        assert check.ok is ok, check.text
-    assert checks.disk_check(Engine("http://box:11434"), ENTRY).ok is None
-    assert checks.disk_check(engine(), ENTRY).ok is True
-
-
-def test_gpus_are_all_named() -> None:
-    one = Gpu(0, "GPU-1", "A", 24 * GIB, 23 * GIB)
-    check = checks.gpu_check(Gpus((one, one), "nvml"), ENTRY)
-    assert check.ok
-    assert "together 48.00 GiB, over which Ollama splits" in check.text
-    assert checks.gpu_check(Gpus(reason="the engine is on another machine"), ENTRY).ok is None
-    assert checks.gpu_check(Gpus(reason="there is no NVIDIA driver"), ENTRY).ok is False
-    assert checks.gpu_check(Gpus(reason="there is no NVIDIA driver"), None).ok is None
-
-
-def test_a_context_that_was_set_too_large() -> None:
-    card = plan(ENTRY, 24 * GIB)
-    assert checks.plan_check(card, 9216).ok
-    over = checks.plan_check(card, 32_768)
-    assert over.ok is False
-    assert "only 9216 fit" in over.text
 
 
 def test_the_server_does_not_load_the_commands() -> None:

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,6 @@ LITELLM = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
 }
-
-
-@pytest.fixture(scope="module")
-def server(_daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    log = tmp_path_factory.mktemp("clients") / "server.log"
-    settings = {"OLLAMA_HOST": _daemon_process.url, "MODEL_NAME": "tiny-vlm", "NUM_CTX": "4096"}
-    with Server(log, **settings) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +51,8 @@ def said(server: Server, picture: Path, script: str, model: str = "tiny-vlm") ->
     return json.loads(run(environment.python(), HERE / script, api, model, picture))
 
 
-def test_openai(server: Server, daemon: Daemon, picture: Path) -> None:
-    told = said(server, picture, "with_openai.py")
+def test_openai(on_daemon: Server, daemon: Daemon, picture: Path) -> None:
+    told = said(on_daemon, picture, "with_openai.py")
     whole, streamed = told["whole"], told["streamed"]
     assert whole["model"] == "tiny-vlm"
     usage = whole["usage"]
@@ -109,17 +100,17 @@ def test_openai_where_the_model_errs(picture: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_langchain(server: Server, daemon: Daemon, picture: Path) -> None:
-    told = said(server, picture, "with_langchain.py")
+def test_langchain(on_daemon: Server, daemon: Daemon, picture: Path) -> None:
+    told = said(on_daemon, picture, "with_langchain.py")
     assert told["text"] == told["streamed"] != ""
     assert 0 < told["tokens"]["output_tokens"] <= 12
     assert told["pieces"] > 3
     assert told["parsed"] is True
 
 
-def test_llm(server: Server, daemon: Daemon, picture: Path, tmp_path: Path) -> None:
+def test_llm(on_daemon: Server, daemon: Daemon, picture: Path, tmp_path: Path) -> None:
     (tmp_path / "extra-openai-models.yaml").write_text(
-        f"- model_id: here\n  model_name: tiny-vlm\n  api_base: {server.url}/v1\n"
+        f"- model_id: here\n  model_name: tiny-vlm\n  api_base: {on_daemon.url}/v1\n"
         "  vision: true\n  supports_schema: true\n"
     )
     program = environment.python().with_name("llm")
@@ -132,12 +123,12 @@ def test_llm(server: Server, daemon: Daemon, picture: Path, tmp_path: Path) -> N
     assert isinstance(json.loads(held)["count"], int)
 
 
-def test_litellm_in_front(server: Server, daemon: Daemon, picture: Path, tmp_path: Path) -> None:
+def test_litellm_in_front(on_daemon: Server, daemon: Daemon, picture: Path, tmp_path: Path) -> None:
     """Its proxy, and the `openai` package before that."""
     config = tmp_path / "litellm.yaml"
     config.write_text(
         "model_list:\n  - model_name: front\n    litellm_params:\n"
-        f"      model: openai/tiny-vlm\n      api_base: {server.url}/v1\n      api_key: none\n"
+        f"      model: openai/tiny-vlm\n      api_base: {on_daemon.url}/v1\n      api_key: none\n"
     )
     port = free_port()
     program = environment.python().with_name("litellm")
@@ -175,11 +166,11 @@ def _await(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -> N
     raise AssertionError("the proxy did not start")
 
 
-def test_javascript(server: Server, daemon: Daemon, picture: Path) -> None:
+def test_javascript(on_daemon: Server, daemon: Daemon, picture: Path) -> None:
     node, home = environment.node()
     script = home / "with_openai.mjs"  # where it finds the package
     script.write_text((HERE / "with_openai.mjs").read_text())
-    told = json.loads(run(node, script, f"{server.url}/v1", "tiny-vlm", picture, cwd=home))
+    told = json.loads(run(node, script, f"{on_daemon.url}/v1", "tiny-vlm", picture, cwd=home))
     assert told["text"] == told["streamed"] != ""
     assert told["total"] > 12
     assert told["held"]["colour"] in {"red", "blue"}

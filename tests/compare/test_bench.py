@@ -14,7 +14,6 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from tests.browser import chromium
-from tests.daemon.process import Daemon
 from tests.engine_embedded import embedded_engine
 from tests.server import REPO, Server
 from tests.standin.engine import StandIn
@@ -39,15 +38,6 @@ def bench(server: Server, models: str, out: Path, *more: str) -> subprocess.Comp
         timeout=240,
         check=False,
     )
-
-
-@pytest.fixture(scope="module")
-def on_daemon(
-    _daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    settings = {"OLLAMA_HOST": _daemon_process.url, "MODEL_NAME": "tiny-vlm", "NUM_CTX": "4096"}
-    with Server(tmp_path_factory.mktemp("bench") / "log", **settings) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from app.images.decode import prepare
 from app.images.intake import from_bytes
 from app.images.probe import Limits, probe
 from app.models.tokens import ImageRule
-from tests.images.corpus import Case, bomb_bmp, bomb_gif, bomb_png, corpus, tiff_pages
+from tests.images.corpus import Case, corpus
+from tests.images.files import bomb_bmp, bomb_gif, bomb_png, tiff_pages
 
 LIMITS = Limits(max_megapixels=50)
 RULE = ImageRule(32, 64, 2048)

@@ -12,7 +12,8 @@ from app.errors import ImageTooLarge, InvalidParameter, PageOutOfRange, Unreadab
 from app.images.decode import prepare
 from app.images.pages import selected
 from app.images.probe import Limits, Picture, probe
-from tests.images.corpus import pdf_of, photo
+from tests.images.corpus import photo
+from tests.images.files import pdf_of
 from tests.images.test_corpus import psnr
 from tests.pictures import encoded, text_pdf
 

@@ -10,21 +10,13 @@ from tests.server import Server
 from tests.standin.engine import StandIn
 
 
-@pytest.fixture(scope="session")
-def server(_daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server with the tiny model as its default."""
-    log = tmp_path_factory.mktemp("server") / "server.log"
-    settings = {"OLLAMA_HOST": _daemon_process.url, "MODEL_NAME": "tiny-vlm", "NUM_CTX": "4096"}
-    settings["REQUEST_TIMEOUT_S"] = "45"
-    with Server(log, **settings) as server:
-        yield server
-
-
 @pytest.fixture
-def client(server: Server, daemon: Daemon) -> Iterator[httpx.Client]:
+def client(on_daemon: Server, daemon: Daemon) -> Iterator[httpx.Client]:
     """A client of that server, for whom nothing is kept; the daemon behind it runs."""
     headers = {"Cache-Control": "no-store"}
-    with httpx.Client(base_url=server.url, trust_env=False, timeout=60, headers=headers) as client:
+    with httpx.Client(
+        base_url=on_daemon.url, trust_env=False, timeout=60, headers=headers
+    ) as client:
         yield client
 
 

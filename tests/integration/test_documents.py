@@ -12,7 +12,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 from tests.daemon.process import Daemon
 from tests.engine_embedded import embedded_engine
 from tests.events import sse
-from tests.images.corpus import pdf_of, photo
+from tests.images.corpus import photo
+from tests.images.files import pdf_of
 from tests.pictures import encoded, scene, text_pdf
 from tests.server import REPO, Server
 

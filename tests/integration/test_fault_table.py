@@ -119,8 +119,7 @@ def test_real(real: httpx.Client, daemon: Daemon, fault: Broken, form: str) -> N
         if fault.meanwhile:
             recover(real, "slow-vlm")  # it is loaded, and has read the prompt
             breaking = threading.Timer(LATER_S, fault.begin, (daemon,))
-            breaking.start()
-            got = ask(real, form, {"model": "slow-vlm"}, LATER_S)
+            got = ask(real, form, {"model": "slow-vlm"}, breaking)
             breaking.join()
         else:
             recover(real)
@@ -143,13 +142,22 @@ def test_the_table_is_in_the_docs() -> None:
     assert DOCS.read_text() == table, "run it with UPDATE_DOCS=1, and look at what changed"
 
 
-def ask(client: httpx.Client, form: str, fields: Mapping[str, str], later_s: float = 0) -> Got:
-    """One request, timed from the fault; that it ends in one way and says so is checked."""
+def ask(
+    client: httpx.Client,
+    form: str,
+    fields: Mapping[str, str],
+    breaking: threading.Timer | None = None,
+) -> Got:
+    """One request, timed from the fault; that it ends in one way and says so is checked.
+    breaking: what makes the fault `LATER_S` after the request's start."""
     stream = form == "stream"
     data = {"max_tokens": "2000", "stream": str(stream).lower(), **fields}
-    started = time.monotonic()
+    fault_at = time.monotonic()
+    if breaking:
+        breaking.start()
+        fault_at += LATER_S
     response = client.post("/v1/describe", files=FILES, data=data)
-    seconds = time.monotonic() - started - later_s
+    seconds = time.monotonic() - fault_at
     if stream and response.status_code == 200:
         events = sse(response.text)
         assert [name for name, _ in events if name in ("done", "error")] == [events[-1][0]]

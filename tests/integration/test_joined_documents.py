@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tests.engine_embedded import embedded_engine
 from tests.events import sse
-from tests.images.corpus import pdf_of
+from tests.images.files import pdf_of
 from tests.pictures import encoded, scene, text_pdf
 from tests.server import Server
 from tests.standin.engine import StandIn

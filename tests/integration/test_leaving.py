@@ -47,12 +47,12 @@ def warm(client: httpx.Client) -> None:
     ids=["sse", "json", "ndjson", "text"],
 )
 def test_leaving_ends_the_generation(
-    server: Server, daemon: Daemon, warm: None, accept: str, stream: bool
+    on_daemon: Server, daemon: Daemon, warm: None, accept: str, stream: bool
 ) -> None:
     took = []
     for _ in range(2):  # the better of two: other jobs run on this machine
         mark = daemon.mark()
-        sock = request(server, accept, stream=stream)
+        sock = request(on_daemon, accept, stream=stream)
         time.sleep(1)
         assert daemon.since(mark).of("/api/chat") == [], "it was over too soon to tell"
         sock.close()
@@ -64,12 +64,12 @@ def test_leaving_ends_the_generation(
 
 
 def test_leaving_the_queue_is_never_seen_by_the_daemon(
-    server: Server, daemon: Daemon, client: httpx.Client, warm: None
+    on_daemon: Server, daemon: Daemon, client: httpx.Client, warm: None
 ) -> None:
     mark = daemon.mark()
-    running = request(server, stream=True)
+    running = request(on_daemon, stream=True)
     time.sleep(0.3)
-    waiting = request(server, stream=False)
+    waiting = request(on_daemon, stream=False)
     time.sleep(0.3)
     assert client.get("/v1/status").json()["queue"]["waiting"] == 1
     waiting.close()
@@ -83,10 +83,10 @@ def test_leaving_the_queue_is_never_seen_by_the_daemon(
     assert len(daemon.since(mark).of("/api/chat")) == 1
 
 
-def test_who_waits_is_told_its_place(server: Server, client: httpx.Client, warm: None) -> None:
-    first = request(server, stream=True)
+def test_who_waits_is_told_its_place(on_daemon: Server, client: httpx.Client, warm: None) -> None:
+    first = request(on_daemon, stream=True)
     time.sleep(0.3)
-    second = request(server, stream=False)
+    second = request(on_daemon, stream=False)
     time.sleep(0.3)
     fields = {"image": base64_of(encoded(scene(64, 64))), "stream": True}
     with client.stream("POST", "/v1/ocr", json=fields) as third:
@@ -104,8 +104,8 @@ def test_who_waits_is_told_its_place(server: Server, client: httpx.Client, warm:
     assert "event: done" in rest
 
 
-def test_the_next_request_runs_at_once(server: Server, client: httpx.Client, warm: None) -> None:
-    sock = request(server, stream=True)
+def test_the_next_request_runs_at_once(on_daemon: Server, client: httpx.Client, warm: None) -> None:
+    sock = request(on_daemon, stream=True)
     time.sleep(0.5)
     sock.close()
     fields = {"image": base64_of(encoded(scene(64, 64))), "model": "slow-vlm", "max_tokens": 1}

@@ -19,9 +19,9 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 
 @pytest.fixture
-def client(server: Server, daemon: Daemon) -> Iterator[httpx.Client]:
+def client(on_daemon: Server, daemon: Daemon) -> Iterator[httpx.Client]:
     """As the others', but without the header that keeps an answer from being kept."""
-    with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=on_daemon.url, trust_env=False, timeout=60) as client:
         yield client
 
 

@@ -7,7 +7,6 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.browser import FLAGS, program
-from tests.daemon.process import Daemon
 from tests.engine_embedded import embedded_engine
 from tests.server import Server
 from tests.standin.engine import StandIn
@@ -27,16 +26,6 @@ def server(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     """On the embedded engine."""
     log = tmp_path_factory.mktemp("page") / "log"
     with Server(log, OLLAMA_HOST=engine, MODEL_NAME="embedded") as server:
-        yield server
-
-
-@pytest.fixture(scope="package")
-def on_daemon(
-    _daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    """On the real daemon, with the tiny model."""
-    settings = {"OLLAMA_HOST": _daemon_process.url, "MODEL_NAME": "tiny-vlm", "NUM_CTX": "4096"}
-    with Server(tmp_path_factory.mktemp("page") / "log", **settings) as server:
         yield server
 
 

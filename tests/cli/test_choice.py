@@ -1,0 +1,89 @@
+"""The engine for which `python -m app doctor` plans: the one that ./run_server.sh would start."""
+
+from pathlib import Path
+
+import pytest
+
+from app.embedded.protocol import VERSION
+from tests.cli.command import doctor, told
+from tests.engine_embedded import embedded_engine
+
+
+def chose(folder: Path, engine: str) -> Path:
+    """As quick_start.sh leaves its choice."""
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "engine").write_text(f"{engine}\n")
+    return folder
+
+
+def test_the_embedded_engine_that_quick_start_chose(
+    tmp_path: Path, without_gpu: dict[str, str]
+) -> None:
+    """All is well: what ./run_server.sh starts is told, and no 21 GB are asked for."""
+    done = doctor(cwd=chose(tmp_path, "embedded"), **without_gpu)
+    assert done.returncode == 0, done.stdout
+    lines = [line.rstrip() for line in done.stdout.splitlines()]
+    assert [line.split()[:2] for line in lines[:8]] == [
+        ["-", "gpu"],
+        ["-", "driver"],
+        ["-", "engine"],
+        ["OK", "model"],
+        ["-", "loaded"],
+        ["-", "plan"],
+        ["OK", "disk"],
+        ["OK", "port"],
+    ]
+    assert lines[2].endswith(
+        "The embedded one, as ./quick_start.sh chose; ./run_server.sh starts it."
+    )
+    assert lines[3].endswith("embedded is installed and can see.")
+    assert lines[-1] == (
+        "Next: ./run_server.sh, where it does not run yet; then python -m app describe FILE. "
+        "For qwen3-vl:32b run ./quick_start.sh on a machine with an NVIDIA GPU."
+    )
+
+
+@pytest.mark.parametrize(
+    ("remembered", "arguments", "more", "model"),
+    [
+        ("embedded", (), {}, "embedded"),
+        ("embedded", (), {"MODEL_NAME": ""}, "embedded"),
+        ("embedded", (), {"MODEL_NAME": "embedded"}, "embedded"),
+        ("embedded", (), {"MODEL_NAME": "qwen3-vl:8b"}, "qwen3-vl:8b"),
+        ("embedded", (), {"ENGINE": "ollama"}, "qwen3-vl:32b"),
+        ("embedded", (), {"OLLAMA_HOST": "127.0.0.1:9"}, "qwen3-vl:32b"),
+        ("embedded", ("--model", "qwen3-vl:32b"), {}, "qwen3-vl:32b"),
+        ("ollama", (), {}, "qwen3-vl:32b"),
+        ("ollama", (), {"ENGINE": "embedded"}, "embedded"),
+        ("", (), {"OLLAMA_HOST": "127.0.0.1:9"}, "qwen3-vl:32b"),
+    ],
+)
+def test_a_choice_holds_until_another_is_named(
+    remembered: str,
+    arguments: tuple[str, ...],
+    more: dict[str, str],
+    model: str,
+    tmp_path: Path,
+    without_gpu: dict[str, str],
+) -> None:
+    answer = told(*arguments, cwd=chose(tmp_path, remembered), **without_gpu | more)
+    assert answer["model"] == model
+    assert answer["ok"] == (model == "embedded"), answer
+
+
+def test_a_choice_in_the_file_of_settings(tmp_path: Path, without_gpu: dict[str, str]) -> None:
+    (tmp_path / ".env").write_text("ENGINE=embedded\n")
+    answer = told(cwd=tmp_path, **without_gpu)
+    assert (answer["model"], answer["ok"]) == ("embedded", True)
+
+
+def test_the_embedded_engine_that_runs(tmp_path: Path, without_gpu: dict[str, str]) -> None:
+    with embedded_engine(tmp_path / "engine.log") as url:
+        answer = told(cwd=tmp_path, **without_gpu, OLLAMA_HOST=url)
+        other = told(cwd=tmp_path, **without_gpu, OLLAMA_HOST=url, MODEL_NAME="qwen3-vl:8b")
+    assert (answer["model"], answer["ok"]) == ("embedded", True)
+    (engine,) = (check for check in answer["checks"] if check["name"] == "engine")
+    assert engine["text"] == f"Version {VERSION} at {url}."
+    (model,) = (check for check in other["checks"] if check["name"] == "model")
+    assert model["text"].startswith("qwen3-vl:8b is not in the embedded engine: set MODEL_NAME")
+    assert other["next"].startswith("Mend what FAIL says (model)")
