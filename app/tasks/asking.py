@@ -14,7 +14,7 @@ from app.engine.ollama import Ollama
 from app.engine.watch import Watch
 from app.errors import Problem, Unheld
 from app.images.decode import Prepared
-from app.images.decoder import Decoder
+from app.images.decoder import SMALL, Decoder
 from app.tasks.job import Job
 from app.tasks.order import in_order
 from app.tasks.reader import Part
@@ -24,7 +24,7 @@ from app.tasks.task import Ask, Group
 UNHELD = "The engine cannot be held to this schema: the answer was only checked against it."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asking:
     """One job, and what it fills: the record of its answer."""
 
@@ -37,14 +37,17 @@ class Asking:
     _decoding: dict[int, asyncio.Future[Prepared]] = field(default_factory=dict)
 
     async def prepare(self) -> None:
-        """Decode what is not a page, so that damage is known before anything is answered. Pages
-        are decoded at their turn: the first is out before the last is rendered.
+        """Decode what is not a page, so that damage is known before anything is answered; a large
+        file is let go then. Pages are decoded at their turn: the first is out before the last is
+        rendered.
 
         Raises:
             UnreadableImage: one of them is damaged.
         """
         singles = [i for i, one in enumerate(self.job.pictures) if one.page is None]
         await self._images(singles)
+        if large := [i for i in singles if len(self.job.pictures[i].data) > SMALL]:
+            self.job = self.job.without_files(large)
 
     async def fingerprint(self, key: str) -> bytes:
         """What two requests with the same answer have in common; `prepare` must be over.

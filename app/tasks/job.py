@@ -1,7 +1,7 @@
 """A request, understood: what will be asked, of which model, and how large each picture is sent."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -69,6 +69,14 @@ class Job:
             for picture, size in zip(pictures, sent, strict=True)
         )
         return cls(task, request, model, settings, pictures, groups, sent, infos)
+
+    def without_files(self, positions: Collection[int]) -> "Job":
+        """The same; of some pictures only what is known of them is kept."""
+        pictures = tuple(
+            replace(picture, data=b"") if position in positions else picture
+            for position, picture in enumerate(self.pictures)
+        )
+        return replace(self, pictures=pictures)
 
     def known(self) -> bool:
         """Whether the engine need not be asked at all."""

@@ -56,11 +56,14 @@ class Line:
         self,
         task: Task,
         request: TaskRequest,
-        files: Sequence[bytes],
+        files: list[bytes],
         caller: Caller,
         say: Callable[[Event], Awaitable[None]],
     ) -> None:
         """Answer one request: `Start` comes first, `Done` last.
+
+        Args:
+            files: emptied on the way; a large one is held no longer than until it is decoded.
 
         Raises:
             Problem: whatever ends it; where text was already out, it is in `partial`.
@@ -69,13 +72,16 @@ class Line:
         record.started = time.perf_counter()
         self.ollama.breaker.check()
         self._check_count(files, task)
-        pictures = await self.decoder.probe(files, request.pages)
         look_up = self.registry.seeing if files else self.registry.find
+        pictures = await self.decoder.probe(files, request.pages)
+        files.clear()
         model = await look_up(request.model)
         job = Job.of(task, request, model, self.settings, pictures)
+        del pictures
         record.parts = [Part(ask.reader()) for group in job.groups for ask in group]
         asking = Asking(job, record, self.decoder, self.gate, self.ollama, caller.client)
         await asking.prepare()
+        job = asking.job
         record.prepare_ms = record.elapsed_ms()
         key = b"" if caller.no_store else await asking.fingerprint(caller.key)
         if not self.answers.ready(key) and not job.known():

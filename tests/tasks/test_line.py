@@ -1,0 +1,44 @@
+"""What a request holds while its answer comes."""
+
+import asyncio
+import sys
+
+from app.engine.cache import Answers
+from app.engine.events import Delta, Event
+from app.engine.gate import Gate
+from app.engine.ollama import Ollama
+from app.engine.registry import Registry, Room
+from app.images.decoder import SMALL, Decoder
+from app.images.probe import Limits
+from app.schemas import DescribeRequest
+from app.settings import Settings
+from app.tasks import describe
+from app.tasks.run import Caller, Line
+from tests.pictures import encoded, scene
+from tests.standin.engine import StandIn
+
+
+async def test_a_large_upload_is_let_go_once_it_is_decoded() -> None:
+    photo = encoded(scene(6000, 4000), quality=95)
+    assert len(photo) > SMALL
+    before = sys.getrefcount(photo)
+    held: list[int] = []
+
+    async def say(event: Event) -> None:
+        if isinstance(event, Delta):
+            held.append(sys.getrefcount(photo) - before)
+
+    with StandIn() as engine:
+        settings = Settings(_env_file=None, model_name="standin", ollama_host=engine.url)
+        ollama = Ollama(engine.url)
+        registry = Registry(ollama, settings.model_name, frozenset(), Room(8192))
+        decoder = Decoder(Limits(50))
+        line = Line(settings, registry, decoder, Gate(1, 1), ollama, Answers(0))
+        for no_store in (True, False):
+            caller = Caller("req_1", no_store=no_store)
+            await line.run(describe.TASK, DescribeRequest(), [photo], caller, say)
+        decoder.close()
+        await ollama.aclose()
+    await asyncio.sleep(0)
+    assert held
+    assert set(held) == {0}
