@@ -36,7 +36,6 @@ from tests.server import Server
 from tests.standin.engine import StandIn
 from tests.standin.script import Script, says
 
-FAULT_EVERY_S = 5.0
 FAULT_LASTS_S = 1.5
 WARM_UP_S = 30.0
 JUDGED_FROM_S = 120.0  # in a shorter run the server is not warm: its growth is told, not judged
@@ -160,6 +159,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--engine", choices=ENGINES, default="standin")
     parser.add_argument("--clients", type=int, default=12)
+    parser.add_argument("--every", type=float, default=5, help="seconds from fault to fault")
     parser.add_argument("--seed", type=int, default=5)
     asked = parser.parse_args()
     with (
@@ -174,9 +174,10 @@ def main() -> None:
         warm_up = min(WARM_UP_S, asked.seconds / 3)
         pid = server.process.pid
         started = time.monotonic()
-        broken = _drive(load, begun, pid, started, warm_up)
+        broken = _drive(load, begun, pid, started, warm_up, every=asked.every)
         first = Reading.of(pid)
-        broken += _drive(load, begun, pid, started, asked.seconds - warm_up)
+        rest = asked.seconds - warm_up
+        broken += _drive(load, begun, pid, started, rest, every=asked.every)
         last = Reading.of(pid)
         failed = _table(load, broken, first, last, judged=asked.seconds >= JUDGED_FROM_S)
         if failed:
@@ -184,7 +185,9 @@ def main() -> None:
     sys.exit(f"Failed: {', '.join(failed)}" if failed else 0)
 
 
-def _drive(load: Load, faults: Iterator[Fault], pid: int, started: float, seconds: float) -> int:
+def _drive(
+    load: Load, faults: Iterator[Fault], pid: int, started: float, seconds: float, *, every: float
+) -> int:
     """Load for so many seconds, then rest; how many faults there were. The faults are done here,
     in the main thread: a daemon ends with the thread that started it."""
     told = time.monotonic()
@@ -200,13 +203,13 @@ def _drive(load: Load, faults: Iterator[Fault], pid: int, started: float, second
                 end()
                 count += 1
                 left -= FAULT_LASTS_S
-            time.sleep(min(left, FAULT_EVERY_S - FAULT_LASTS_S))
+            time.sleep(min(left, every - FAULT_LASTS_S))
             if time.monotonic() > told + 9.9:
                 told = time.monotonic()
                 _progress(load, Reading.of(pid), told - started, name)
     finally:
         load.stop()
-    time.sleep(min(REST_S, seconds))
+    time.sleep(min(REST_S, seconds / 4))
     return count
 
 

@@ -5,14 +5,24 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.embedded import weights
 from tests.daemon.install import InstallError, install, unsupported
 from tests.daemon.process import Daemon
+from tests.engine_embedded import embedded_engine
 from tests.server import Server
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a shell: what the tests start would inherit that, and Ctrl-C
     # could not be tested.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Files go to the processes in the order in which they stand. xdist would send those with few
+    tests last, which are the longest here, and one package's among another's: then its browser and
+    its servers end and start again for each."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +54,23 @@ def on_daemon(
     log = tmp_path_factory.mktemp("on_daemon") / "server.log"
     settings = {"OLLAMA_HOST": _daemon_process.url, "MODEL_NAME": "tiny-vlm", "NUM_CTX": "4096"}
     with Server(log, **settings, REQUEST_TIMEOUT_S="45") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running embedded engine, which all tests of one process share."""
+    if missing := weights.missing_packages():
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    with embedded_engine(tmp_path_factory.mktemp("embedded") / "engine.log") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def on_embedded(embedded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """As `on_daemon`, in front of the embedded engine."""
+    log = tmp_path_factory.mktemp("on_embedded") / "server.log"
+    with Server(log, OLLAMA_HOST=embedded, MODEL_NAME="embedded") as server:
         yield server
 
 

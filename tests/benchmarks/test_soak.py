@@ -21,12 +21,14 @@ PROBLEM = Head(502, "application/problem+json")
 
 
 def test_a_short_run_loses_nothing() -> None:
-    command = [sys.executable, "-m", "benchmarks.soak", "--seconds", "10", "--clients", "8"]
+    short = ("--seconds", "6", "--every", "2", "--clients", "8")
+    command = [sys.executable, "-m", "benchmarks.soak", *short]
     done = subprocess.run(
         command, cwd=REPO, capture_output=True, text=True, timeout=90, check=False
     )
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert ", 3 faults |" in done.stdout
     assert "| LOST | 0 |" in done.stdout
     assert "| answer |" in done.stdout
 

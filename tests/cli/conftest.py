@@ -7,19 +7,8 @@ import pytest
 
 from app.models.gpu import look
 from tests.daemon.process import Daemon
-from tests.engine_embedded import embedded_engine
 from tests.ports import free_port
 from tests.server import Server
-
-
-@pytest.fixture(scope="session")
-def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("embedded")
-    with (
-        embedded_engine(folder / "engine.log") as url,
-        Server(folder / "server.log", OLLAMA_HOST=url, MODEL_NAME="embedded") as server,
-    ):
-        yield server
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import pytest
 
 from app.embedded.protocol import VERSION
 from tests.cli.command import doctor, told
-from tests.engine_embedded import embedded_engine
 
 
 def chose(folder: Path, engine: str) -> Path:
@@ -77,13 +76,14 @@ def test_a_choice_in_the_file_of_settings(tmp_path: Path, without_gpu: dict[str,
     assert (answer["model"], answer["ok"]) == ("embedded", True)
 
 
-def test_the_embedded_engine_that_runs(tmp_path: Path, without_gpu: dict[str, str]) -> None:
-    with embedded_engine(tmp_path / "engine.log") as url:
-        answer = told(cwd=tmp_path, **without_gpu, OLLAMA_HOST=url)
-        other = told(cwd=tmp_path, **without_gpu, OLLAMA_HOST=url, MODEL_NAME="qwen3-vl:8b")
+def test_the_embedded_engine_that_runs(
+    embedded: str, tmp_path: Path, without_gpu: dict[str, str]
+) -> None:
+    answer = told(cwd=tmp_path, **without_gpu, OLLAMA_HOST=embedded)
+    other = told(cwd=tmp_path, **without_gpu, OLLAMA_HOST=embedded, MODEL_NAME="qwen3-vl:8b")
     assert (answer["model"], answer["ok"]) == ("embedded", True)
     (engine,) = (check for check in answer["checks"] if check["name"] == "engine")
-    assert engine["text"] == f"Version {VERSION} at {url}."
+    assert engine["text"] == f"Version {VERSION} at {embedded}."
     (model,) = (check for check in other["checks"] if check["name"] == "model")
     assert model["text"].startswith("qwen3-vl:8b is not in the embedded engine: set MODEL_NAME")
     assert other["next"].startswith("Mend what FAIL says (model)")

@@ -31,15 +31,15 @@ def objects(text: str) -> list[dict[str, Any]]:
 # --- on the embedded engine -------------------------------------------------------------------
 
 
-def test_ocr_reads(embedded_server: Server) -> None:
-    done = call("ocr", EXAMPLES / "receipt_ko.png", "--text", SERVER_URL=embedded_server.url)
+def test_ocr_reads(on_embedded: Server) -> None:
+    done = call("ocr", EXAMPLES / "receipt_ko.png", "--text", SERVER_URL=on_embedded.url)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("행복마트 서초점\n")
     assert done.stdout.endswith("\n") and not done.stdout.endswith("\n\n")
 
 
-def test_piped_it_is_json(embedded_server: Server) -> None:
-    done = call("ocr", "examples/letter.pdf", "--pages", "1", SERVER_URL=embedded_server.url)
+def test_piped_it_is_json(on_embedded: Server) -> None:
+    done = call("ocr", "examples/letter.pdf", "--pages", "1", SERVER_URL=on_embedded.url)
     (answer,) = objects(done.stdout)
     assert (done.returncode, done.stderr) == (0, "")
     assert (answer["file"], answer["task"]) == ("examples/letter.pdf", "ocr")
@@ -47,35 +47,35 @@ def test_piped_it_is_json(embedded_server: Server) -> None:
     assert "Dear customer" in answer["text"]
 
 
-def test_several_questions(embedded_server: Server) -> None:
+def test_several_questions(on_embedded: Server) -> None:
     questions = ("-q", "합계는 얼마인가요?", "--question", "Date?")
     picture = EXAMPLES / "receipt_ko.png"
-    done = call("ask", picture, *questions, SERVER_URL=embedded_server.url)
+    done = call("ask", picture, *questions, SERVER_URL=on_embedded.url)
     (answer,) = objects(done.stdout)
     assert [one["question"] for one in answer["answers"]] == ["합계는 얼마인가요?", "Date?"]
-    text = call("ask", picture, *questions, "--text", SERVER_URL=embedded_server.url).stdout
+    text = call("ask", picture, *questions, "--text", SERVER_URL=on_embedded.url).stdout
     assert re.search(r"^합계는 얼마인가요\?\n25,440원\n(.|\n)*\n\nDate\?\n2026-03-17", text)
 
 
-def test_extract(embedded_server: Server, tmp_path: Path) -> None:
+def test_extract(on_embedded: Server, tmp_path: Path) -> None:
     file = tmp_path / "schema.json"
     file.write_text(json.dumps(SCHEMA))
     for schema in (json.dumps(SCHEMA), file):
         arguments = ("extract", EXAMPLES / "receipt_ko.png", "--schema", schema, "--text")
-        done = call(*arguments, SERVER_URL=embedded_server.url)
+        done = call(*arguments, SERVER_URL=on_embedded.url)
         assert json.loads(done.stdout) == {"total": 25440}
 
 
-def test_detect(embedded_server: Server) -> None:
+def test_detect(on_embedded: Server) -> None:
     fields = ("--labels", "cup,spoon", "-l", "total")
-    done = call("detect", EXAMPLES / "photo.jpg", *fields, SERVER_URL=embedded_server.url)
+    done = call("detect", EXAMPLES / "photo.jpg", *fields, SERVER_URL=on_embedded.url)
     (answer,) = objects(done.stdout)
     assert answer["objects"] == []
-    text = call("detect", EXAMPLES / "photo.jpg", *fields, "--text", SERVER_URL=embedded_server.url)
+    text = call("detect", EXAMPLES / "photo.jpg", *fields, "--text", SERVER_URL=on_embedded.url)
     assert (text.stdout, text.stderr) == ("", "Nothing of that was found.\n")
 
 
-def test_globs_and_standard_input(embedded_server: Server) -> None:
+def test_globs_and_standard_input(on_embedded: Server) -> None:
     """An answer a file; one bad file costs its own answer only."""
     done = call(
         "describe",
@@ -84,7 +84,7 @@ def test_globs_and_standard_input(embedded_server: Server) -> None:
         "--style",
         "caption",
         stdin=b"no picture",
-        SERVER_URL=embedded_server.url,
+        SERVER_URL=on_embedded.url,
     )
     assert done.returncode == 1
     found = objects(done.stdout)
@@ -94,21 +94,21 @@ def test_globs_and_standard_input(embedded_server: Server) -> None:
     assert done.stderr.startswith("standard input: image[0] is no image")
     assert done.stderr.rstrip().endswith("[unsupported_image]")
     picture = (EXAMPLES / "table.png").read_bytes()
-    done = call("ocr", "-", "--text", stdin=picture, SERVER_URL=embedded_server.url)
+    done = call("ocr", "-", "--text", stdin=picture, SERVER_URL=on_embedded.url)
     assert "8,055,120" in done.stdout
 
 
-def test_together_is_one_request(embedded_server: Server) -> None:
+def test_together_is_one_request(on_embedded: Server) -> None:
     files = ("examples/letter.pdf", "examples/table.png")
     fields = ("--pages", "1", "--together")
-    done = call("ocr", *files, *fields, SERVER_URL=embedded_server.url)
+    done = call("ocr", *files, *fields, SERVER_URL=on_embedded.url)
     (answer,) = objects(done.stdout)
     assert answer["file"] == ", ".join(files)
     assert len(answer["images"]) == 2
 
 
-def test_an_address_is_told_as_one(embedded_server: Server) -> None:
-    done = call("ocr", "https://example.com/a.png", SERVER_URL=embedded_server.url)
+def test_an_address_is_told_as_one(on_embedded: Server) -> None:
+    done = call("ocr", "https://example.com/a.png", SERVER_URL=on_embedded.url)
     assert done.returncode == 1
     assert "ALLOW_URL_FETCH" in done.stderr
 
@@ -255,8 +255,8 @@ def on_terminal(*arguments: str, **settings: str) -> str:
     return said.decode().replace("\r\n", "\n")
 
 
-def test_on_a_terminal_it_is_text_with_what_it_cost(embedded_server: Server) -> None:
-    said = on_terminal("ocr", "examples/table.png", SERVER_URL=embedded_server.url)
+def test_on_a_terminal_it_is_text_with_what_it_cost(on_embedded: Server) -> None:
+    said = on_terminal("ocr", "examples/table.png", SERVER_URL=on_embedded.url)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said)
     assert "Monthly service report\nPeriod" in plain
     assert re.search(r"embedded: (\d+ tokens read, \d+ written, [\d.]+ s|kept from an)", plain)

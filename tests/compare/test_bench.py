@@ -14,7 +14,6 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from tests.browser import chromium
-from tests.engine_embedded import embedded_engine
 from tests.server import REPO, Server
 from tests.standin.engine import StandIn
 from tests.standin.script import HANG, says
@@ -69,18 +68,14 @@ def test_two_models_of_a_real_daemon(compared: Path) -> None:
     print({one["model"]: one["median"] for one in (first, second)})
 
 
-def test_a_reading_engine_makes_no_mistakes(tmp_path: Path) -> None:
+def test_a_reading_engine_makes_no_mistakes(on_embedded: Server, tmp_path: Path) -> None:
     """The embedded engine on the Korean receipt, beside which lies its truth."""
     mine = tmp_path / "mine"
     mine.mkdir()
     for name in ("receipt_ko.png", "receipt_ko.txt"):
         shutil.copy(REPO / "examples" / name, mine)
-    with (
-        embedded_engine(tmp_path / "engine.log") as url,
-        Server(tmp_path / "server.log", OLLAMA_HOST=url, MODEL_NAME="embedded") as server,
-    ):
-        more = ["--images", str(mine), "--no-examples", "--repeat", "1"]
-        done = bench(server, "embedded", tmp_path / "page.html", *more)
+    more = ["--images", str(mine), "--no-examples", "--repeat", "1"]
+    done = bench(on_embedded, "embedded", tmp_path / "page.html", *more)
     assert done.returncode == 0, done.stderr
     (one,) = json.loads((tmp_path / "page.json").read_text())["models"]
     assert (one["median"]["cer"], one["median"]["wer"]) == (0, 0)

@@ -8,7 +8,6 @@ from tests.daemon.install import InstallError, install, unsupported
 from tests.docs.document import Command, commands, documents
 from tests.docs.lent import LENDER, Lent
 from tests.docs.machine import Machine
-from tests.engine_embedded import embedded_engine
 from tests.server import Server
 
 
@@ -22,11 +21,8 @@ def different() -> list[Command]:
 
 
 @pytest.fixture(scope="session")
-def lent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lent]:
-    with (
-        embedded_engine(tmp_path_factory.mktemp("docs") / "engine.log") as engine,
-        Lent(engine) as lent,
-    ):
+def lent(embedded: str) -> Iterator[Lent]:
+    with Lent(embedded) as lent:
         yield lent
 
 

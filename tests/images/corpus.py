@@ -3,6 +3,7 @@ must be refused with."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,11 @@ class Case:
 
 def photo(size: tuple[int, int] = SIZE) -> Image.Image:
     """Smooth like a photo, with an up, a left and no symmetry."""
+    return _painted(size).copy()
+
+
+@cache
+def _painted(size: tuple[int, int]) -> Image.Image:
     y, x = np.mgrid[0 : size[1], 0 : size[0]]
     red = 120 + 100 * np.sin(x / 37) * np.cos(y / 61)
     green = 255 * y / size[1]
@@ -243,6 +249,7 @@ MAKERS: tuple[Callable[[], Iterator[Case]], ...] = (
 )
 
 
-def corpus() -> list[Case]:
-    """All of them."""
-    return [case for make in MAKERS for case in make()]
+@cache
+def corpus() -> tuple[Case, ...]:
+    """All of them: seconds of work, done once."""
+    return tuple(case for make in MAKERS for case in make())

@@ -20,6 +20,13 @@ def client(on_daemon: Server, daemon: Daemon) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture
+def reader(on_embedded: Server) -> Iterator[httpx.Client]:
+    """A client of a server that really reads."""
+    with httpx.Client(base_url=on_embedded.url, trust_env=False, timeout=120) as client:
+        yield client
+
+
 @pytest.fixture(scope="module")
 def engine() -> Iterator[StandIn]:
     with StandIn() as standin:

@@ -14,7 +14,7 @@ from tests.standin.engine import StandIn
 from tests.standin.script import says
 
 CLIENTS = 200
-SETTINGS = {"NUM_CTX": "8192", "NUM_PARALLEL": "1", "MAX_QUEUE": "64", "REQUEST_TIMEOUT_S": "4"}
+SETTINGS = {"NUM_CTX": "8192", "NUM_PARALLEL": "1", "MAX_QUEUE": "64", "REQUEST_TIMEOUT_S": "3"}
 CACHE = {"CACHE_MB": "0"}  # what is kept may grow memory, up to this
 PICTURES = [encoded(scene(64 + side, 64)) for side in range(CLIENTS)]  # none shares another's
 MOST_GROWTH = 1.10
@@ -45,9 +45,9 @@ async def ask(http: httpx.AsyncClient, number: int) -> str:
 
 
 async def test_200_clients_for_one_slot(tmp_path: Path) -> None:
-    """A generation takes 0.1 s and a request 4 s at most, so that all three ends come."""
+    """A generation takes 0.08 s and a request 3 s at most, so that all three ends come."""
     with StandIn() as standin:
-        standin.play(says("one two three four five", pace_s=0.02))
+        standin.play(says("one two three four five", pace_s=0.016))
         with Server(
             tmp_path / "log", OLLAMA_HOST=standin.url, MODEL_NAME="standin", **SETTINGS, **CACHE
         ) as server:
@@ -55,7 +55,7 @@ async def test_200_clients_for_one_slot(tmp_path: Path) -> None:
             for _ in range(WAVES):
                 async with asyncio.timeout(HUNG_S):
                     ends += await wave(server.url)
-                await asyncio.sleep(1)
+                await asyncio.sleep(0.5)
                 readings.append(Reading.of(pid))
             async with httpx.AsyncClient(trust_env=False) as http:
                 status = (await http.get(f"{server.url}/v1/status")).json()

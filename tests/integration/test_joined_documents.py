@@ -3,14 +3,12 @@
 import base64
 import io
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from tests.engine_embedded import embedded_engine
 from tests.events import sse
 from tests.images.files import pdf_of
 from tests.pictures import encoded, scene, text_pdf
@@ -173,17 +171,12 @@ def page(lines: list[str]) -> Image.Image:
     return image
 
 
-def test_scans_that_are_really_read(tmp_path: Path) -> None:
+def test_scans_that_are_really_read(reader: httpx.Client) -> None:
     bodies = [["The first item is apples.", "We need four boxes."], ["Pears came on Monday."]]
     sheets = [
         page(["ACME Trading Company", *body, f"Page {n} of 2"]) for n, body in enumerate(bodies, 1)
     ]
-    with (
-        embedded_engine(tmp_path / "engine.log") as url,
-        Server(tmp_path / "server.log", OLLAMA_HOST=url, MODEL_NAME="embedded") as server,
-        httpx.Client(base_url=server.url, trust_env=False, timeout=120) as client,
-    ):
-        answer = client.post("/v1/ocr", files={"image": pdf_of(*sheets)}).json()
+    answer = reader.post("/v1/ocr", files={"image": pdf_of(*sheets)}).json()
     said = ["ACME Trading Company", *[line for body in bodies for line in body]]
     assert [line for line in answer["text"].split("\n") if line] == said
     assert 'page numbers ("Page 1 of 2")' in answer["warnings"][-1]

@@ -10,9 +10,7 @@ import httpx
 import pytest
 from PIL import Image, ImageDraw
 
-from app.embedded import weights
 from tests.daemon.process import Daemon
-from tests.engine_embedded import embedded_engine
 
 
 @dataclass(frozen=True)
@@ -26,14 +24,6 @@ class Server:
     long_picture: str
 
 
-@pytest.fixture(scope="session")
-def _embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if missing := weights.missing_packages():
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    with embedded_engine(tmp_path_factory.mktemp("embedded") / "log") as url:
-        yield url
-
-
 @pytest.fixture(params=["daemon", "embedded"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """Each test runs twice: against the real daemon and against the embedded engine."""
@@ -41,7 +31,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
         daemon: Daemon = request.getfixturevalue("daemon")
         url, model, slow = daemon.url, "tiny-vlm", "slow-vlm"
     else:
-        url, model, slow = request.getfixturevalue("_embedded"), "embedded", "embedded"
+        url, model, slow = request.getfixturevalue("embedded"), "embedded", "embedded"
     with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
         yield Server(request.param, client, model, slow, page())
 

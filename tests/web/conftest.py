@@ -7,7 +7,6 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.browser import FLAGS, program
-from tests.engine_embedded import embedded_engine
 from tests.server import Server
 from tests.standin.engine import StandIn
 from tests.web.visit import SHOTS, Visit, visit
@@ -15,18 +14,10 @@ from tests.web.visit import SHOTS, Visit, visit
 Open = Callable[..., Awaitable[Visit]]
 
 
-@pytest.fixture(scope="package")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded_engine(tmp_path_factory.mktemp("engine") / "log") as url:
-        yield url
-
-
-@pytest.fixture(scope="package")
-def server(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """On the embedded engine."""
-    log = tmp_path_factory.mktemp("page") / "log"
-    with Server(log, OLLAMA_HOST=engine, MODEL_NAME="embedded") as server:
-        yield server
+@pytest.fixture
+def server(on_embedded: Server) -> Server:
+    """Where nothing else is said."""
+    return on_embedded
 
 
 @pytest.fixture(scope="package")

@@ -178,10 +178,10 @@ def plain(body: dict[str, Any]) -> str:
 
 
 async def test_the_key_stays_out_of_the_curl_line(
-    open_page: Open, engine: str, tmp_path: Path
+    open_page: Open, embedded: str, tmp_path: Path
 ) -> None:
     with Server(
-        tmp_path / "log", OLLAMA_HOST=engine, MODEL_NAME="embedded", API_KEYS="one-secret"
+        tmp_path / "log", OLLAMA_HOST=embedded, MODEL_NAME="embedded", API_KEYS="one-secret"
     ) as locked:
         visit = await open_page(locked)
         assert await visit.page.is_visible("#key-panel"), "it is asked for at once"
