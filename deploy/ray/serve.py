@@ -25,7 +25,7 @@ from deploy.ray.engine import Engine
 from deploy.ray.fleet import Fleet
 
 NAME = "qwen3-vl"
-FLUSH_S = 0.1
+FLUSH_S = 0.5
 LAST_S = 5.0  # in which those whose engine has ended are told so
 OPERATIONS = 32  # probes and scrapes at once, beside the requests that the server's queue takes
 
