@@ -4,8 +4,8 @@ Pure ASGI: BaseHTTPMiddleware hides disconnects and costs a task a request.
 """
 
 import re
-import secrets
 import time
+from random import Random
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -21,6 +21,8 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 QUIET = frozenset({"/health", "/ready", "/metrics"})  # asked every few seconds by whoever watches
 
 
+_random = Random()  # noqa: S311 - an id is no secret, and the system's own costs a call into it
+
 # Of every response.
 SAFE = (
     (b"x-content-type-options", b"nosniff"),
@@ -33,7 +35,7 @@ def request_id(scope: Scope) -> str:
     """The client's own `X-Request-ID` where it is one word, else a new one."""
     sent = (value for name, value in scope["headers"] if name == b"x-request-id")
     given = next(sent, b"").decode("latin-1")
-    return given if _SANE_ID.fullmatch(given) else f"req_{secrets.token_hex(16)}"
+    return given if _SANE_ID.fullmatch(given) else f"req_{_random.getrandbits(128):032x}"
 
 
 class Envelope:

@@ -7,7 +7,6 @@ an error is then one line of the stream, and a stream may end with neither an er
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Self, cast
 
 import httpx
@@ -39,8 +38,7 @@ class Chunk(msgspec.Struct):
     eval_duration: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Chat:
+class Chat(msgspec.Struct, frozen=True):
     """One request to `/api/chat`. Images inside `messages` are bare base64, as bytes."""
 
     model: str
@@ -146,6 +144,8 @@ class Lines:
     async def _finish(self) -> None:
         """Read to the end: a connection that is left a moment before it is closed, not kept, and a
         runner of Ollama 0.9.3 was seen to hang for good over that."""
+        if getattr(self._received, "whole", False):
+            return  # our own transport knows, without a timer
         with suppress(TimeoutError):
             async with asyncio.timeout(END_S):
                 async for _ in self._received:

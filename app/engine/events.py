@@ -1,7 +1,9 @@
 """The one stream of events that every answer is made of, whatever form it leaves in."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from app.schemas import Answer, ImageInfo
 
@@ -55,8 +57,7 @@ class Reasoning:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Generated:
+class Generated(msgspec.Struct, frozen=True):
     """The end of one generation. Counts are the engine's own tokens, times in milliseconds."""
 
     finish_reason: str
@@ -67,7 +68,7 @@ class Generated:
     prompt_ms: float = 0.0
     generate_ms: float = 0.0
     asked_tokens: int = 0  # the engine's count of the prompt as first asked; 0 where it was left
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from app.engine.chat import Chat, Chunk
 from app.engine.events import Cut, Delta, Generated, Reasoning
 from app.engine.loops import LoopGuard
@@ -24,8 +26,7 @@ Say = Callable[[Delta | Cut | Reasoning], Awaitable[None]]
 LIVELIER = 0.4  # the temperature at which a model leaves the loop that it is in at 0
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(msgspec.Struct, frozen=True):
     """What the model is asked. `messages` end with the user's turn; `options` are Ollama's."""
 
     model: Model

@@ -30,7 +30,8 @@ class Stream:
         self._ollama = ollama
         self._chat = chat
         self._stall_s = stall_s
-        self._watch = Watch(deadline)
+        self._watch = Watch(deadline, PATIENCE_S, self._ask_whether_it_lives)
+        self._asking: asyncio.Task[None] | None = None
         self._lines: Lines | None = None
 
     async def __aenter__(self) -> Self:
@@ -54,6 +55,8 @@ class Stream:
         if self._lines:
             return await self._watch.wait(anext(self._lines, []))
         chunks = await self._first()
+        if self._asking:
+            self._asking.cancel()
         self._watch.narrow(self._stall_s)
         return chunks
 
@@ -76,8 +79,7 @@ class Stream:
 
     async def _try(self) -> Chunks:
         try:
-            with _Vigil(self._ollama, self._watch):
-                return await self._watch.wait(self._begin())
+            return await self._watch.wait(self._begin())
         except BaseException:
             await self._leave()
             raise
@@ -86,7 +88,18 @@ class Stream:
         self._lines = await self._ollama.chat(self._chat)
         return await anext(self._lines, [])
 
+    def _ask_whether_it_lives(self) -> None:
+        self._asking = asyncio.create_task(self._end_where_it_does_not())
+
+    async def _end_where_it_does_not(self) -> None:
+        try:
+            await self._ollama.version()
+        except Problem as problem:
+            self._watch.end(problem)
+
     async def _leave(self) -> None:
+        if self._asking:
+            self._asking.cancel()
         if self._lines:
             await self._lines.aclose()
             self._lines = None
@@ -95,32 +108,3 @@ class Stream:
 def _passes(problem: Exception) -> bool:
     """Whether it may be over with the next try; a model that does not load stays so."""
     return type(problem) in (EngineUnavailable, EngineInterrupted)
-
-
-class _Vigil:
-    """Asks now and then whether the engine lives, and ends the wait where it does not. A timer,
-    which costs less than a task that waits beside."""
-
-    def __init__(self, ollama: Ollama, watch: Watch) -> None:
-        self._ollama = ollama
-        self._watch = watch
-        self._asking: asyncio.Task[None] | None = None
-
-    def __enter__(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(PATIENCE_S, self._ask)
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        if self._asking:
-            self._asking.cancel()
-
-    def _ask(self) -> None:
-        self._asking = asyncio.create_task(self._asked())
-
-    async def _asked(self) -> None:
-        try:
-            await self._ollama.version()
-        except Problem as problem:
-            self._watch.end(problem)
-        else:
-            self.__enter__()

@@ -130,9 +130,14 @@ class _Connection(asyncio.Protocol):
         return data
 
     @property
+    def whole(self) -> bool:
+        """Whether all has come and was read."""
+        return self.over and not self._unread
+
+    @property
     def reusable(self) -> bool:
-        """Whether nothing more is to come, and another request can be sent."""
-        return self.over and self._kept and not self._unread and not self.broken
+        """Whether another request can be sent."""
+        return self.whole and self._kept and not self.broken
 
     def abort(self) -> None:
         self._transport.abort()
@@ -202,6 +207,11 @@ class _Body(httpx.AsyncByteStream):
         self._idle = idle
         self._silence_s = silence_s
         self._closed = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing more is to come, and nothing unread is left."""
+        return self._connection.whole
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self

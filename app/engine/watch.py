@@ -6,7 +6,7 @@ timer looks, when a limit may have passed, whether it has.
 
 import asyncio
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Self, TypeVar
 
 from app.errors import DeadlineExceeded, EngineInterrupted, Problem
@@ -20,15 +20,23 @@ class Watch:
     Args:
         deadline: of all.
         stall_s: the longest single wait.
+        stalled: called where that has passed, and then again, in place of ending the wait.
     """
 
-    def __init__(self, deadline: float, stall_s: float = math.inf) -> None:
+    def __init__(
+        self,
+        deadline: float,
+        stall_s: float = math.inf,
+        stalled: Callable[[], None] | None = None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._deadline = deadline
         self._stall_s = stall_s
+        self._stalled = stalled
         self._since = self._loop.time()
         self._task: asyncio.Task[object] | None = None  # the one that waits now
         self._timer: asyncio.TimerHandle | None = None
+        self._due = math.inf  # of the timer
         self._passed: Problem | None = None
 
     def __enter__(self) -> Self:
@@ -39,7 +47,7 @@ class Watch:
         self.stop()
 
     def start(self) -> None:
-        self._look()
+        self._arm(self._limit())
 
     def stop(self) -> None:
         if self._timer:
@@ -65,12 +73,14 @@ class Watch:
             self._task = None
 
     def narrow(self, stall_s: float) -> None:
-        """From now on no single wait may take longer than this."""
+        """From now on no single wait may take longer than this; it is ended then."""
         self._stall_s = stall_s
+        self._stalled = None
         self._since = self._loop.time()
-        if self._timer:
-            self._timer.cancel()
-        self._look()
+        limit = self._limit()
+        if self._due > limit:  # else it looks earlier, and again
+            self.stop()
+            self._arm(limit)
 
     def end(self, problem: Problem) -> None:
         """End the wait of now, if there is one, with this."""
@@ -78,12 +88,24 @@ class Watch:
             self._passed = problem
             self._task.cancel()
 
+    def _limit(self) -> float:
+        return min(self._deadline, self._since + self._stall_s)
+
+    def _arm(self, due: float) -> None:
+        self._due = due
+        self._timer = self._loop.call_at(due, self._look)
+
     def _look(self) -> None:
-        limit = min(self._deadline, self._since + self._stall_s)
+        limit = self._limit()
         now = self._loop.time()
         if now < limit or self._task is None:
             # Whoever does not wait now is busy with what came; it is looked at again.
-            self._timer = self._loop.call_at(max(limit, now + 0.05), self._look)
+            self._arm(max(limit, now + 0.05))
+            return
+        if now < self._deadline and self._stalled:
+            self._since = now
+            self._arm(self._limit())
+            self._stalled()
             return
         if now >= self._deadline:
             problem: Problem = DeadlineExceeded(
