@@ -153,6 +153,7 @@ class Connection(asyncio.Protocol):
             await asyncio.sleep(after)
             self._first_token.cancel()
         closed = time.monotonic()
+        self._done = self._first_token = None  # nobody waits for the rest
         self._transport.abort()
         return closed
 
