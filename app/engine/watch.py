@@ -65,9 +65,11 @@ class Watch:
         try:
             return await coming
         except asyncio.CancelledError:
-            # Ours, unless the task was ended from elsewhere, too (as in asyncio.timeout).
-            if self._passed and task and task.uncancel() <= before:
-                raise self._passed from None
+            # Ours, unless the task was ended from elsewhere, too (as in asyncio.timeout). Told
+            # once: after another try may come, and whoever ends that is not us.
+            passed, self._passed = self._passed, None
+            if passed and task and task.uncancel() <= before:
+                raise passed from None
             raise
         finally:
             self._task = None

@@ -126,3 +126,29 @@ async def test_an_engine_is_waited_for_while_it_lives(
     deadline = asyncio.get_running_loop().time() + (0.3 if lives else 5)
     with pytest.raises(DeadlineExceeded if lives else EngineUnavailable):
         await generate(ollama, prompt(PLAIN), deadline, Heard[object]().say)
+
+
+async def test_who_leaves_while_a_dead_engine_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first try ended by our own hand, the second by the client's."""
+    monkeypatch.setattr(streaming, "PATIENCE_S", 0.02)
+    tries = 0
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal tries
+        if request.url.path == "/api/chat":
+            tries += 1
+            await asyncio.sleep(60)
+        if tries == 1:
+            raise httpx.ReadTimeout("silence")
+        return httpx.Response(200, json={"version": "0.9.3"})
+
+    ollama = Ollama("http://engine.test", transport=httpx.MockTransport(answer))
+    deadline = asyncio.get_running_loop().time() + 10
+    asking = asyncio.create_task(generate(ollama, prompt(PLAIN), deadline, Heard[object]().say))
+    await asyncio.sleep(1)
+    assert tries == 2
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
