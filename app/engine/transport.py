@@ -1,8 +1,8 @@
 """HTTP/1.1 to one engine, as an httpx transport: httptools on the event loop's own sockets.
 
-httpx' own transport and aiohttp's are made for any server, and take several times as long for a
-request as all else that is done with it (docs/SPEED.md). What httpx builds on a transport (JSON,
-time limits, mocks in tests) stays as it is.
+With aiohttp's under the same httpx, which is made for any server, a request took 0.13 ms of CPU
+more (1.65 beside 1.52), and the process 10 MB. What httpx builds on a transport (JSON, time limits,
+mocks in tests) stays as it is.
 """
 
 import asyncio
@@ -130,14 +130,9 @@ class _Connection(asyncio.Protocol):
         return data
 
     @property
-    def whole(self) -> bool:
-        """Whether all has come and was read."""
-        return self.over and not self._unread
-
-    @property
     def reusable(self) -> bool:
-        """Whether another request can be sent."""
-        return self.whole and self._kept and not self.broken
+        """Whether nothing more is to come, and another request can be sent."""
+        return self.over and self._kept and not self._unread and not self.broken
 
     def abort(self) -> None:
         self._transport.abort()
@@ -185,13 +180,17 @@ class _Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
-        self._begun = True
+        # Behind an interim response (RFC 9110, 15.2) comes the one that was asked for.
+        self._begun = self.status >= 200
 
     def on_body(self, body: bytes) -> None:
         self._unread.append(body)
         self._bytes += len(body)
 
     def on_message_complete(self) -> None:
+        if not self._begun:
+            self.fields = []
+            return
         self._kept = self._parser.should_keep_alive()
         self.over = True
 
@@ -207,11 +206,6 @@ class _Body(httpx.AsyncByteStream):
         self._idle = idle
         self._silence_s = silence_s
         self._closed = False
-
-    @property
-    def whole(self) -> bool:
-        """Whether nothing more is to come, and nothing unread is left."""
-        return self._connection.whole
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self

@@ -131,12 +131,16 @@ async def test_one_that_closes_when_asked_again() -> None:
         (b"HTTP/1.1 200 OK\r\nContent-", b"Length: 5\r\n\r\nhel", b"lo"),
         (b"HTTP/1.0 200 OK\r\n\r\nhel", b"lo"),
         (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n", WHOLE),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + WHOLE,),
     ],
 )  # fmt: skip
 async def test_the_ways_a_body_ends(pieces: tuple[bytes, ...]) -> None:
     async with engine(writes(*pieces, then_closes=True)) as (_, client):
         for _ in range(2):
-            assert (await client.get("/")).text == "hello"
+            answer = await client.get("/")
+            assert (answer.status_code, answer.text) == (200, "hello")
+            assert "link" not in answer.headers
 
 
 @pytest.mark.parametrize(
