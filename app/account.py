@@ -4,10 +4,10 @@ Numbers and names only. Nothing of images, prompts or answers comes this far.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from dataclasses import dataclass
+from typing import Any, Self
 from urllib.parse import quote
 
-import msgspec
 from starlette.types import Scope
 
 from app.schemas import Answer, ImageInfo
@@ -16,7 +16,8 @@ from app.tasks.record import Record
 LONGEST_PATH = 200  # characters; a client may send any
 
 
-class Stage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Stage:
     """A part of a request's time, in seconds of `time.perf_counter`."""
 
     name: str
@@ -24,7 +25,8 @@ class Stage(NamedTuple):
     end: float
 
 
-class Account(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Account:
     """A request that is over. Times are of `time.perf_counter`, 0 where it did not get so far.
 
     `code` is `ok`, a problem's code, or `client_left`; `task` is empty for what is none, `model`

@@ -5,16 +5,14 @@ the rest as it comes. The generation ends early only when the last one who waits
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import orjson
 from cachetools import LRUCache
 
-from app.engine.events import Delta, Done, Piece, Queued, Reasoning, Say
+from app.engine.events import Delta, Done, Piece, Queued, Reasoning, Say, Work
 from app.schemas import Answer
-
-Make = Callable[[Say], Awaitable[None]]
 
 
 class Answers:
@@ -33,7 +31,7 @@ class Answers:
         run = self._running.get(key)
         return key in self._kept or (run is not None and not run.over)
 
-    async def say(self, key: bytes, make: Make, say: Say) -> None:
+    async def say(self, key: bytes, make: Work[Piece], say: Say[Piece]) -> None:
         """Say the answer of `key`: kept, already on its way, or else made by `make`.
 
         `Done.answer.cached` is true where nothing was generated for this caller alone.
@@ -70,7 +68,7 @@ class Answers:
 class _Run:
     """One generation and those who read it."""
 
-    make: Make
+    make: Work[Piece]
     pieces: list[Piece] = field(default_factory=list)
     readers: int = 1  # it is made for one who is about to read
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -85,7 +83,7 @@ class _Run:
         """Nobody can join any more: it has ended, or its last reader left."""
         return self.task.done() or not self.readers
 
-    async def read(self, say: Say, shared: bool) -> None:
+    async def read(self, say: Say[Piece], shared: bool) -> None:
         """Say all pieces from the first on; a place in the line only while it is news."""
         at = 0
         while True:

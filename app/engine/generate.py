@@ -7,26 +7,25 @@ answers at once; with the thoughts so far it must answer now, which gives reason
 renderer does so only where `content` is not empty and `think` is not false; it trims the newline.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from app.engine.chat import Chat, Chunk
-from app.engine.events import Cut, Delta, Generated, Reasoning
+from app.engine.events import Cut, Delta, Generated, Reasoning, Say
 from app.engine.loops import LoopGuard
 from app.engine.ollama import Ollama
 from app.engine.registry import Model
 from app.engine.stream import Stream
 from app.errors import ContextOverflow, EngineError
 
-Say = Callable[[Delta | Cut | Reasoning], Awaitable[None]]
+Answered = Delta | Cut | Reasoning
 
 LIVELIER = 0.4  # the temperature at which a model leaves the loop that it is in at 0
 
 
-class Prompt(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Prompt:
     """What the model is asked. `messages` end with the user's turn; `options` are Ollama's."""
 
     model: Model
@@ -91,7 +90,9 @@ class _Tally:
         )
 
 
-async def generate(ollama: Ollama, prompt: Prompt, deadline: float, say: Say) -> Generated:
+async def generate(
+    ollama: Ollama, prompt: Prompt, deadline: float, say: Say[Answered]
+) -> Generated:
     """Ask, and say the answer as it comes.
 
     Args:
@@ -163,7 +164,9 @@ def _chat(
     return Chat(prompt.model.name, messages, options, prompt.keep_alive, think, form)
 
 
-async def _ask(stream: Stream, chat: Chat, prompt: Prompt, tally: _Tally, say: Say) -> None:
+async def _ask(
+    stream: Stream, chat: Chat, prompt: Prompt, tally: _Tally, say: Say[Answered]
+) -> None:
     """One request; ends early where the reasoning or the answer passes its budget, or where the
     answer repeats itself."""
     part = _Part(chat, prompt, tally, tally.forced and bool(tally.thoughts or tally.unheld))

@@ -31,20 +31,22 @@ class Decoder:
         Raises:
             Problem: as `images.probe` does, for the first file that is refused.
         """
-        found = [
-            plain(data, index, self._limits, pages) if len(data) <= SMALL else None
-            for index, data in enumerate(files)
-        ]
-        if all(found):
-            return tuple(picture for picture in found if picture)
+        at_once: list[Picture] = []
+        for index, data in enumerate(files):
+            picture = plain(data, index, self._limits, pages) if len(data) <= SMALL else None
+            if picture is None:
+                break
+            at_once.append(picture)
+        else:
+            return tuple(at_once)
         run = asyncio.get_running_loop().run_in_executor
-        looked = await asyncio.gather(
+        found = await asyncio.gather(
             *(
                 run(self._threads, probe, data, index, self._limits, pages)
                 for index, data in enumerate(files)
             )
         )
-        return tuple(picture for pictures in looked for picture in pictures)
+        return tuple(picture for pictures in found for picture in pictures)
 
     def prepare(self, picture: Picture, size: tuple[int, int]) -> asyncio.Future[Prepared]:
         """The picture as the daemon gets it (see `images.decode`), when it is ready."""

@@ -6,18 +6,15 @@ whole of an answer that is not streamed comes by the same way, as its `done` alo
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.engine.events import Delta, Done, Event, Start
+from app.engine.events import Delta, Done, Event, Start, Work
 from app.errors import InternalError, Problem
 from app.logs import log
 from app.routes.forms import Form
 from app.routes.problems import problem_response
-
-Work = Callable[[Callable[[Event], Awaitable[None]]], Awaitable[None]]
 
 # An ASGI extension of `app.connection`: a future that is done when the client has left. Without it
 # a task a request waits for `http.disconnect`.
@@ -32,7 +29,7 @@ class AnswerResponse(Response):
     stream was asked for.
     """
 
-    def __init__(self, work: Work, form: Form, request_id: str) -> None:
+    def __init__(self, work: Work[Event], form: Form, request_id: str) -> None:
         self.work = work
         self.form = form
         self.request_id = request_id

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from app.errors import BodyTooLarge, InvalidParameter, InvalidRequest, UploadTimeout
 from app.images.fetch import Fetcher
@@ -84,18 +84,15 @@ async def _read(request: Request, limit: int) -> bytes:
     if not size:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        more = True
         try:
             async with asyncio.timeout(SILENCE_S) as clock:
-                while more and size <= limit:
-                    message = await request.receive()
-                    if message["type"] == "http.disconnect":
-                        raise ClientDisconnect
-                    chunks.append(message.get("body", b""))
-                    size += len(chunks[-1])
-                    if more := message.get("more_body", False):
-                        late = started + SILENCE_S + size / LEAST_RATE
-                        clock.reschedule(min(late, loop.time() + SILENCE_S))
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size > limit:
+                        break
+                    chunks.append(chunk)
+                    late = started + SILENCE_S + size / LEAST_RATE
+                    clock.reschedule(min(late, loop.time() + SILENCE_S))
         except TimeoutError:
             raise UploadTimeout(
                 f"The body came too slowly: {size} bytes in {loop.time() - started:.0f} s. Send "

@@ -17,7 +17,6 @@ MAX_PARTS = 256
 MAX_HEAD = 16_384  # bytes of a part's header fields
 # How every client writes it; anything else goes to the parser that knows all forms.
 _PLAIN = re.compile(rb'form-data; name="([^"\\]*)"(?:; filename="([^"\\]*)")?\s*', re.IGNORECASE)
-_BOUNDARY = re.compile(r"multipart/form-data; ?boundary=([A-Za-z0-9'()+_,./:=?-]+)", re.IGNORECASE)
 _DISPOSITION = re.compile(rb"^content-disposition:[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 
 
@@ -44,11 +43,8 @@ def parts(body: bytes, content_type: str) -> list[FormPart]:
     Raises:
         InvalidRequest: it is no such form.
     """
-    if plain := _BOUNDARY.fullmatch(content_type):
-        boundary = plain[1].encode()
-    else:
-        _, options = parse_options_header(content_type)
-        boundary = options.get(b"boundary", b"")
+    _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary")
     if not boundary:
         raise InvalidRequest("The form cannot be read: its Content-Type names no boundary.")
     mark = b"--" + boundary

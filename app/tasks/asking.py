@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
 
-from app.engine.events import Cut, Delta, Queued, Reasoning, Say
+from app.engine.events import Cut, Delta, Piece, Queued, Reasoning, Say
 from app.engine.gate import Gate, Ticket
-from app.engine.generate import generate
+from app.engine.generate import Answered, generate
 from app.engine.ollama import Ollama
 from app.engine.watch import Watch
 from app.errors import Problem, Unheld
@@ -69,7 +69,7 @@ class Asking:
         ]
         return await self.decoder.digest([repr(told).encode(), *files.values(), *seen])
 
-    async def all(self, say: Say) -> None:
+    async def all(self, say: Say[Piece]) -> None:
         """Every group, in order; while some run, the next is decoded and queues."""
         groups = self.job.groups
         firsts = accumulate(map(len, groups), initial=0)
@@ -80,7 +80,7 @@ class Asking:
         if len(self.record.failures) == len(groups):
             raise next(iter(self.record.failures.values()))
 
-    async def _group(self, group: Group, first: int, say: Say) -> None:
+    async def _group(self, group: Group, first: int, say: Say[Piece]) -> None:
         """One group, into the record from part `first` on. A page that fails among others is
         noted and passed over."""
         shown = [self.job.pictures[position] for position in group[0].pictures]
@@ -91,7 +91,7 @@ class Asking:
                 raise
             self.record.failures[first] = problem
 
-    async def _turns(self, group: Group, first: int, say: Say) -> None:
+    async def _turns(self, group: Group, first: int, say: Say[Piece]) -> None:
         """The deadline is that of a group: a long document is many short answers."""
         if group[0].known is not None:
             await say(self._placed(group[0], self.record.parts[first].take(group[0].known)))
@@ -109,7 +109,7 @@ class Asking:
             for number, ask in enumerate(group, first):
                 await self._turn(ask, self.record.parts[number], images, deadline, say)
 
-    async def _wait(self, ticket: Ticket, deadline: float, say: Say | None) -> None:
+    async def _wait(self, ticket: Ticket, deadline: float, say: Say[Queued] | None) -> None:
         """Until the ticket has its slot."""
         async with aclosing(self.gate.places(ticket)) as places:
             with Watch(deadline) as watch:
@@ -118,7 +118,7 @@ class Asking:
                         await say(Queued(place.position, round(place.eta_ms)))
 
     async def _turn(
-        self, ask: Ask, part: Part, images: list[Prepared], deadline: float, say: Say
+        self, ask: Ask, part: Part, images: list[Prepared], deadline: float, say: Say[Piece]
     ) -> None:
         """One turn; asked once more where its reader says so. Where the engine has no grammar for
         the format (`pattern` with `\\d`, say), it is told what to write, and its answer checked."""
@@ -136,12 +136,12 @@ class Asking:
             await say(self._placed(ask, text))
 
     async def _ask(
-        self, ask: Ask, part: Part, images: list[Prepared], deadline: float, say: Say
+        self, ask: Ask, part: Part, images: list[Prepared], deadline: float, say: Say[Piece]
     ) -> None:
         cost, estimator = self.job.cost(ask), self.job.model.estimator
         self.record.estimated_tokens += estimator.predict(cost)
 
-        async def take(event: Delta | Cut | Reasoning) -> None:
+        async def take(event: Answered) -> None:
             match event:
                 case Delta():
                     if text := part.take(event.text):

@@ -1,16 +1,12 @@
 """Several works at once, what they say written one after another."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
-Item = TypeVar("Item")
-Say = Callable[[Item], Awaitable[None]]
+from app.engine.events import Said, Say, Work
 
 
-async def in_order(
-    works: Sequence[Callable[[Say[Item]], Awaitable[None]]], at_once: int, say: Say[Item]
-) -> None:
+async def in_order(works: Sequence[Work[Said]], at_once: int, say: Say[Said]) -> None:
     """Say all that the first work says, then all of the second, and so on; `at_once` of them run.
 
     What a later work says before its turn is kept. An error comes at its work's turn, and ends
@@ -19,12 +15,10 @@ async def in_order(
     if len(works) == 1:
         await works[0](say)
         return
-    queues: list[asyncio.Queue[Item | None]] = [asyncio.Queue() for _ in works]
+    queues: list[asyncio.Queue[Said | None]] = [asyncio.Queue() for _ in works]
     allowed = asyncio.Semaphore(at_once)
 
-    async def run(
-        work: Callable[[Say[Item]], Awaitable[None]], queue: asyncio.Queue[Item | None]
-    ) -> None:
+    async def run(work: Work[Said], queue: asyncio.Queue[Said | None]) -> None:
         try:
             async with allowed:
                 await work(queue.put)

@@ -1,7 +1,7 @@
 """The line: a request's pictures are planned, its turns are asked, its answer is one stream."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -58,7 +58,7 @@ class Line:
         request: TaskRequest,
         files: list[bytes],
         caller: Caller,
-        say: Callable[[Event], Awaitable[None]],
+        say: Say[Event],
     ) -> None:
         """Answer one request: `Start` comes first, `Done` last.
 
@@ -99,7 +99,7 @@ class Line:
 
         await self.answers.say(key, make, say_as_ours)
 
-    async def _work(self, asking: Asking, request_id: str, say: Say) -> None:
+    async def _work(self, asking: Asking, request_id: str, say: Say[Piece]) -> None:
         """Have the answer generated."""
         record, job = asking.record, asking.job
         try:

@@ -44,7 +44,7 @@ class Engine:
         self.left = 0
         self.go_on = asyncio.Semaphore(0)
 
-    async def make(self, say: Say) -> None:
+    async def make(self, say: Say[Piece]) -> None:
         self.asked += 1
         try:
             for piece in self.pieces:

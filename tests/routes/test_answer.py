@@ -2,19 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
 
-from app.engine.events import Delta, Event, Start
+from app.engine.events import Delta, Event, Say, Start, Work
 from app.errors import EngineInterrupted, QueueFull
 from app.routes import answer
-from app.routes.answer import AnswerResponse, Work
+from app.routes.answer import AnswerResponse
 from app.routes.forms import EventStream, Form, Json, NdJson, Text, choose
 from tests.events import sse
-
-Say = Callable[[Event], Awaitable[None]]
 
 START = Start("req_1", "ocr", "m", ())
 FORMS = {"sse": EventStream, "ndjson": NdJson, "text": Text, "json": Json}
@@ -48,8 +46,8 @@ class Client:
         return not self.messages[-1].get("more_body", False)
 
 
-def breaks(error: Exception, *before: Event) -> Work:
-    async def work(say: Say) -> None:
+def breaks(error: Exception, *before: Event) -> Work[Event]:
+    async def work(say: Say[Event]) -> None:
         for event in before:
             await say(event)
         raise error
@@ -106,7 +104,7 @@ async def test_text_that_breaks_off_is_left_open() -> None:
 async def test_a_client_who_leaves_ends_the_work(form: str) -> None:
     closed = asyncio.Event()
 
-    async def endless(say: Say) -> None:
+    async def endless(say: Say[Event]) -> None:
         try:
             await say(START)
             while True:
@@ -123,7 +121,7 @@ async def test_a_client_who_leaves_ends_the_work(form: str) -> None:
 async def test_silence_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answer, "SILENCE_S", 0.02)
 
-    async def slow(say: Say) -> None:
+    async def slow(say: Say[Event]) -> None:
         await say(START)
         await asyncio.sleep(0.1)
         await say(Delta("a"))

@@ -1,18 +1,18 @@
 """Several works at once, what they say written in order."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
 
-from app.tasks.order import Say, in_order
+from app.engine.events import Say, Work
+from app.tasks.order import in_order
 from tests.events import Heard
 
 running = most = 0
 
 
-def work(name: str, items: int, fails: bool = False) -> Callable[[Say[str]], Awaitable[None]]:
+def work(name: str, items: int, fails: bool = False) -> Work[str]:
     async def run(say: Say[str]) -> None:
         global running, most  # noqa: PLW0603
         running += 1
