@@ -10,8 +10,6 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.routes.answer import LEFT
-
 HEAD_S = 10.0  # for the head of a request, and for the rest of a body that nobody waits for
 MAX_HEAD = 65_536  # bytes of a request's line and header fields
 
@@ -26,8 +24,7 @@ class Connection(HttpToolsProtocol):
         self._head = 0  # bytes of it so far
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(_Together(transport))  # type: ignore[arg-type]
-        self._left: asyncio.Future[None] = self.loop.create_future()
+        super().connection_made(transport)
         self._start()
 
     def data_received(self, data: bytes) -> None:
@@ -43,7 +40,6 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_head, self._head = True, 0
         super().on_message_begin()
-        self.scope["extensions"] = {LEFT: self._left}  # type: ignore[dict-item]
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -52,7 +48,6 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
-        self._left.set_result(None)
         super().connection_lost(exc)
 
     def _start(self) -> None:
@@ -62,44 +57,3 @@ class Connection(HttpToolsProtocol):
         if self._clock:
             self._clock.cancel()
             self._clock = None
-
-
-class _Together:
-    """A transport that sends the head of a response with what follows it: uvicorn writes them one
-    after the other, and each write is a system call that wakes the client up."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head = b""
-        self._sending: asyncio.Handle | None = None
-        # All else is the transport's own.
-        self.is_closing = transport.is_closing
-        self.get_extra_info = transport.get_extra_info
-        self.pause_reading = transport.pause_reading
-        self.resume_reading = transport.resume_reading
-        self.set_protocol = transport.set_protocol
-        self.abort = transport.abort
-
-    def write(self, data: bytes) -> None:
-        if self._head:
-            data = self._taken() + data
-        elif data.startswith(b"HTTP/1.1 "):
-            self._head = data
-            self._sending = asyncio.get_running_loop().call_soon(self._send)
-            return
-        self._transport.write(data)
-
-    def close(self) -> None:
-        self._send()
-        self._transport.close()
-
-    def _send(self) -> None:
-        """The head alone, where nothing has followed at once."""
-        if self._head:
-            self._transport.write(self._taken())
-
-    def _taken(self) -> bytes:
-        if self._sending:
-            self._sending.cancel()
-        head, self._head = self._head, b""
-        return head

@@ -22,7 +22,7 @@ MAY = {
     "schemas": set(),
     "logs": set(),
     "auth": {"routes", "errors"},
-    "connection": {"routes"},
+    "connection": set(),
     "heap": set(),
     "drain": {"engine", "logs"},
     "rates": {"errors"},

@@ -16,9 +16,6 @@ from app.logs import log
 from app.routes.forms import Form
 from app.routes.problems import problem_response
 
-# An ASGI extension of `app.connection`: a future that is done when the client has left. Without it
-# a task a request waits for `http.disconnect`.
-LEFT = "app.left"
 SILENCE_S = 15.0  # proxies close what is silent for longer
 
 
@@ -41,14 +38,13 @@ class AnswerResponse(Response):
         assert writing is not None  # noqa: S101 - it is called in one
         pulse = _Pulse(self, send) if self.form.silence else None
 
-        def leave(_: asyncio.Future[None]) -> None:
+        def leave(_: asyncio.Task[None]) -> None:
             """The client has left; once all is written, that is as it should be."""
             if not self.ended and not watching.cancelled():
                 self.left = True
                 writing.cancel()
 
-        left: asyncio.Future[None] | None = scope.get("extensions", {}).get(LEFT)
-        watching = left or asyncio.create_task(_gone(receive))
+        watching = asyncio.create_task(_gone(receive))
         watching.add_done_callback(leave)
         try:
             await self._write(scope, receive, send)
@@ -56,9 +52,7 @@ class AnswerResponse(Response):
             if not self.left or writing.uncancel():  # ended from elsewhere, too
                 raise
         finally:
-            watching.remove_done_callback(leave)
-            if not left:
-                watching.cancel()
+            watching.cancel()
             if pulse:
                 pulse.stop()
 
