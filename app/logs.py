@@ -7,6 +7,7 @@ from, not its message: that may quote what was being read.
 import logging
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any, Literal
 
 import orjson
@@ -23,7 +24,7 @@ _libraries = logging.StreamHandler()
 def configure(form: Literal["console", "json"]) -> None:
     """Send all lines to standard error in one form."""
     renderer: Processor = (
-        structlog.processors.JSONRenderer(serializer=orjson.dumps)
+        structlog.processors.JSONRenderer(serializer=_json)
         if form == "json"
         else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
@@ -39,20 +40,14 @@ def configure(form: Literal["console", "json"]) -> None:
     structlog.configure(
         processors=[*common, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer)
-        if form == "json"
-        else structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     stamina.instrumentation.set_on_retry_hooks([_retried])
     _libraries.setStream(sys.stderr)
     _libraries.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, _first_line, *common],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                renderer,
-                _as_text,
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     logging.getLogger().addHandler(_libraries)
@@ -62,9 +57,8 @@ def configure(form: Literal["console", "json"]) -> None:
         logging.getLogger(name).propagate = True
 
 
-def _as_text(_logger: Any, _method: str, line: Any) -> str:
-    """As the standard library's handlers write it."""
-    return line.decode() if isinstance(line, bytes) else str(line)
+def _json(line: EventDict, default: Callable[[Any], Any], **_: Any) -> str:
+    return orjson.dumps(line, default).decode()
 
 
 def _first_line(_logger: Any, _method: str, line: EventDict) -> EventDict:
