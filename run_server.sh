@@ -5,6 +5,7 @@
 #   ./run_server.sh -- COMMAND ...   serve, run COMMAND when ready, with SERVER_URL and API_KEY, stop
 #   ./run_server.sh --engine-url     where the engine is expected, from OLLAMA_HOST
 #   ./run_server.sh --probe          the version of what answers there; fails if nothing does
+#   ./run_server.sh --engine         ollama or embedded: what it would start or ask
 #   ./run_server.sh --setting NAME DEFAULT
 #
 # Settings come from the environment, else from .env: HOST, PORT, OLLAMA_HOST, MODEL_NAME (see
@@ -258,6 +259,11 @@ python=.venv/bin/python
 case ${1:-} in
     --engine-url)
         engine_url
+        exit
+        ;;
+    --engine)
+        choose_engine
+        say "$engine"
         exit
         ;;
     --setting)

@@ -1,11 +1,17 @@
 """The engine for which `python -m app doctor` plans: the one that ./run_server.sh would start."""
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from app.cli import choice
 from app.embedded.protocol import VERSION
+from app.settings import Settings
 from tests.cli.command import doctor, told
+from tests.server import REPO
 
 
 def chose(folder: Path, engine: str) -> Path:
@@ -87,3 +93,54 @@ def test_the_embedded_engine_that_runs(
     (model,) = (check for check in other["checks"] if check["name"] == "model")
     assert model["text"].startswith("qwen3-vl:8b is not in the embedded engine: set MODEL_NAME")
     assert other["next"].startswith("Mend what FAIL says (model)")
+
+
+@pytest.mark.parametrize("remembered", ["", "embedded", "ollama"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"MODEL_NAME": ""},
+        {"MODEL_NAME": "embedded"},
+        {"MODEL_NAME": "qwen3-vl:8b"},
+        {"ENGINE": "ollama"},
+        {"ENGINE": "embedded", "MODEL_NAME": "qwen3-vl:8b"},
+        {"OLLAMA_HOST": "127.0.0.1:9"},
+        {"OLLAMA_HOST": "that of the embedded engine"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_run_server_takes_the_same(
+    where: str,
+    settings: dict[str, str],
+    remembered: str,
+    embedded: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It decides in shell, where there may be no Python yet with what `app` needs."""
+    version = ""
+    if "embedded engine" in settings.get("OLLAMA_HOST", ""):
+        settings, version = {"OLLAMA_HOST": embedded}, VERSION
+    elif not {"OLLAMA_HOST", "ENGINE"} & settings.keys() and remembered != "embedded":
+        settings = {**settings, "OLLAMA_HOST": "127.0.0.1:9"}  # whatever runs at the usual port
+    chose(tmp_path, remembered)
+    shutil.copy(REPO / "run_server.sh", tmp_path)
+    (tmp_path / "ollama").write_text("#!/bin/sh\n")  # without one it takes what needs none
+    (tmp_path / "ollama").chmod(0o755)
+    kept = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    if where == ".env":
+        lines = [f"{name}={value}\n" for name, value in settings.items()]
+        (tmp_path / ".env").write_text("".join(lines))
+    else:
+        kept |= settings
+    asked = [str(tmp_path / "run_server.sh"), "--engine"]
+    says = subprocess.run(asked, env=kept, capture_output=True, text=True, check=True).stdout
+    monkeypatch.chdir(tmp_path)
+    for name in ("ENGINE", "MODEL_NAME", "OLLAMA_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in kept.items():
+        monkeypatch.setenv(name, value)
+    doctors = "embedded" if choice.embedded(Settings(), version) else "ollama"
+    assert says == f"{doctors}\n"
