@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.embedded import weights
+from tests.client.fake import Fake
 from tests.daemon.install import InstallError, install, unsupported
 from tests.daemon.process import Daemon
 from tests.engine_embedded import embedded_engine
@@ -97,3 +98,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reason = unsupported()
     line = f"real-daemon tests: {ran} ran" + (f" ({reason})" if reason else "")
     terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def fake() -> Iterator[Fake]:
+    """A server that answers at once, or refuses as it is told."""
+    with Fake() as fake:
+        yield fake

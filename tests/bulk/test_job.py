@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,6 @@ from app.bulk import job
 from app.bulk.fleet import Fleet
 from app.bulk.job import Ask, do
 from tests.client.fake import Fake, problem
-
-
-@pytest.fixture
-def fake() -> Iterator[Fake]:
-    with Fake() as fake:
-        yield fake
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,6 @@ import pytest
 from tests.cli.command import call, start
 from tests.client.fake import Fake, problem
 from tests.ports import free_port
-
-
-@pytest.fixture
-def fake() -> Iterator[Fake]:
-    with Fake() as fake:
-        yield fake
 
 
 @pytest.fixture

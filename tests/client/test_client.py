@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from hashlib import sha256
@@ -21,12 +20,6 @@ from tests.standin.engine import StandIn
 from tests.standin.script import Cut, Head, Script, Send
 
 SSE = Head(200, "text/event-stream")
-
-
-@pytest.fixture
-def fake() -> Iterator[Fake]:
-    with Fake() as fake:
-        yield fake
 
 
 async def test_files_and_bytes_go_as_they_are(fake: Fake, tmp_path: Path) -> None:

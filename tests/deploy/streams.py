@@ -1,0 +1,111 @@
+"""Streams through a fleet, and what became of each."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from tests.deploy.cluster import Cluster
+
+KEY = "sesame-4711"
+HEADERS = {"X-API-Key": KEY, "Cache-Control": "no-store"}
+
+
+@dataclass
+class Streamed:
+    """One stream: when each piece came, and how it ended: `done`, `cut`, a status, or a code."""
+
+    at: list[float] = field(default_factory=list)
+    ended: str = ""
+
+
+async def stream(client: httpx.AsyncClient, into: list[Streamed], tokens: int) -> None:
+    """A question without an image: the slow model is slow to read, too."""
+    one = Streamed()
+    into.append(one)
+    body = {"messages": [{"role": "user", "content": "1"}], "stream": True, "max_tokens": tokens}
+    try:
+        async with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            if answer.status_code != 200:
+                one.ended = f"{answer.status_code} {await answer.aread()!r}"
+                return
+            async for line in answer.aiter_lines():
+                if line == "data: [DONE]":
+                    one.ended = one.ended or "done"
+                elif line.startswith("data: "):
+                    one.at.append(time.monotonic())
+                    error = json.loads(line.removeprefix("data: ")).get("error")
+                    one.ended = error["code"] if error else one.ended
+    except httpx.TransportError:
+        pass
+    one.ended = one.ended or "cut"
+
+
+async def begin(
+    client: httpx.AsyncClient, group: asyncio.TaskGroup, count: int, tokens: int
+) -> list[Streamed]:
+    """Streams that have begun; each replica has its model already."""
+    streamed: list[Streamed] = []
+    for _ in range(count):
+        group.create_task(stream(client, streamed, tokens))
+    await until(lambda: len(streamed) == count and all(len(one.at) > 2 for one in streamed), 30)
+    assert not any(one.ended for one in streamed), "they are over too soon to tell"
+    return streamed
+
+
+@asynccontextmanager
+async def asking(
+    client: httpx.AsyncClient, into: list[Streamed], count: int, tokens: int
+) -> AsyncIterator[None]:
+    """So many users who ask again and again, until the block is over."""
+    over = asyncio.Event()
+
+    async def user() -> None:
+        while not over.is_set():
+            await stream(client, into, tokens)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(count):
+            group.create_task(user())
+        yield
+        over.set()
+
+
+def users(url: str) -> httpx.AsyncClient:
+    """A connection a request, as many users have."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(
+        base_url=url, headers=HEADERS, limits=limits, trust_env=False, timeout=60
+    )
+
+
+async def until(condition: Any, seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - of processes, which tell nobody
+            await asyncio.sleep(0.02)
+
+
+async def running(client: httpx.AsyncClient) -> int:
+    status = (await client.get("/v1/status")).json()
+    return int(status["slots"]["running"] + status["queue"]["waiting"])
+
+
+def refuses(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+async def warm(cluster: Cluster, into: list[Streamed] | None = None) -> None:
+    """Until HAProxy uses both replicas, and both have loaded their model."""
+    streamed = [] if into is None else into
+    async with users(cluster.url) as client, asyncio.timeout(30):
+        engines: set[str] = set()
+        while len(engines) < 2:
+            engines.add((await client.get("/v1/status")).json()["engine"]["url"])
+        await asyncio.gather(*(stream(client, streamed, 3) for _ in range(6)))
