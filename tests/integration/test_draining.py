@@ -49,6 +49,7 @@ def test_what_runs_is_finished_and_what_is_new_refused(
         for response in (ready, refused):
             assert (response.status_code, response.json()["code"]) == (503, "draining")
             assert int(response.headers["retry-after"]) > 0
+            assert response.headers["connection"] == "close"
         assert httpx.get(f"{server.url}/health", trust_env=False).status_code == 200
         for thread in threads:
             thread.join(60)
