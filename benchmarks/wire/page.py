@@ -94,9 +94,9 @@ def users(told: Told) -> str:
 
 def megapixels(told: Told) -> str:
     """Photos of each size, one after another."""
-    measures = ("megapixels", "file_mb", "whole_ms", "cpu_ms", "peak_mb")
+    measures = ("megapixels", "file_mb", "whole_ms", "peak_mb")
     return table(
-        ("megapixels", "file, MB", "whole call, ms", "CPU, ms", "peak memory, MB"),
+        ("megapixels", "file, MB", "whole call, ms", "peak memory, MB"),
         [tuple(number(one[measure]) for measure in measures) for one in told.get("megapixels", [])],
     )
 
