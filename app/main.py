@@ -20,7 +20,7 @@ from app.engine.registry import Registry, Room
 from app.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, Problem
 from app.images.decoder import Decoder
 from app.images.fetch import Fetcher
-from app.images.probe import Limits
+from app.images.picture import Limits
 from app.metrics import Metrics
 from app.middleware import Envelope
 from app.models.gpu import look
@@ -43,7 +43,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         room = Room(settings.num_ctx, gpus, settings.num_parallel, settings.kv_cache_type)
         registry = Registry(ollama, settings.model_name, settings.allowed, room)
         gate = Gate(settings.num_parallel, settings.max_queue)
-        decoder = Decoder(Limits(settings.max_image_megapixels, settings.max_pages))
+        decoder = Decoder(
+            Limits(settings.max_image_megapixels, settings.max_pages),
+            settings.decode_timeout_s,
+            settings.decode_memory_mb,
+        )
+        decoder.start()
         app.state.metrics = Metrics(gate)
         app.state.spans = spans = traces.from_environment(os.environ)
         app.state.rates = Rates(settings.rate_limit)

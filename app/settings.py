@@ -80,6 +80,12 @@ class Settings(BaseSettings):
     max_image_megapixels: float = Field(50, gt=0)
     max_images: int = Field(16, ge=1)
     max_pages: int = Field(50, ge=1, description="Pages of a document that are taken at once")
+    decode_timeout_s: float = Field(
+        10, gt=0, description="The longest that one picture or page is decoded"
+    )
+    decode_memory_mb: int = Field(
+        576, ge=256, description="Memory of large pictures and documents that are decoded at once"
+    )
     cache_mb: float = Field(64, ge=0, description="Answers that are kept; 0: none")
     stall_timeout_s: float = Field(
         60, gt=0, description="Silence between two tokens after which an answer is given up"

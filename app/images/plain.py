@@ -7,7 +7,11 @@ Nothing is decoded for this. What is damaged inside a scan is found by the daemo
 import struct
 import zlib
 
-from PIL import Image
+import pybase64
+
+from app.images.pages import selected
+from app.images.picture import Limits, Picture, Prepared, check_size
+from app.images.shared_file import Buffer, SharedFile, mapped
 
 ORIENTATION = 0x0112
 _SOF = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended and progressive, Huffman-coded
@@ -17,35 +21,74 @@ _SRGB = (b"sRGB", "sRGB".encode("utf-16-be"))  # how a profile's description wri
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Chunks that make more of a PNG than its pixels: an animation, transparency.
 _MORE = frozenset({b"acTL", b"tRNS"})
+MOST_SEGMENTS = 1000  # of a JPEG's head, or chunks of a PNG, that are looked through
+# Scans of a progressive JPEG: encoders write about ten. Each is a pass over the whole picture, and
+# what decodes a file that was passed on has no limit for them.
+MOST_SCANS = 32
 
 
 class _NotPlainError(Exception):
     pass
 
 
-def plain_size(data: bytes) -> tuple[int, int] | None:
+def plain(
+    data: bytes | SharedFile, index: int, limits: Limits, pages: str | None
+) -> Picture | None:
+    """The picture in a file that need not be touched; None for any other.
+
+    Raises:
+        ImageTooLarge: more pixels or a longer side than allowed.
+        InvalidParameter, PageOutOfRange: see `images.pages`.
+    """
+    size = plain_size(mapped(data))
+    if size is None:
+        return None
+    name = f"image[{index}]"
+    check_size(*size, name, limits)
+    selected(pages, 1, limits.max_pages, name)
+    return Picture(data, index, None, *size, plain=True)
+
+
+def as_it_is(picture: Picture) -> Prepared:
+    """The file itself, for the daemon."""
+    return Prepared(pybase64.b64encode(picture.content))
+
+
+def plain_size(data: Buffer) -> tuple[int, int] | None:
     """Width and height of a file that need not be touched; None for any other."""
     try:
-        if data.startswith(b"\xff\xd8"):
+        if data[:2] == b"\xff\xd8":
             return _jpeg(data)
-        if data.startswith(_PNG):
+        if data[:8] == _PNG:
             return _png(data)
     except (_NotPlainError, struct.error, IndexError):
         pass
     return None
 
 
-def _jpeg(data: bytes) -> tuple[int, int] | None:
+def jpeg_scans(data: Buffer) -> int:
+    """The scans of a JPEG, or a few more: those of its thumbnail count, too. (Inside a scan the
+    marker cannot stand, ITU-T T.81, B.1.1.5.)"""
+    scans, at = 0, 0
+    while (at := data.find(b"\xff\xda", at)) >= 0 and scans <= 10 * MOST_SCANS:
+        scans, at = scans + 1, at + 2
+    return scans
+
+
+def _jpeg(data: Buffer) -> tuple[int, int] | None:
     """Up to the first scan; from there on the file has only to be there up to its end marker."""
     size = None
     at = 2
-    while data[at] == 0xFF:
+    for _ in range(MOST_SEGMENTS):
+        if data[at] != 0xFF:
+            return None
         marker = data[at + 1]
         if marker == 0xFF:  # fill
             at += 1
             continue
         if marker == _SOS:
-            return size if data.rstrip(b"\0").endswith(_EOI) else None
+            whole = data[-64:].rstrip(b"\0").endswith(_EOI)
+            return size if whole and jpeg_scans(data) <= MOST_SCANS else None
         (length,) = struct.unpack_from(">H", data, at + 2)
         segment = data[at + 4 : at + 2 + length]
         if marker in _SOF:
@@ -70,12 +113,7 @@ def _frame(segment: bytes) -> tuple[int, int]:
 def _check(marker: int, segment: bytes) -> None:
     """Raises _NotPlainError for a segment that says the picture must be turned or converted."""
     if marker == _APP1 and segment.startswith(b"Exif\0\0"):
-        exif = Image.Exif()
-        try:
-            exif.load(segment)
-        except (SyntaxError, ValueError, TypeError, OSError, KeyError):
-            raise _NotPlainError from None
-        if exif.get(ORIENTATION, 1) != 1:
+        if _orientation(segment[6:]) != 1:
             raise _NotPlainError
     elif marker == _APP2:
         # A colour profile, or a second picture (MPF).
@@ -85,15 +123,33 @@ def _check(marker: int, segment: bytes) -> None:
         raise _NotPlainError
 
 
-def _png(data: bytes) -> tuple[int, int] | None:
+def _orientation(exif: bytes) -> int:
+    """The orientation that an EXIF block tells, 1 where it tells none (TIFF 6.0, section 2: byte
+    order, 42, where the first directory stands; entries of twelve bytes)."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if order is None:
+        raise _NotPlainError
+    (at,) = struct.unpack_from(f"{order}L", exif, 4)
+    (entries,) = struct.unpack_from(f"{order}H", exif, at)
+    for entry in range(at + 2, at + 2 + 12 * min(entries, MOST_SEGMENTS), 12):
+        tag, kind, count = struct.unpack_from(f"{order}HHL", exif, entry)
+        if tag == ORIENTATION:
+            if (kind, count) != (3, 1):  # one SHORT
+                raise _NotPlainError
+            (orientation,) = struct.unpack_from(f"{order}H", exif, entry + 8)
+            return int(orientation)
+    return 1
+
+
+def _png(data: Buffer) -> tuple[int, int] | None:
     size = None
     at = len(_PNG)
-    while at < len(data):
+    for _ in range(MOST_SEGMENTS):
         (length,) = struct.unpack_from(">I", data, at)
         end = at + 8 + length
         name = data[at + 4 : at + 8]
         (crc,) = struct.unpack_from(">I", data, end)
-        if zlib.crc32(memoryview(data)[at + 4 : end]) != crc or name in _MORE:
+        if _sum(data, at + 4, end) != crc or name in _MORE:
             return None
         body = data[at + 8 : end] if name in (b"IHDR", b"iCCP", b"eXIf") else b""
         if name == b"IHDR":
@@ -107,3 +163,8 @@ def _png(data: bytes) -> tuple[int, int] | None:
         if name == b"IEND":
             return size if at == len(data) else None
     return None
+
+
+def _sum(data: Buffer, start: int, end: int) -> int:
+    with memoryview(data) as whole, whole[start:end] as part:
+        return zlib.crc32(part)

@@ -13,8 +13,8 @@ from app.engine.generate import Answered, generate
 from app.engine.ollama import Ollama
 from app.engine.watch import Watch
 from app.errors import Problem, Unheld
-from app.images.decode import Prepared
 from app.images.decoder import SMALL, Decoder
+from app.images.picture import Prepared
 from app.tasks.job import Job
 from app.tasks.order import in_order
 from app.tasks.reader import Part
@@ -48,6 +48,12 @@ class Asking:
         await self._images(singles)
         if large := [i for i in singles if len(self.job.pictures[i].data) > SMALL]:
             self.job = self.job.without_files(large)
+
+    def close(self) -> None:
+        """End the decoding that nobody waits for any more."""
+        for decoding in self._decoding.values():
+            if not decoding.cancel() and not decoding.cancelled():
+                decoding.exception()  # looked at, so that asyncio does not report it
 
     async def fingerprint(self, key: str) -> bytes:
         """What two requests with the same answer have in common; `prepare` must be over.
@@ -97,7 +103,7 @@ class Asking:
             await say(self._placed(group[0], self.record.parts[first].take(group[0].known)))
             return
         deadline = asyncio.get_running_loop().time() + self.job.settings.request_timeout_s
-        images = await self._images(group[0].pictures)
+        images = await self._images(group[0].pictures, deadline)
         self.record.notes += [note for image in images for note in image.warnings]
         within_s = deadline - asyncio.get_running_loop().time()
         with self.gate.enter(self.client, within_s) as ticket:
@@ -156,11 +162,17 @@ class Asking:
         self.record.ends.append(ended)
         estimator.learn(cost, ended.asked_tokens)
 
-    async def _images(self, positions: Sequence[int]) -> list[Prepared]:
+    async def _images(
+        self, positions: Sequence[int], deadline: float | None = None
+    ) -> list[Prepared]:
+        """Raises DeadlineExceeded where they are not decoded by `deadline` (the loop's clock)."""
         coming = list(map(self._image, positions))
         if all(future.done() for future in coming):
             return [future.result() for future in coming]
-        return await asyncio.gather(*coming)
+        if deadline is None:
+            return await asyncio.gather(*coming)
+        with Watch(deadline) as watch:
+            return await watch.wait(asyncio.gather(*coming))
 
     def _image(self, position: int) -> asyncio.Future[Prepared]:
         """The image of a picture, decoded once."""
@@ -169,7 +181,7 @@ class Asking:
             raise AssertionError("a picture that nobody asks about was wanted")
         if position not in self._decoding:
             picture = self.job.pictures[position]
-            self._decoding[position] = self.decoder.prepare(picture, size)
+            self._decoding[position] = self.decoder.prepare(picture, size, self.client)
         return self._decoding[position]
 
     def _placed(self, ask: Ask, text: str) -> Delta:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.schemas import OcrRequest, TextFormat
 from app.tasks.boxes import LineReader
 from app.tasks.html import HtmlReader
