@@ -4,8 +4,11 @@ markers or checksums.
 Nothing is decoded for this. What is damaged inside a scan is found by the daemon.
 """
 
+import contextlib
+import re
 import struct
 import zlib
+from itertools import islice
 
 import pybase64
 
@@ -17,6 +20,7 @@ ORIENTATION = 0x0112
 _SOF = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended and progressive, Huffman-coded
 _SOS, _APP1, _APP2, _APP14 = 0xDA, 0xE1, 0xE2, 0xEE
 _EOI = b"\xff\xd9"
+_SCAN = re.compile(rb"\xff\xda")
 _SRGB = (b"sRGB", "sRGB".encode("utf-16-be"))  # how a profile's description writes it
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Chunks that make more of a PNG than its pixels: an animation, transparency.
@@ -67,12 +71,24 @@ def plain_size(data: Buffer) -> tuple[int, int] | None:
 
 
 def jpeg_scans(data: Buffer) -> int:
-    """The scans of a JPEG, or a few more: those of its thumbnail count, too. (Inside a scan the
-    marker cannot stand, ITU-T T.81, B.1.1.5.)"""
-    scans, at = 0, 0
-    while (at := data.find(b"\xff\xda", at)) >= 0 and scans <= 10 * MOST_SCANS:
-        scans, at = scans + 1, at + 2
-    return scans
+    """How often a decoder goes over a JPEG: once where its first scan holds all components and it
+    is not progressive, else once a scan. Damaged heads count as once."""
+    components, progressive, at = 0, False, 2
+    with contextlib.suppress(struct.error, IndexError):
+        for _ in range(MOST_SEGMENTS):
+            marker, length = struct.unpack_from(">xBH", data, at)
+            if marker == 0xFF:
+                at += 1
+                continue
+            if marker in (0xC0, 0xC1, 0xC2):
+                components, progressive = data[at + 9], marker == 0xC2
+            if marker == _SOS:
+                if not progressive and data[at + 4] == components:
+                    return 1
+                # Inside a scan the marker cannot stand (ITU-T T.81, B.1.1.5).
+                return sum(1 for _ in islice(_SCAN.finditer(data, at), 10 * MOST_SCANS))
+            at += 2 + length
+    return 1
 
 
 def _jpeg(data: Buffer) -> tuple[int, int] | None:

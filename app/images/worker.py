@@ -6,6 +6,7 @@ socket. Whoever holds the other end ends it by closing that, at any moment, nati
 """
 
 import contextlib
+import ctypes
 import fcntl
 import gc
 import math
@@ -45,8 +46,9 @@ from app.images.worker_protocol import (
 MOST_JOB = 65_536  # bytes
 NICE = 10  # the server's own niceness is 0: answers go on while photos are decoded
 DESCRIPTORS = 64
-# Bytes that a worker may have kept of the jobs before; one with more is replaced.
-SPARE = 32 * 2**20
+IDLE_S = 1.0  # after which a worker gives back the memory that it keeps
+# Bytes that it may keep of the jobs before; a worker with more is replaced.
+SPARE = 96 * 2**20
 PAGE = resource.getpagesize()
 
 
@@ -81,6 +83,8 @@ def _work(server: socket.socket) -> None:
     fresh = _memory()[1]
     more = GOES_ON
     while more == GOES_ON:
+        if not select.select([server], [], [], IDLE_S)[0]:
+            _give_back()
         message, received, _, _ = socket.recv_fds(server, MOST_JOB, 1)
         if not message:
             return
@@ -135,6 +139,14 @@ def _answer(task: Probe | Prepare, file: SharedFile) -> Reply:
         return Refused(ImageTooLarge.__name__, "An image takes too much memory to be decoded.", {})
     except Exception:  # of the server's own: it logs them
         return Bug(traceback.format_exc())
+
+
+def _give_back() -> None:
+    """What malloc keeps goes back to the system."""
+    gc.collect()
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # another C library than glibc
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _memory() -> tuple[int, int]:
