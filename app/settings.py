@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     max_images: int = Field(16, ge=1)
     max_pages: int = Field(50, ge=1, description="Pages of a document that are taken at once")
     decode_timeout_s: float = Field(
-        10, gt=0, description="The longest that one picture or page is decoded"
+        10, gt=0, description="CPU time that decoding one picture or page may take"
     )
     decode_memory_mb: int = Field(
         576, ge=256, description="Memory of large pictures and documents that are decoded at once"

@@ -5,6 +5,7 @@ its client leaves, or when it has run for a second and another client waits for 
 """
 
 import asyncio
+import math
 import os
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from app.images.worker_protocol import GOES_ON, Job, Prepare, Probe, encode
 ROOT = Path(__file__).parents[2]
 MB = 10**6
 IDLE_S = 10.0  # after which all idle workers but one end
+WALL = 4  # a job's time by the clock, in times of its CPU time: others may use the cores, too
 PATIENCE_S = 1.0  # that another client's job waits before one that runs as long is ended for it
 MOST_REPLY = 256 * MB  # bytes; the text of a long document is the largest
 # Of the server's environment: a decoder needs no keys.
@@ -66,7 +68,7 @@ class WorkerPool:
     take turns.
 
     Args:
-        timeout_s: of one job.
+        timeout_s: CPU time of one job.
         memory_mb: of all heavy jobs together (10^6 bytes).
     """
 
@@ -164,8 +166,8 @@ class WorkerPool:
         decoding.since = asyncio.get_running_loop().time()
         decoding.tries += 1
         self._busy[worker] = decoding
-        job = Job(decoding.task, int(self.timeout_s) + 1, decoding.cost.memory_mb * MB)
-        worker.send(encode(job), decoding.file.fd, self.timeout_s)
+        job = Job(decoding.task, math.ceil(self.timeout_s), decoding.cost.memory_mb * MB)
+        worker.send(encode(job), decoding.file.fd, WALL * self.timeout_s)
 
     def _new_worker(self) -> "_Worker":
         if self._fork_server is None or not self._fork_server.alive:
@@ -175,7 +177,9 @@ class WorkerPool:
         return _Worker(self._fork_server.fork(), self.ended)
 
     def _problem(self, decoding: Decoding, why: str) -> Problem:
-        if why == "late":
+        took_s = asyncio.get_running_loop().time() - decoding.since
+        # One that the kernel has ended for its CPU time has run as long by the clock at least.
+        if why == "late" or (why == "died" and took_s >= self.timeout_s):
             return UnreadableImage(
                 f"{decoding.name} takes longer than {self.timeout_s:g} s to decode "
                 "(DECODE_TIMEOUT_S). Send it simpler or smaller."
