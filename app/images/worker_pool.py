@@ -7,35 +7,20 @@ its client leaves, or when it has run for a second and another client waits for 
 import asyncio
 import math
 import os
-import socket
-import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from app.errors import ImageTooLarge, Problem, ServerBusy, UnreadableImage
 from app.images.decode_cost import Cost
 from app.images.shared_file import SharedFile
-from app.images.worker_protocol import GOES_ON, Job, Prepare, Probe, encode
+from app.images.worker_process import ForkServer, Worker
+from app.images.worker_protocol import Job, Prepare, Probe, encode
 
-ROOT = Path(__file__).parents[2]
 MB = 10**6
 IDLE_S = 10.0  # after which all idle workers but one end
 WALL = 4  # a job's time by the clock, in times of its CPU time: others may use the cores, too
 PATIENCE_S = 1.0  # that another client's job waits before one that runs as long is ended for it
-MOST_REPLY = 256 * MB  # bytes; the text of a long document is the largest
-# Of the server's environment: a decoder needs no keys.
-ENVIRONMENT = ("PATH", "LANG", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_START")
-# Buffers of a photo come out of the heap (mallopt(3)): pages of their own for each are 12 % of what
-# a photo costs. What is kept of them is given back when the worker has nothing to do.
-MALLOC = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TRIM_THRESHOLD_": "8388608",
-}
 
 
 @dataclass(eq=False, slots=True)
@@ -77,15 +62,15 @@ class WorkerPool:
         self.memory_mb = memory_mb
         self._cores = cores or _cores()
         self._light, self._heavy = _FairQueue(), _FairQueue()
-        self._busy: dict[_Worker, Decoding] = {}
-        self._idle: list[_Worker] = []
-        self._fork_server: _ForkServer | None = None
+        self._busy: dict[Worker, Decoding] = {}
+        self._idle: list[Worker] = []
+        self._fork_server: ForkServer | None = None
         self._relief: asyncio.TimerHandle | None = None
         self._retirement: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Load the decoders now, not with the first job."""
-        self._fork_server = _ForkServer()
+        self._fork_server = ForkServer()
 
     def close(self) -> None:
         """End all processes; jobs that still run fail."""
@@ -118,7 +103,7 @@ class WorkerPool:
             self._drop(decoding)
             raise
 
-    def ended(self, worker: "_Worker", reply: bytes | None, why: str) -> None:
+    def ended(self, worker: "Worker", reply: bytes | None, why: str) -> None:
         """A worker has replied; where `reply` is None, it is gone."""
         decoding = self._busy.pop(worker, None)
         if reply is None and worker in self._idle:
@@ -169,12 +154,12 @@ class WorkerPool:
         job = Job(decoding.task, math.ceil(self.timeout_s), decoding.cost.memory_mb * MB)
         worker.send(encode(job), decoding.file.fd, WALL * self.timeout_s)
 
-    def _new_worker(self) -> "_Worker":
+    def _new_worker(self) -> "Worker":
         if self._fork_server is None or not self._fork_server.alive:
             if self._fork_server:
                 self._fork_server.close()
-            self._fork_server = _ForkServer()
-        return _Worker(self._fork_server.fork(), self.ended)
+            self._fork_server = ForkServer()
+        return Worker(self._fork_server.fork(), self.ended)
 
     def _problem(self, decoding: Decoding, why: str) -> Problem:
         took_s = asyncio.get_running_loop().time() - decoding.since
@@ -230,89 +215,6 @@ class WorkerPool:
             self._retire_later()
 
 
-class _Worker:
-    """One process, by its socket. `since`: when it last replied; `goes_on`: it takes more jobs."""
-
-    def __init__(
-        self, connection: socket.socket, ended: Callable[["_Worker", bytes | None, str], None]
-    ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._socket = connection
-        self._ended = ended
-        self._timer: asyncio.TimerHandle | None = None
-        self.since = 0.0
-        self.goes_on = True
-        self._loop.add_reader(connection.fileno(), self._read)
-
-    def send(self, message: bytes, fd: int, timeout_s: float) -> None:
-        self._timer = self._loop.call_later(timeout_s, self.kill, "late")
-        with suppress(OSError):  # it is gone; reading will tell
-            socket.send_fds(self._socket, [message], [fd])
-
-    def kill(self, why: str = "died") -> None:
-        """End the process, whatever it does: it has no other end than this socket's."""
-        if self._socket.fileno() < 0:
-            return
-        self._stop_timer()
-        self._loop.remove_reader(self._socket.fileno())
-        self._socket.close()
-        self._ended(self, None, why)
-
-    def _stop_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-
-    def _read(self) -> None:
-        try:
-            last, received, _, _ = socket.recv_fds(self._socket, 1, 1)
-        except OSError:
-            last, received = b"", []
-        reply = _contents(received[0]) if received else None
-        if reply is None:
-            self.kill()
-            return
-        self._stop_timer()
-        self.since = self._loop.time()
-        self.goes_on = last == GOES_ON
-        self._ended(self, reply, "")
-
-
-class _ForkServer:
-    """The process that has loaded the decoders, and is forked for each worker."""
-
-    def __init__(self) -> None:
-        self._control, theirs = socket.socketpair()
-        self._control.setblocking(False)
-        environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", "app.images.worker", str(theirs.fileno())],
-                env={**environment, **MALLOC, "PYTHONPATH": str(ROOT)},
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    def fork(self) -> socket.socket:
-        """A socket to a new worker, which may still have to start."""
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        with theirs, suppress(OSError):  # where it is gone, reading from `ours` tells
-            socket.send_fds(self._control, [b"\0"], [theirs.fileno()])
-        return ours
-
-    def close(self) -> None:
-        self._control.close()
-        self._process.kill()
-        self._process.wait()
-
-
 class _FairQueue:
     """Jobs that wait; clients take turns, those of one client keep their order."""
 
@@ -346,13 +248,3 @@ def _cores() -> int:
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _contents(fd: int) -> bytes | None:
-    """What a worker wrote; None where it is too much. Read, not mapped: a worker could still cut
-    the file."""
-    try:
-        size = os.fstat(fd).st_size
-        return os.pread(fd, size, 0) if size <= MOST_REPLY else None
-    finally:
-        os.close(fd)
