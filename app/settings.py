@@ -84,7 +84,7 @@ class Settings(BaseSettings):
         10, gt=0, description="CPU time that decoding one picture or page may take"
     )
     decode_memory_mb: int = Field(
-        576, ge=256, description="Memory of large pictures and documents that are decoded at once"
+        768, ge=384, description="Memory of large pictures and documents that are decoded at once"
     )
     cache_mb: float = Field(64, ge=0, description="Answers that are kept; 0: none")
     stall_timeout_s: float = Field(

@@ -13,9 +13,10 @@ from PIL import Image
 from app.images import formats, pdf
 from app.images.colour import eight_bit, plain, srgb_on_white
 from app.images.damage import reading
+from app.images.orientation import LYING
 from app.images.picture import Picture, Prepared
 from app.images.plain import as_it_is
-from app.images.probe import LYING, ORIENTATION
+from app.images.probe import orientation_of
 from app.images.shared_file import readable
 
 Size = tuple[int, int]
@@ -63,7 +64,7 @@ def _decoded(picture: Picture, size: Size) -> tuple[Image.Image, str]:
         # Print loses its thin strokes in a decoder's own shrinking; twice the size keeps them.
         image = _loaded(picture, size, 2)
     profile = image.info.get("icc_profile")
-    orientation = image.getexif().get(ORIENTATION, 1)
+    orientation = orientation_of(image, picture.content)
     image = plain(eight_bit(image))
     stored = size[::-1] if orientation in LYING else size
     if image.size != stored:
@@ -76,10 +77,11 @@ def _decoded(picture: Picture, size: Size) -> tuple[Image.Image, str]:
 def _loaded(picture: Picture, size: Size, times: int) -> Image.Image:
     """All pixels, or a whole fraction of them that is still `times` as large as needed: a JPEG
     decoder shrinks by 2, 4 or 8 for less than nothing."""
-    image = Image.open(readable(picture.content), formats=formats.FORMATS)
+    content = picture.content
+    image = Image.open(readable(content), formats=formats.FORMATS)
     if picture.page:
         image.seek(picture.page - 1)
-    lying = image.getexif().get(ORIENTATION, 1) in LYING
+    lying = orientation_of(image, content) in LYING
     width, height = (times * side for side in (size[::-1] if lying else size))
     if min(size) > 0:
         image.draft(None, (width, height))

@@ -60,7 +60,7 @@ class Decoder:
         memory_mb: of large pictures and documents together, while they are decoded.
     """
 
-    def __init__(self, limits: Limits, timeout_s: float = 10, memory_mb: int = 576) -> None:
+    def __init__(self, limits: Limits, timeout_s: float = 10, memory_mb: int = 768) -> None:
         self._limits = limits
         self._pool = WorkerPool(timeout_s, memory_mb)
 
@@ -93,10 +93,9 @@ class Decoder:
     ) -> Sequence[Picture]:
         if len(data) <= SMALL and (picture := plain(data, index, self._limits, pages)):
             return (picture,)
-        kind = formats.kind(data)
+        cost = cost_of_file(formats.kind(data), data)
         file = await _shared(data)
         task = Probe(index, self._limits, pages)
-        cost = cost_of_file(kind)
         looked = await self._run(Decoding(task, file, f"image[{index}]", client, cost), Looked)
         return [unpacked(one, file) for one in looked.pictures]
 

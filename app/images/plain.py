@@ -12,11 +12,11 @@ from itertools import islice
 
 import pybase64
 
+from app.images.orientation import of_exif, of_xmp
 from app.images.pages import selected
 from app.images.picture import Limits, Picture, Prepared, check_size
 from app.images.shared_file import Buffer, SharedFile, mapped
 
-ORIENTATION = 0x0112
 _SOF = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended and progressive, Huffman-coded
 _SOS, _APP1, _APP2, _APP14 = 0xDA, 0xE1, 0xE2, 0xEE
 _EOI = b"\xff\xd9"
@@ -65,7 +65,7 @@ def plain_size(data: Buffer) -> tuple[int, int] | None:
             return _jpeg(data)
         if data[:8] == _PNG:
             return _png(data)
-    except (_NotPlainError, struct.error, IndexError):
+    except (_NotPlainError, struct.error, ValueError, IndexError):
         pass
     return None
 
@@ -128,8 +128,9 @@ def _frame(segment: bytes) -> tuple[int, int]:
 
 def _check(marker: int, segment: bytes) -> None:
     """Raises _NotPlainError for a segment that says the picture must be turned or converted."""
-    if marker == _APP1 and segment.startswith(b"Exif\0\0"):
-        if _orientation(segment[6:]) != 1:
+    if marker == _APP1:
+        exif = segment.startswith(b"Exif\0\0")
+        if (of_exif(segment[6:]) if exif else of_xmp(segment)) != 1:
             raise _NotPlainError
     elif marker == _APP2:
         # A colour profile, or a second picture (MPF).
@@ -137,24 +138,6 @@ def _check(marker: int, segment: bytes) -> None:
             raise _NotPlainError
     elif marker == _APP14 and segment.startswith(b"Adobe") and segment[11:12] != b"\x01":
         raise _NotPlainError
-
-
-def _orientation(exif: bytes) -> int:
-    """The orientation that an EXIF block tells, 1 where it tells none (TIFF 6.0, section 2: byte
-    order, 42, where the first directory stands; entries of twelve bytes)."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
-    if order is None:
-        raise _NotPlainError
-    (at,) = struct.unpack_from(f"{order}L", exif, 4)
-    (entries,) = struct.unpack_from(f"{order}H", exif, at)
-    for entry in range(at + 2, at + 2 + 12 * min(entries, MOST_SEGMENTS), 12):
-        tag, kind, count = struct.unpack_from(f"{order}HHL", exif, entry)
-        if tag == ORIENTATION:
-            if (kind, count) != (3, 1):  # one SHORT
-                raise _NotPlainError
-            (orientation,) = struct.unpack_from(f"{order}H", exif, entry + 8)
-            return int(orientation)
-    return 1
 
 
 def _png(data: Buffer) -> tuple[int, int] | None:
@@ -173,7 +156,11 @@ def _png(data: Buffer) -> tuple[int, int] | None:
             if bits > 8 or colour not in (0, 2, 3):
                 return None
             size = width, height
-        elif (name == b"iCCP" and b"sRGB" not in body[:80]) or name == b"eXIf":
+        elif (
+            (name == b"iCCP" and b"sRGB" not in body[:80])
+            or name == b"eXIf"
+            or (name == b"iTXt" and of_xmp(data[at + 8 : end]) != 1)
+        ):
             return None
         at = end + 4
         if name == b"IEND":

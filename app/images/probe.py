@@ -5,13 +5,12 @@ from PIL import Image, ImageFile
 from app.errors import UnreadableImage
 from app.images import formats, pdf
 from app.images.damage import reading
+from app.images.orientation import LYING, ORIENTATION, of_png
 from app.images.pages import selected
 from app.images.picture import Limits, Picture, check_aspect, check_size
 from app.images.plain import jpeg_scans, plain
-from app.images.shared_file import SharedFile, mapped, readable
+from app.images.shared_file import Buffer, SharedFile, mapped, readable
 
-ORIENTATION = 0x0112
-LYING = (5, 6, 7, 8)  # EXIF orientations of a picture that lies on its side
 # Scans of a progressive JPEG, each a pass over all pixels: encoders write about ten.
 MOST_SCANS = 100
 MOST_PASSED = 1000  # megapixels of all passes together; a core takes some 200 a second
@@ -88,7 +87,7 @@ def _frame(
         image.seek(page - 1)
     width, height = image.size
     check_size(width, height, name, limits)
-    if image.getexif().get(ORIENTATION, 1) in LYING:
+    if orientation_of(image, mapped(data)) in LYING:
         width, height = height, width
     notes: tuple[str, ...] = ()
     # A camera's JPEG with a second picture for its preview (MPO) is no animation.
@@ -100,6 +99,13 @@ def _frame(
         notes = (f"{name} is an animation; its first frame was used.",)
     passes = _passes(image, data, name)
     return Picture(data, index, page, width, height, notes, passes=passes)
+
+
+def orientation_of(image: Image.Image, content: Buffer) -> int:
+    """The EXIF orientation of an image that was opened from this content; nothing is decoded."""
+    if image.format == "PNG":
+        return of_png(content)
+    return int(image.getexif().get(ORIENTATION, 1))
 
 
 def _passes(image: Image.Image, data: bytes | SharedFile, name: str) -> int:

@@ -7,6 +7,7 @@ socket. Whoever holds the other end ends it by closing that, at any moment, nati
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import gc
 import math
@@ -135,9 +136,10 @@ def _answer(task: Probe | Prepare, file: SharedFile) -> Reply:
                 return Ready(made.base64, made.warnings)
     except Problem as problem:
         return Refused(type(problem).__name__, problem.detail, problem.extra)
-    except MemoryError:
-        return Refused(ImageTooLarge.__name__, "An image takes too much memory to be decoded.", {})
-    except Exception:  # of the server's own: it logs them
+    except Exception as error:  # of the server's own: it logs them
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+            told = "An image takes too much memory to be decoded. Shrink it."
+            return Refused(ImageTooLarge.__name__, told, {})
         return Bug(traceback.format_exc())
 
 

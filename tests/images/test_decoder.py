@@ -137,8 +137,8 @@ def test_what_a_phone_takes_is_light() -> None:
     assert cost_of_picture(photo, "HEIC").heavy
     assert cost_of_picture(Picture(b"", 0, None, 4032, 3024, passes=10), "JPEG").heavy
     assert cost_of_picture(Picture(b"", 0, None, 7000, 7000), "PNG").heavy
-    assert cost_of_file("PDF").heavy
-    assert not cost_of_file("PNG").heavy
+    assert cost_of_file("PDF", b"").heavy
+    assert not cost_of_file("PNG", b"").heavy
 
 
 @pytest.mark.parametrize(("scans", "as_it_is"), [(1, True), (20, True), (40, False)])

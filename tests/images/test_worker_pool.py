@@ -39,7 +39,7 @@ def job(data: bytes, cost: Cost = LIGHT, client: str = "") -> Decoding:
 async def pool() -> AsyncIterator[Pool]:
     made: list[WorkerPool] = []
 
-    def make(timeout_s: float = 60, memory_mb: int = 576, cores: int = 1) -> WorkerPool:
+    def make(timeout_s: float = 60, memory_mb: int = 768, cores: int = 1) -> WorkerPool:
         made.append(WorkerPool(timeout_s, memory_mb, cores))
         return made[-1]
 
@@ -122,8 +122,8 @@ async def test_memory_is_limited(pool: Pool) -> None:
 
 
 async def test_a_job_that_needs_more_than_all_have_is_refused(pool: Pool) -> None:
-    with pytest.raises(ImageTooLarge, match=r"600 MB .* at most 576 .*DECODE_MEMORY_MB"):
-        await pool().run(job(PICTURE, Cost(True, 600)))
+    with pytest.raises(ImageTooLarge, match=r"900 MB .* at most 768 .*DECODE_MEMORY_MB"):
+        await pool().run(job(PICTURE, Cost(True, 900)))
 
 
 async def test_a_light_job_does_not_wait_for_heavy_ones(pool: Pool) -> None:
