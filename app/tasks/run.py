@@ -11,8 +11,9 @@ from app.engine.events import Done, Event, Piece, Say, Start
 from app.engine.gate import Gate
 from app.engine.ollama import Ollama
 from app.engine.registry import Registry
-from app.errors import InvalidParameter, InvalidRequest, Problem
+from app.errors import InvalidRequest, Problem
 from app.images.decoder import Decoder
+from app.images.intake import check_number
 from app.schemas import TaskRequest
 from app.settings import Settings
 from app.tasks.asking import Asking
@@ -121,13 +122,8 @@ class Line:
                 record.notes.append(verdict.warning)
 
     def _check_count(self, files: Sequence[bytes], task: Task) -> None:
-        most = self.settings.max_images
         if not files and task.needs_images:
             raise InvalidRequest(
                 "There is no image. Send one or more in the field `image`.", parameter="image"
             )
-        if len(files) > most:
-            raise InvalidParameter(
-                f"{len(files)} images are too many; at most {most} are taken at once.",
-                parameter="image",
-            )
+        check_number(len(files), self.settings.max_images)
