@@ -1,5 +1,6 @@
 """The line: a request's pictures are planned, its turns are asked, its answer is one stream."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,6 +23,7 @@ from app.tasks.reader import Part
 from app.tasks.record import Record
 from app.tasks.task import Task
 
+FEW_CHARACTERS = 50_000  # of pages that are joined at once; more go to a thread
 LOADED_MS = 100.0  # a model that was there already reports about 1 ms (findings)
 
 
@@ -111,7 +113,11 @@ class Line:
             raise
         if record.load_ms() > LOADED_MS:
             await self._check_placement(job.model.name, record)
-        await say(Done(record.answer(request_id, job), record.repeatable(job)))
+        if sum(len(part.text) for part in record.parts) > FEW_CHARACTERS:
+            answer = await asyncio.to_thread(record.answer, request_id, job)
+        else:
+            answer = record.answer(request_id, job)
+        await say(Done(answer, record.repeatable(job)))
 
     async def _check_placement(self, name: str, record: Record) -> None:
         """The model was just loaded: tell where it is not all on the GPU. An engine that cannot
