@@ -24,6 +24,7 @@ MOST_PAIRS = 60_000  # of a subschema and a value that `work` looks at: 100 ms o
 IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
 OF_ITEMS = ("items", "prefixItems", "additionalItems", "contains", "unevaluatedItems")
 OF_PROPERTIES = ("additionalProperties", "unevaluatedProperties", "patternProperties")
+QUOTING = ("enum", "const", "required")  # an error is as large as the keyword's own value
 STEPS_A_CHARACTER = 10  # of a string that a pattern is tried on, at worst; measured
 
 
@@ -41,12 +42,13 @@ class Extent:
 class Work:
     """What a check of some data takes.
 
-    `steps`: for whether it fits, where the validator remembers what it has seen. `visits`: of
-    keywords to values, for all errors, where it does not; as many errors there are at most.
+    `steps`: for whether it fits, where the validator remembers what it has seen. `copies`: values
+    that are copied for a list of all errors, where it does not: each error holds a copy of the
+    value that it is about.
     """
 
     steps: int
-    visits: int
+    copies: int
 
 
 def check(schema: Any) -> Extent:
@@ -144,14 +146,15 @@ class _Pairs:
     def __init__(self, root: Any, most_steps: int) -> None:
         self._root = root
         self._most = most_steps
-        self._visits: dict[tuple[int, int], int] = {}
+        self._copies: dict[tuple[int, int], int] = {}
+        self._weights: dict[int, int] = {}
         self._sizes: dict[int, int] = {}
         self._steps = self._pairs = 0
 
     def work(self, data: Any) -> Work:
         """Raises OverflowError where there are too many pairs or steps."""
-        visits = self._of(self._root, data)
-        return Work(self._steps, visits)
+        copies = self._of(self._root, data)
+        return Work(self._steps, copies)
 
     def _of(self, schema: Any, data: Any) -> int:
         self._pairs += 1
@@ -160,14 +163,15 @@ class _Pairs:
         if not isinstance(schema, dict):
             return 1
         pair = (id(schema), id(data))
-        if pair in self._visits and isinstance(data, dict | list):
-            return self._visits[pair]
-        self._visits[pair] = 0  # a circle
+        if pair in self._copies and isinstance(data, dict | list):
+            return self._copies[pair]
+        self._copies[pair] = 0  # a circle
         self._steps += self._own(schema, data)
         inner = sum(self._of(part, data) for part in self._in_place(schema))
         inner += sum(self._of(part, value) for part, value in _inside(schema, data))
-        self._visits[pair] = 1 + len(schema) + self._size(schema.get("required")) + inner
-        return self._visits[pair]
+        keywords = len(schema) + sum(self._size(schema[name]) for name in QUOTING if name in schema)
+        self._copies[pair] = keywords * self._weight(data) + inner
+        return self._copies[pair]
 
     def _in_place(self, schema: Mapping[str, Any]) -> Iterator[Any]:
         for name in IN_PLACE:
@@ -180,7 +184,7 @@ class _Pairs:
     def _own(self, schema: Mapping[str, Any], data: Any) -> int:
         """The steps of a schema's own keywords on a value."""
         steps = 1 + len(schema)
-        for name in ("enum", "const", "required"):
+        for name in QUOTING:
             if name in schema:
                 steps += self._size(schema[name])
         if isinstance(data, str) and "pattern" in schema:
@@ -193,6 +197,20 @@ class _Pairs:
         elif isinstance(data, list) and "uniqueItems" in schema:
             steps += self._size(data)
         return steps
+
+    def _weight(self, data: Any) -> int:
+        """The values in some data; 50 characters cost as much as a value."""
+        if isinstance(data, str):
+            return 1 + len(data) // 50
+        if not isinstance(data, dict | list):
+            return 1
+        if id(data) not in self._weights:
+            inner = data.values() if isinstance(data, dict) else data
+            weight = 1 + sum(map(self._weight, inner))
+            if isinstance(data, dict):
+                weight += sum(map(len, data)) // 50
+            self._weights[id(data)] = weight
+        return self._weights[id(data)]
 
     def _size(self, data: Any) -> int:
         if id(data) not in self._sizes:

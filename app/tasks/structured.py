@@ -41,7 +41,7 @@ PATTERN_RULES = (
 # Steps of a check (`extent.Work`), some 100 ns each at worst.
 FEW_STEPS = 200_000  # that need no closer look
 MOST_STEPS = 1_000_000
-MOST_QUOTED = 20_000_000  # characters; each error holds a copy of the value that it is about
+MOST_COPIES = 400_000  # of values, in errors; some 250 ns each
 
 
 class Schema:
@@ -94,7 +94,7 @@ class Schema:
         if self._validator.is_valid(data):
             return []
         work = work or extent.work(self._schema, data, MOST_STEPS)
-        if work is None or work.visits * (size.characters + size.values) > MOST_QUOTED:
+        if work is None or work.copies > MOST_COPIES:
             return ["it does not fit the schema"]
         errors = self._validator.iter_errors(data)
         return [_told(error) for error in islice(errors, MOST_FOUND)]
