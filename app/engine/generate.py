@@ -23,7 +23,7 @@ from app.errors import ContextOverflow, EngineError
 Answered = Delta | Cut | Reasoning
 
 LONGEST = 1_000_000  # characters of an answer, and of the thoughts before it
-PIECE = 16_384  # characters that are read at once: what reads them has the event loop meanwhile
+PIECE = 4096  # characters that are read at once: what reads them has the event loop meanwhile
 LIVELIER = 0.4  # the temperature at which a model leaves the loop that it is in at 0
 
 
@@ -176,14 +176,18 @@ async def _ask(
     answer repeats itself."""
     part = _Part(chat, prompt, tally, tally.forced and bool(tally.thoughts or tally.unheld))
     guard = LoopGuard()
+    unyielded = 0
     while chunks := await stream.read():
         thought, text = part.take(chunks)
         if thought and prompt.think:
             await say(Reasoning(thought))
         for start in range(0, len(text), PIECE):
-            if start:
+            piece = text[start : start + PIECE]
+            await say(Delta(piece))
+            unyielded += len(piece)
+            if unyielded >= PIECE:  # what has come already is read without waiting
+                unyielded = 0
                 await asyncio.sleep(0)
-            await say(Delta(text[start : start + PIECE]))
         if text and (surplus := guard.feed(text)):
             tally.cut(surplus)
             await say(Cut(surplus))

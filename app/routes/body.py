@@ -23,7 +23,7 @@ SILENCE_S = 10.0  # between two pieces of a body
 LEAST_RATE = 16_384  # bytes a second, on the average: below the slowest links people have
 
 # What JSON may hold, so that reading it takes no longer than 50 ms.
-MOST_VALUES = 100_000  # counted as commas and opening brackets
+MOST_VALUES = 60_000  # counted as commas and opening brackets
 UNCOUNTED = 500_000  # bytes of JSON in which no harm can be
 MOST_FIELDS = 100
 MOST_QUOTED = 200  # characters of a name or a message in a refusal

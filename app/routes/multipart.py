@@ -15,7 +15,9 @@ from app.errors import InvalidRequest
 
 MAX_PARTS = 256
 MAX_HEAD = 8_192  # bytes of a part's header fields
-MAX_DISPOSITION = 2_048  # bytes of its Content-Disposition, where it is not written as usual
+# Of a Content-Disposition that is not written as usual; 2,000 parameters take 1.4 ms to read.
+MAX_DISPOSITION = 2_048  # bytes
+MAX_PARAMETERS = 16
 # How every client writes it; anything else goes to the parser that knows all forms.
 _PLAIN = re.compile(rb'form-data; name="([^"\\]*)"(?:; filename="([^"\\]*)")?\s*', re.IGNORECASE)
 
@@ -74,10 +76,10 @@ def _part(body: bytes, start: int, end: int) -> FormPart:
     if plain := _PLAIN.fullmatch(told):
         name, filename = plain[1], plain[2]
     else:
-        if len(told) > MAX_DISPOSITION:  # what reads it takes 0.7 ms for each 1,000 `;`
+        if len(told) > MAX_DISPOSITION or told.count(b";") > MAX_PARAMETERS:
             raise InvalidRequest(
                 "The form cannot be read: a part's Content-Disposition is over "
-                f"{MAX_DISPOSITION} bytes."
+                f"{MAX_DISPOSITION} bytes or {MAX_PARAMETERS} parameters."
             )
         kind, options = parse_options_header(told)
         name, filename = options.get(b"name", b""), options.get(b"filename")
