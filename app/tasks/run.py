@@ -12,8 +12,9 @@ from app.engine.events import Done, Event, Piece, Say, Start
 from app.engine.gate import Gate
 from app.engine.ollama import Ollama
 from app.engine.registry import Registry
-from app.errors import DeadlineExceeded, InvalidParameter, InvalidRequest, Problem
+from app.errors import DeadlineExceeded, InvalidRequest, Problem
 from app.images.decoder import Decoder
+from app.images.intake import check_number
 from app.schemas import TaskRequest
 from app.settings import Settings
 from app.tasks.asking import Asking
@@ -22,6 +23,7 @@ from app.tasks.reader import Part
 from app.tasks.record import Record
 from app.tasks.task import Task
 
+FEW_CHARACTERS = 50_000  # of pages that are joined at once; more go to a thread
 LOADED_MS = 100.0  # a model that was there already reports about 1 ms (findings)
 
 
@@ -135,7 +137,11 @@ class Line:
             asking.close()
         if record.load_ms() > LOADED_MS:
             await self._check_placement(job.model.name, record)
-        await say(Done(record.answer(request_id, job), record.repeatable(job)))
+        if sum(len(part.text) for part in record.parts) > FEW_CHARACTERS:
+            answer = await asyncio.to_thread(record.answer, request_id, job)
+        else:
+            answer = record.answer(request_id, job)
+        await say(Done(answer, record.repeatable(job)))
 
     async def _check_placement(self, name: str, record: Record) -> None:
         """The model was just loaded: tell where it is not all on the GPU. An engine that cannot
@@ -146,13 +152,8 @@ class Line:
                 record.notes.append(verdict.warning)
 
     def _check_count(self, files: Sequence[bytes], task: Task) -> None:
-        most = self.settings.max_images
         if not files and task.needs_images:
             raise InvalidRequest(
                 "There is no image. Send one or more in the field `image`.", parameter="image"
             )
-        if len(files) > most:
-            raise InvalidParameter(
-                f"{len(files)} images are too many; at most {most} are taken at once.",
-                parameter="image",
-            )
+        check_number(len(files), self.settings.max_images)
