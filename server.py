@@ -1,13 +1,14 @@
 """Run the server: `python server.py`. What can be set: `app/settings.py`."""
 
 import sys
+from functools import partial
 
 import uvicorn
 from pydantic import ValidationError
 
 from app import heap
 from app.auth import is_loopback
-from app.connection import Connection
+from app.connection import Reading
 from app.drain import DrainingServer
 from app.logs import log
 from app.main import create_app
@@ -32,7 +33,7 @@ def main() -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=Connection,
+        http=partial(Reading, settings.stall_timeout_s),  # type: ignore[arg-type]
         ws="none",
         access_log=False,
         log_config=None,  # its lines come in the form of ours

@@ -66,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Qwen3-VL server",
         summary="Describe images, read them, ask about them",
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would go to the `Host` that the client names
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours: `app.traces`
     )
     asked = tasks.router(settings.max_images)
