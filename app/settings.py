@@ -5,7 +5,14 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from limits import parse
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.models.catalog import DEFAULT_MODEL
@@ -77,6 +84,12 @@ class Settings(BaseSettings):
     )
     keep_alive: str = Field("-1", description="How long the daemon keeps the model loaded")
     max_body_mb: float = Field(20, gt=0)
+    uploads_max_mb: float = Field(
+        256,
+        gt=0,
+        validate_default=True,
+        description="Bodies that are held together; a client may take half of what is left",
+    )
     max_image_megapixels: float = Field(50, gt=0)
     max_images: int = Field(16, ge=1)
     max_pages: int = Field(50, ge=1, description="Pages of a document that are taken at once")
@@ -92,6 +105,15 @@ class Settings(BaseSettings):
     )
     cors_origins: str = Field("", description="Comma-separated origins of web pages that may ask")
     log_format: Literal["console", "json"] = "console"
+
+    @field_validator("uploads_max_mb")
+    @classmethod
+    def _room_for_two(cls, value: float, info: ValidationInfo) -> float:
+        """A client may hold half of it, which is to be enough for one body."""
+        least = 2 * info.data.get("max_body_mb", 0.0)
+        if value < least:
+            raise ValueError(f"at least {least:g}, twice MAX_BODY_MB, is needed")
+        return value
 
     @cached_property
     def keys(self) -> frozenset[str]:

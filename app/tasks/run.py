@@ -1,7 +1,7 @@
 """The line: a request's pictures are planned, its turns are asked, its answer is one stream."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,13 +27,15 @@ LOADED_MS = 100.0  # a model that was there already reports about 1 ms (findings
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks. Answers are shared among those of one `key` (empty where no keys are wanted);
-    clients, known by key or address, take turns. `no_store`: neither shared nor kept. `record`
-    is filled on the way, for who wants to know how far it came."""
+    clients, known by key or address, take turns. `no_store`: neither shared nor kept. `let_go` is
+    told how many bytes of its files are not in memory any more. `record` is filled on the way, for
+    who wants to know how far it came."""
 
     request_id: str
     key: str = ""
     address: str = ""
     no_store: bool = False
+    let_go: Callable[[int], None] = lambda _: None
     record: Record = field(default_factory=Record)
 
     @property
@@ -73,6 +75,7 @@ class Line:
         self.ollama.breaker.check()
         self._check_count(files, task)
         look_up = self.registry.seeing if files else self.registry.find
+        came = sum(map(len, files))
         pictures = await self.decoder.probe(files, request.pages)
         files.clear()
         model = await look_up(request.model)
@@ -83,6 +86,7 @@ class Line:
         await asking.prepare()
         job = asking.job
         record.prepare_ms = record.elapsed_ms()
+        caller.let_go(came - sum({one.index: len(one.data) for one in job.pictures}.values()))
         key = b"" if caller.no_store else await asking.fingerprint(caller.key)
         if not self.answers.ready(key) and not job.known():
             self.gate.check(self.settings.request_timeout_s)  # else a stream would have begun
