@@ -35,6 +35,8 @@ def main() -> None:
         loop="uvloop",
         http=partial(Reading, settings.stall_timeout_s),  # type: ignore[arg-type]
         ws="none",
+        proxy_headers=bool(settings.forwarded_allow_ips),
+        forwarded_allow_ips=settings.forwarded_allow_ips,
         access_log=False,
         log_config=None,  # its lines come in the form of ours
         log_level="warning",

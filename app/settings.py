@@ -1,5 +1,6 @@
 """Every environment variable, once, with its meaning. A `.env` file counts too."""
 
+import ipaddress
 from functools import cached_property
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -43,6 +44,16 @@ def _rule(value: str) -> str:
     if value.strip() and not parse(value).amount:
         raise ValueError(f"{value} lets nobody in")
     return value
+
+
+def _proxies(value: str) -> str:
+    """Raises ValueError for what is neither an address nor a network: uvicorn would take it for a
+    name that nobody has."""
+    listed = [one.strip() for one in value.split(",") if one.strip()]
+    if listed != ["*"]:
+        for one in listed:
+            ipaddress.ip_network(one)
+    return ",".join(listed)
 
 
 class Settings(BaseSettings):
@@ -102,6 +113,11 @@ class Settings(BaseSettings):
     default_language: str = Field("en", description="BCP 47")
     rate_limit: Annotated[str, AfterValidator(_rule)] = Field(
         "", description="Of each client, such as 60/minute; empty: none"
+    )
+    forwarded_allow_ips: Annotated[str, AfterValidator(_proxies)] = Field(
+        "",
+        description="Comma-separated addresses or networks of proxies whose X-Forwarded-For and "
+        "X-Forwarded-Proto count; *: anybody's",
     )
     cors_origins: str = Field("", description="Comma-separated origins of web pages that may ask")
     log_format: Literal["console", "json"] = "console"
