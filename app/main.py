@@ -29,6 +29,7 @@ from app.routes import document, openai, ops, page, tasks
 from app.routes.problems import problem_response
 from app.settings import Settings
 from app.tasks.run import Line
+from app.uploads import Uploads
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -52,6 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.metrics = Metrics(gate)
         app.state.spans = spans = traces.from_environment(os.environ)
         app.state.rates = Rates(settings.rate_limit)
+        app.state.uploads = Uploads(int(settings.uploads_max_mb * 1e6))
         answers = Answers(int(settings.cache_mb * 1e6))
         app.state.line = Line(settings, registry, decoder, gate, ollama, answers)
         fetcher = Fetcher(int(settings.max_body_mb * 1e6)) if settings.allow_url_fetch else None
@@ -71,6 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Qwen3-VL server",
         summary="Describe images, read them, ask about them",
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would go to the `Host` that the client names
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours: `app.traces`
     )
     asked = tasks.router(settings.max_images)

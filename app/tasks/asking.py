@@ -12,7 +12,7 @@ from app.engine.gate import Gate, Ticket
 from app.engine.generate import Answered, generate
 from app.engine.ollama import Ollama
 from app.engine.watch import Watch
-from app.errors import Problem, Unheld
+from app.errors import DeadlineExceeded, Problem, Unheld
 from app.images.decoder import SMALL, Decoder
 from app.images.picture import Prepared
 from app.tasks.job import Job
@@ -22,6 +22,11 @@ from app.tasks.record import Record
 from app.tasks.task import Ask, Group
 
 UNHELD = "The engine cannot be held to this schema: the answer was only checked against it."
+
+# The engine is given up at the deadline; so much later a client is that does not read, and holds a
+# slot by that.
+UNREAD_S = 0.5
+UNREAD = "The answer was not read within REQUEST_TIMEOUT_S ({:g} s). Read it as it comes."
 
 
 @dataclass(slots=True)
@@ -102,18 +107,23 @@ class Asking:
         if group[0].known is not None:
             await say(self._placed(group[0], self.record.parts[first].take(group[0].known)))
             return
-        deadline = asyncio.get_running_loop().time() + self.job.settings.request_timeout_s
+        limit_s = self.job.settings.request_timeout_s
+        deadline = asyncio.get_running_loop().time() + limit_s
         images = await self._images(group[0].pictures, deadline)
         self.record.notes += [note for image in images for note in image.warnings]
         within_s = deadline - asyncio.get_running_loop().time()
         with self.gate.enter(self.client, within_s) as ticket:
             self.record.ticket = self.record.ticket or ticket
-            if not ticket.granted:
-                # Places of later pages would come when they are past.
-                await self._wait(ticket, deadline, say if first == 0 else None)
-            self.record.queue_ms = max(self.record.queue_ms, ticket.waited_ms)
-            for number, ask in enumerate(group, first):
-                await self._turn(ask, self.record.parts[number], images, deadline, say)
+            try:
+                async with asyncio.timeout_at(deadline + UNREAD_S):
+                    if not ticket.granted:
+                        # Places of later pages would come when they are past.
+                        await self._wait(ticket, deadline, say if first == 0 else None)
+                    self.record.queue_ms = max(self.record.queue_ms, ticket.waited_ms)
+                    for number, ask in enumerate(group, first):
+                        await self._turn(ask, self.record.parts[number], images, deadline, say)
+            except TimeoutError:
+                raise DeadlineExceeded(UNREAD.format(limit_s), partial="") from None
 
     async def _wait(self, ticket: Ticket, deadline: float, say: Say[Queued] | None) -> None:
         """Until the ticket has its slot."""

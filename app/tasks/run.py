@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,13 +30,15 @@ LOADED_MS = 100.0  # a model that was there already reports about 1 ms (findings
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks. Answers are shared among those of one `key` (empty where no keys are wanted);
-    clients, known by key or address, take turns. `no_store`: neither shared nor kept. `record`
-    is filled on the way, for who wants to know how far it came."""
+    clients, known by key or address, take turns. `no_store`: neither shared nor kept. `let_go` is
+    told how many bytes of its files are not in memory any more. `record` is filled on the way, for
+    who wants to know how far it came."""
 
     request_id: str
     key: str = ""
     address: str = ""
     no_store: bool = False
+    let_go: Callable[[int], None] = lambda _: None
     record: Record = field(default_factory=Record)
 
     @property
@@ -75,9 +77,11 @@ class Line:
         record.started = time.perf_counter()
         self.ollama.breaker.check()
         self._check_count(files, task)
+        came = sum(map(len, files))
         asking = await self._prepared(task, request, files, caller)
         job = asking.job
         record.prepare_ms = record.elapsed_ms()
+        caller.let_go(came - sum({one.index: len(one.data) for one in job.pictures}.values()))
         key = b"" if caller.no_store else await asking.fingerprint(caller.key)
         if not self.answers.ready(key) and not job.known():
             self.gate.check(self.settings.request_timeout_s)  # else a stream would have begun
