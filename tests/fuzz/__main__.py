@@ -10,6 +10,7 @@ What is found is printed in base64 for `tests/fuzz/found.py`.
 import argparse
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from types import FunctionType
@@ -102,7 +103,9 @@ def guided(name: str, seconds: float, seed: int) -> None:
 
     for function in own_functions():
         atheris.instrument_func(function)
+    kept = tempfile.mkdtemp()  # what libFuzzer finds remarkable
     flags = [
+        f"-artifact_prefix={kept}/",
         "-len_control=0",
         f"-max_total_time={int(seconds)}",
         f"-max_len={LONGEST}",
