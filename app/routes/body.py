@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -16,6 +17,7 @@ from app.images.intake import check_number, from_bytes, from_text
 from app.routes.multipart import MAX_PARTS, parts
 from app.schemas import containers
 from app.settings import Settings
+from app.uploads import Upload
 
 FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 
@@ -49,6 +51,7 @@ async def read_task(
     Raises:
         UploadTimeout, BodyTooLarge: it comes too slowly, or is more than `max_body_mb` (10^6
             bytes each).
+        ServerBusy: the bodies in hand leave no room for it.
         InvalidRequest: the body is not what its type says, or a required field is missing.
         InvalidParameter: a field's value is not allowed, or there are too many images.
         Problem: an image is none (see `images.intake`).
@@ -82,17 +85,22 @@ async def json_body(request: Request, max_body_mb: float) -> dict[str, Any]:
     Raises:
         UploadTimeout, BodyTooLarge: it comes too slowly, or is more than `max_body_mb` (10^6
             bytes each).
+        ServerBusy: the bodies in hand leave no room for it.
         InvalidRequest: it is none.
     """
     return _object(await _read(request, int(max_body_mb * 1e6)))
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    """The whole body; stops as soon as it is known to be too large, or comes too slowly."""
+    """The whole body; stops as soon as it is known to be too large, comes too slowly, or does not
+    fit beside the others."""
     announced = request.headers.get("content-length", "0")
-    chunks: list[bytes] = []
-    size = int(announced) if announced.isdigit() and int(announced) > limit else 0
+    expected = int(announced) if announced.isdigit() else 0
+    size = expected if expected > limit else 0
+    first, whole = b"", BytesIO()  # most bodies come in one piece; a list of crumbs would be large
     if not size:
+        upload: Upload = request.state.upload
+        upload.check(expected)
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
@@ -101,7 +109,13 @@ async def _read(request: Request, limit: int) -> bytes:
                     size += len(chunk)
                     if size > limit:
                         break
-                    chunks.append(chunk)
+                    upload.take(len(chunk))
+                    if not first:
+                        first = chunk
+                    elif chunk:
+                        if not whole.tell():
+                            whole.write(first)
+                        whole.write(chunk)
                     late = started + SILENCE_S + size / LEAST_RATE
                     clock.reschedule(min(late, loop.time() + SILENCE_S))
         except TimeoutError:
@@ -114,7 +128,7 @@ async def _read(request: Request, limit: int) -> bytes:
         raise BodyTooLarge(
             f"The body is larger than {limit / 1e6:g} MB. Send smaller or fewer images."
         )
-    return b"".join(chunks)
+    return whole.getvalue() or first
 
 
 def _from_form(items: Iterable[tuple[str, bytes | str]], model: type[BaseModel]) -> _Form:

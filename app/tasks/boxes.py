@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.schemas import DetectedObject
 from app.tasks.grounding import Box, ObjectScanner, box_of, is_empty, text_of
 from app.tasks.reader import Reader

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.schemas import TaskRequest
 from app.tasks.reader import Reader
 from app.tasks.structured import JsonReader, Schema

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from app.errors import InvalidParameter
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.schemas import OcrRequest, TextFormat
 from app.tasks.boxes import LineReader
 from app.tasks.html import HtmlReader

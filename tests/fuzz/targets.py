@@ -11,7 +11,7 @@ from app.engine.generate import LONGEST, PIECE
 from app.engine.loops import LoopGuard
 from app.images.intake import from_text
 from app.images.pages import selected
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.routes.body import _form_items, _from_form, _from_json, checked
 from app.routes.chat_body import ChatBody
 from app.schemas import DetectRequest, ExtractRequest, TaskRequest, TextFormat, VqaRequest

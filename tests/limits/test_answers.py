@@ -13,7 +13,7 @@ from app.engine.generate import LONGEST as N
 from app.engine.generate import PIECE
 from app.engine.loops import LoopGuard
 from app.errors import EngineError
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.models.tokens import Cost
 from app.tasks.boxes import LineReader, ObjectReader
 from app.tasks.html import HtmlReader, clean

@@ -3,7 +3,7 @@
 import pytest
 
 from app.errors import InvalidParameter
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.schemas import OcrRequest, TextFormat
 from app.tasks.joining import Page, joined
 from app.tasks.ocr import MOST_TEXT, asks
