@@ -28,17 +28,20 @@ class _Lenient(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
+Source = Annotated[str, Field(min_length=1)]
+
+
 class ImageUrl(_Lenient):
     """An image: a data URI, or an address where the server fetches them."""
 
-    url: str
+    url: Source
     detail: Annotated[Detail, Named] = Detail.AUTO
 
 
 class File(_Lenient):
     """A document as a data URI."""
 
-    file_data: str
+    file_data: Source
 
 
 def _image_url(value: Any) -> Any:
@@ -58,7 +61,7 @@ class ImagePart(_Lenient):
 
     type: Literal["image_url"]
     image_url: Annotated[
-        ImageUrl, BeforeValidator(_image_url, json_schema_input_type=str | ImageUrl)
+        ImageUrl, BeforeValidator(_image_url, json_schema_input_type=Source | ImageUrl)
     ]
 
 

@@ -19,7 +19,7 @@ DEEPEST = 200  # levels of objects and lists, through references; JSON writers e
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 DEFINITIONS = ("$defs", "definitions")  # of the schema itself: they count where they are used
 
-MOST_PAIRS = 60_000  # of a subschema and a value that `work` looks at: 100 ms of Python
+MOST_PAIRS = 40_000  # of a subschema and a value that `work` looks at: 100 ms of Python
 # Keywords whose subschemas apply to the value itself, and to what is inside it.
 IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
 OF_ITEMS = ("items", "prefixItems", "additionalItems", "contains", "unevaluatedItems")

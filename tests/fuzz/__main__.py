@@ -10,14 +10,16 @@ What is found is printed in base64 for `tests/fuzz/found.py`.
 import argparse
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from types import FunctionType
 
-from tests.fuzz.oracle import Found, run
+from tests.fuzz.oracle import MOST_S, Found, run
 from tests.fuzz.targets import TARGETS, written
 
 LONGEST = 200  # bytes of an input
+TRACED = 4  # times as long takes what is watched for its coverage
 KEPT = 400  # inputs that are changed into new ones
 
 
@@ -95,13 +97,15 @@ def guided(name: str, seconds: float, seed: int) -> None:
 
     def once(data: bytes) -> None:
         try:
-            run(TARGETS[name], data)
+            run(TARGETS[name], data, TRACED * MOST_S)
         except Found as why:
             print(f"{name}: {why}\n    {written(data)}", flush=True)
 
     for function in own_functions():
         atheris.instrument_func(function)
+    kept = tempfile.mkdtemp()  # what libFuzzer finds remarkable
     flags = [
+        f"-artifact_prefix={kept}/",
         "-len_control=0",
         f"-max_total_time={int(seconds)}",
         f"-max_len={LONGEST}",

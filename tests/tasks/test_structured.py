@@ -262,6 +262,10 @@ COSTLY: dict[str, tuple[dict[str, Any], Any]] = {
         chain(60, 5),
     ),
     "thousands of errors, each with a copy": ({"allOf": [{"type": "string"}] * 2000}, [0] * 50_000),
+    "a few hundred errors, each with a copy": (
+        {"anyOf": [{"type": "string", "title": str(n)} for n in range(300)]},
+        [0] * 90_000,
+    ),
     "an enum of objects": (
         {"items": {"enum": [{"a": n} for n in range(3000)]}},
         [{"a": -1}] * 30_000,

@@ -1,0 +1,40 @@
+"""Inputs that cost most, or too much when they were found, by target (in base64)."""
+
+FOUND: tuple[tuple[str, str], ...] = (
+    (
+        "joining",
+        "oAAAAAAAAAAAtQAAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIAAw"
+        "GwAw8l6+BwcAAAAABwAAtQEA//JrBwcHB14AAAAAAAAAAAAATL7/////v///7+8HBwcHBwcgGu8gICAg"
+        "ICAgBwfvtQAwGwAw8l6+BwcHBwsHB0EAACAAAAcHBwe1ALEAMDC1ADAbADDyXr4HBwAAAAAHAAC1AQD/"
+        "8msHBwcHXv////////8=",
+    ),
+    (
+        "joining",
+        "777//wkA//////////////8q//////////////8AAAAAAH8AAAAAAAAAAAAAAAAA77UAMAAAAAAAAAAA"
+        "AAAAAAAAAABr/V7yAAAAAAAAAAAAAAAAAAAAAAAA/////zoAML4AAAAAAAAA/w==",
+    ),
+    (
+        "schema",
+        "CgqMjIxBAYz//////3X/////////J////////////////4yMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyM"
+        "jEWMjIyMjJ2MjIyMjIyMjIyMjIyM+IyMQQFB",
+    ),
+    (
+        "joining",
+        "oQAAAAAAAAAAtQAAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIAAw"
+        "G++1ADBr/V7yADC+BwAAtQEA//JrBwcHB14A0BAAAAAAAAAATL7/////v///7+8HB///////BwcHByAa"
+        "7yAgICAgICAHB++1ADAbADDyXr4HBwcHCwcHQQAAIAAABwcHB7UAsQAwMLUAMBsAMPJevgcHAAAAAAcA"
+        "ALUBAP/yawcHBwde/////////w==",
+    ),
+    (
+        "schema",
+        "CgqMjP//////////////////////////////////jIyMjIyMjIyMjIwBAAAAAA9CQIyMjIyMjIyMjIyM"
+        "jIyMRYyMjJ2MjIyMjIyMYOoAAIyMjIyMjIyMjIyMAQAAAAAPQkCMjIyMjIyMjIyMjIyMjEWMjIydjIyM"
+        "jIyMjGDqAAAAAAAAmZmZmZmZmZmZmZk+Pj4+Pj4fHx8fH+bm5gAAyQBsAQAAAGz4+AAAAADm5ubm5ubm"
+        "5kE=",
+    ),
+    (
+        "schema",
+        "CgqMjIxBAYz/////////////////J////////////////4yMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyM"
+        "jEWMjIyMjJ2MjIyMjIyMjIyMjIyMjIyMQQFB",
+    ),
+)
