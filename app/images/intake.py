@@ -7,8 +7,17 @@ import pybase64
 from app.errors import ForbiddenUrl, InvalidParameter, UnreadableImage
 from app.images.fetch import Fetcher
 
-_DATA_URI = re.compile(r"data:[^,;]*(;[^,;]*)*,", re.IGNORECASE)
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+MAX_URI_HEAD = 1024  # characters of a data URI before its data
+_WHITE = b" \t\n\r\f\v"
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,31}://", re.IGNORECASE)
+
+
+def check_number(number: int, most: int) -> None:
+    """Raises InvalidParameter for more images than are taken at once."""
+    if number > most:
+        raise InvalidParameter(
+            f"{number} images are too many; at most {most} are taken at once.", parameter="image"
+        )
 
 
 async def from_text(text: str, index: int, fetcher: Fetcher | None) -> bytes:
@@ -31,18 +40,38 @@ async def from_text(text: str, index: int, fetcher: Fetcher | None) -> bytes:
 
 
 def _decoded(text: str, index: int) -> bytes:
-    if head := _DATA_URI.match(text):
-        if not head[0].lower().endswith(";base64,"):
+    if text[:5].lower() == "data:":
+        comma = text.find(",", 5, MAX_URI_HEAD)
+        if comma < 0:
+            raise InvalidParameter(
+                f"image[{index}]: a data URI has a comma within {MAX_URI_HEAD} characters.",
+                parameter="image",
+            )
+        if not text[:comma].lower().endswith(";base64"):
             raise InvalidParameter(f"image[{index}]: a data URI must be base64.", parameter="image")
-        text = text[head.end() :]
-    text = "".join(text.split())
+        text = text[comma + 1 :]
     try:
-        # Clients that strip the padding mean the same bytes.
-        return pybase64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        return _base64(text.encode("ascii"))
     except ValueError:
         raise InvalidParameter(
             f"image[{index}] is neither base64 nor a data URI.", parameter="image"
         ) from None
+
+
+def _base64(data: bytes) -> bytes:
+    """Raises ValueError where it is none; white space in it is passed over."""
+    try:
+        return _strict(data)
+    except ValueError:
+        bare = data.translate(None, _WHITE)
+        if len(bare) == len(data):
+            raise
+    return _strict(bare)
+
+
+def _strict(data: bytes) -> bytes:
+    # Clients that strip the padding mean the same bytes.
+    return pybase64.b64decode(data + b"=" * (-len(data) % 4), validate=True)
 
 
 def from_bytes(data: bytes, index: int) -> bytes:

@@ -11,7 +11,8 @@ from PIL import Image
 from app.errors import ImageTooLarge, InvalidParameter, PageOutOfRange, UnreadableImage
 from app.images.decode import prepare
 from app.images.pages import selected
-from app.images.probe import Limits, Picture, probe
+from app.images.picture import Limits, Picture
+from app.images.probe import probe
 from tests.images.corpus import photo
 from tests.images.files import pdf_of
 from tests.images.test_corpus import psnr
