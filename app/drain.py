@@ -51,6 +51,7 @@ class DrainingServer(uvicorn.Server):
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 await super().shutdown(sockets)  # type: ignore[arg-type]
+                await self._idle(CLOSE_S)  # those that were given up tell their clients
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """On a signal. (uvicorn's own raises it again at the end: ending when asked to would be
@@ -76,11 +77,15 @@ class DrainingServer(uvicorn.Server):
         self._draining = asyncio.create_task(self._drain())
 
     async def _drain(self) -> None:
-        deadline = asyncio.get_running_loop().time() + self._drain_timeout_s
+        await self._idle(self._drain_timeout_s)
+        self.should_exit = True
+
+    async def _idle(self, within_s: float) -> None:
+        """Until no request runs."""
+        deadline = asyncio.get_running_loop().time() + within_s
         # uvicorn keeps its tasks in a set that tells nobody when it is empty.
         while self.server_state.tasks and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(STEP_S)
-        self.should_exit = True
 
 
 def arm(seconds: float) -> None:

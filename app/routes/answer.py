@@ -11,11 +11,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.engine.events import Delta, Done, Event, Start, Work
-from app.errors import InternalError, Problem
+from app.errors import Draining, InternalError, Problem
 from app.logs import log
 from app.routes.forms import Form
 from app.routes.problems import problem_response
 
+ENDED = "This server ended before the answer was done. Ask again, or another one."
 SILENCE_S = 15.0  # proxies close what is silent for longer
 
 
@@ -49,8 +50,11 @@ class AnswerResponse(Response):
         try:
             await self._write(scope, receive, send)
         except asyncio.CancelledError:
-            if not self.left or writing.uncancel():  # ended from elsewhere, too
-                raise
+            if self.left and not writing.uncancel():
+                return
+            if not self.left:  # the server ends, and has waited as long as it may
+                await self._fail(Draining(ENDED), scope, receive, send)
+            raise
         finally:
             watching.cancel()
             if pulse:
@@ -74,13 +78,17 @@ class AnswerResponse(Response):
             if not isinstance(problem, Problem):
                 log.exception("a bug ended the request", request_id=self.request_id)
                 problem = InternalError("A fault in this server ended the request.")
-            scope["state"]["code"] = problem.code
-            if self.started:
-                told = self.form.encode_error(problem.body(self.request_id))
-                await self._send(send, told, over=not self.form.breaks_off)
-            else:
-                self.ended = True
-                await problem_response(problem, scope)(scope, receive, send)
+            await self._fail(problem, scope, receive, send)
+
+    async def _fail(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+        """The answer ends with a problem, in the form that it has begun in."""
+        scope["state"]["code"] = problem.code
+        if self.started:
+            told = self.form.encode_error(problem.body(self.request_id))
+            await self._send(send, told, over=not self.form.breaks_off)
+        else:
+            self.ended = True
+            await problem_response(problem, scope)(scope, receive, send)
 
     def _note(self, event: Event, scope: Scope) -> None:
         """What the log and the metrics want to know of an answer on its way."""
