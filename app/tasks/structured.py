@@ -42,7 +42,7 @@ PATTERN_RULES = (
 # Steps of a check (`extent.Work`), some 100 ns each at worst.
 FEW_STEPS = 200_000  # that need no closer look
 MOST_STEPS = 1_000_000
-MOST_COPIES = 400_000  # of values, in errors; some 250 ns each
+MOST_COPIES = 150_000  # of values, in errors; some 600 ns each
 
 
 class Schema:
