@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import orjson
 
-MOST = 10_000  # objects; a validator then takes some 50 ms at worst
+MOST = 5_000  # objects; a validator then takes some 50 ms at worst
 MOST_BYTES = 524_288  # of the schema as JSON
 MOST_VALUES = 60_000  # of all kinds in it, those of an `enum` included
 MOST_PATTERNS = 50  # different ones; each is compiled, up to `structured.PATTERN_BYTES`
@@ -23,7 +23,7 @@ MOST_REWRITES = 5000
 REWRITTEN = re.compile(r"\\[dDsSwWc]")
 FLAGS = re.compile(r"\(\?[a-zA-Z-]+[:)]")  # not of ECMA-262; `(?i)\p{L}` takes 1 ms
 DEEPEST = 200  # levels of objects and lists, through references; JSON writers end at 254
-REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 DEFINITIONS = ("$defs", "definitions")  # of the schema itself: they count where they are used
 
 MOST_PAIRS = 40_000  # of a subschema and a value that `work` looks at: 100 ms of Python
@@ -154,7 +154,8 @@ class _Walk:
             return
         told = DEFINITIONS if node is self._root else ()
         yield from (part for name, part in node.items() if name not in told)
-        yield from targets(self._root, node)
+        if not REFERENCES.isdisjoint(node):
+            yield from targets(self._root, node)
 
 
 class _Pairs:
@@ -197,7 +198,8 @@ class _Pairs:
                 yield from _schemas(schema[name], name == "dependentSchemas")
         if isinstance(either := schema.get("dependencies"), dict):
             yield from either.values()
-        yield from targets(self._root, schema)
+        if not REFERENCES.isdisjoint(schema):
+            yield from targets(self._root, schema)
 
     def _own(self, schema: Mapping[str, Any], data: Any) -> int:
         """The steps of a schema's own keywords on a value."""

@@ -290,9 +290,7 @@ INPUTS: Sequence[Input] = (
     Input(
         "Schema: parts in parts",
         schema(
-            lambda n: {
-                "properties": {f"p{k}": {"items": {"enum": [1, 2]}} for k in range(1200 * n)}
-            }
+            lambda n: {"properties": {f"p{k}": {"items": {"enum": [1, 2]}} for k in range(600 * n)}}
         ),
         "context",
     ),
