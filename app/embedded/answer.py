@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from app.embedded import extract, facts, labelled, ocr, picture, saying, spots, vqa
+from app.embedded import cancel, extract, facts, labelled, ocr, picture, saying, spots, vqa
 from app.embedded.intent import Intent, Kind
 from app.embedded.memory import Known
 from app.embedded.models import Models
@@ -68,13 +68,24 @@ def structured(
     return json.dumps(extract.fill(schema, lines), ensure_ascii=False)
 
 
-def decode(images: Sequence[bytes]) -> list[Picture]:
+def decode(images: Sequence[bytes], cancelled: threading.Event) -> list[Picture]:
     """The pictures of a message.
 
     Raises:
-        PictureError: one of them is not a picture.
+        PictureError: one of them is not a picture, or together they are too large.
+        Cancelled: `cancelled` was set.
     """
-    return [picture.decode(data) for data in images]
+    decoded: list[Picture] = []
+    pixels = 0
+    for data in images:
+        cancel.check(cancelled)
+        decoded.append(picture.decode(data))
+        pixels += decoded[-1].width * decoded[-1].height
+        if pixels > picture.MAX_PIXELS_TOGETHER:
+            most = picture.MAX_PIXELS_TOGETHER // 10**6
+            raise picture.PictureError(f"images: more than {most} megapixels together")
+    cancel.check(cancelled)
+    return decoded
 
 
 def _text(reading: Iterable[ocr.Found], phrases: Phrases) -> Iterator[str]:

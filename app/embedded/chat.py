@@ -8,10 +8,11 @@ from typing import Any
 from app.embedded import protocol
 from app.embedded.answer import answer, decode, structured
 from app.embedded.engine import Engine
+from app.embedded.go_json import ProtocolError
 from app.embedded.intent import understand
 from app.embedded.models import Models
 from app.embedded.picture import PictureError
-from app.embedded.protocol import ChatRequest, Counts, ProtocolError
+from app.embedded.protocol import ChatRequest, Counts
 
 
 async def chat(request: ChatRequest, engine: Engine) -> AsyncGenerator[dict[str, Any]]:
@@ -60,7 +61,7 @@ class _Work:
 
     def __call__(self, models: Models, cancelled: threading.Event) -> Iterator[str]:
         try:
-            images = decode(self._request.images)
+            images = decode(self._request.images, cancelled)
         except PictureError as error:
             message = f"Failed to create new sequence: failed to process inputs: {error}\n"
             raise ProtocolError(500, message) from None

@@ -3,7 +3,8 @@
 import threading
 from dataclasses import dataclass
 
-from app.embedded import kind, ocr
+from app.embedded import kind
+from app.embedded.cancel import check
 from app.embedded.codes import Code, codes
 from app.embedded.colour import Colour, colours
 from app.embedded.layout import arrange
@@ -37,13 +38,11 @@ def gather(picture: Picture, readers: Readers, sight: Sight, cancelled: threadin
     """
     image = picture.pixels
     measures = measure(image)
+    check(cancelled)
     found = codes(image)
-    if cancelled.is_set():
-        raise ocr.Cancelled
-    page = upright(image, readers)
+    page = upright(image, readers, cancelled)
     verdict = kind.kind(measures, page)
-    if cancelled.is_set():
-        raise ocr.Cancelled
+    check(cancelled)
     return Facts(
         picture,
         measures,

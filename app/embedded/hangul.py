@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app.embedded.ppocr import Pixels
 
 LINE_HEIGHT = 40  # of the whole box; below 25 or above 60 pixels Tesseract reads worse
+MAX_LINE_WIDTH = 4000  # 100 line heights; a longer line is squeezed, from 32,768 on none is read
 MARGIN = 12
 
 
@@ -61,14 +62,14 @@ class HangulReader:
 
     def read(self, line: Pixels) -> list[Symbol]:
         """Read the picture of one upright line."""
-        gray, scale = _prepared(line)
+        gray, wide = _prepared(line)
         height, width = gray.shape
         with self._lock:
             self._api.SetImageBytes(gray.tobytes(), width, height, 1, width)
             self._api.Recognize()
-            return self._symbols(scale * line.shape[1])
+            return self._symbols(wide)
 
-    def _symbols(self, width: float) -> list[Symbol]:
+    def _symbols(self, width: int) -> list[Symbol]:
         from tesserocr import RIL, iterate_level  # noqa: PLC0415
 
         symbols: list[Symbol] = []
@@ -86,18 +87,18 @@ class HangulReader:
         return symbols
 
 
-def _prepared(line: Pixels) -> tuple[NDArray[np.uint8], float]:
-    """Dark on light, of Tesseract's best height, with a margin of the ground's shade."""
+def _prepared(line: Pixels) -> tuple[NDArray[np.uint8], int]:
+    """Dark on light, of Tesseract's best height, with a margin of the ground's shade; and its
+    width without the margin."""
     gray = cv2.cvtColor(line, cv2.COLOR_BGR2GRAY)
     scale = LINE_HEIGHT / gray.shape[0]
     method = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
-    gray = cv2.resize(
-        gray, (max(1, round(gray.shape[1] * scale)), LINE_HEIGHT), interpolation=method
-    )
+    wide = min(MAX_LINE_WIDTH, max(1, round(gray.shape[1] * scale)))
+    gray = cv2.resize(gray, (wide, LINE_HEIGHT), interpolation=method)
     if np.median(gray) < 110:
         gray = 255 - gray
     ground = int(np.percentile(gray, 90))
     gray = cv2.copyMakeBorder(
         gray, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_CONSTANT, value=ground
     )
-    return np.ascontiguousarray(gray, dtype=np.uint8), scale
+    return np.ascontiguousarray(gray, dtype=np.uint8), wide

@@ -7,7 +7,7 @@ from enum import Enum, auto
 READ = re.compile(
     r"\b(?:transcri\w+|ocr|read|extract\s+(?:\w+\s+){0,3}text)\b"
     r"|what\s+(?:does|do)\s+.{1,40}\s+say|what(?:'s|\s+is)\s+written"
-    r"|읽어|읽을|읽으|옮겨|받아\s*적|전사|(?:텍스트|글자|글씨|문자)\S*\s*추출"
+    r"|읽어|읽을|읽으|옮겨|받아\s*적|전사|(?:텍스트|글자|글씨|문자)\S{0,10}\s*추출"
     r"|뭐라고\s*(?:쓰|써|적)|(?:쓰여|써|적혀)\s*있",
     re.IGNORECASE,
 )
@@ -24,7 +24,7 @@ ASK = re.compile(
     r"|has|have)\b|(?:뭐|무엇|얼마|언제|어디|누구|몇|왜)",
     re.IGNORECASE,
 )
-QUESTION = re.compile(r"^\s*(?:question|질문)\s*[:：]\s*(.+)$", re.IGNORECASE | re.MULTILINE)
+QUESTION = re.compile(r"^[^\S\n]*(?:question|질문)\s*[:：]\s*(.+)$", re.IGNORECASE | re.MULTILINE)
 LANGUAGE = re.compile(r"\banswer\s+in\s+(?!the\s+language)(\w+)", re.IGNORECASE)
 HANGUL = re.compile(r"[가-힣ㄱ-ㅣ]")
 SENTENCE = re.compile(r"(?<=[.!?？。])\s+|\n+")

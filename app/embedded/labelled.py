@@ -57,9 +57,9 @@ TOPICS = (
     Topic(re.compile(r"\bdate\b|\bwhen\b|날짜|일시|언제|며칠", re.I), re.compile(""), DATE),
 )
 SHOP = re.compile(
-    r"\b(?:name|called|which|what)\b.*\b(?:shop|store|restaurant|merchant|cafe)\b"
+    r"\b(?:name|called|which|what)\b.{0,100}\b(?:shop|store|restaurant|merchant|cafe)\b"
     r"|\b(?:shop|store|restaurant|merchant|cafe)(?:'s)?\s+name\b"
-    r"|상호|(?:가게|매장|상점|점포|마트|식당)\S*\s*(?:이름|명|뭐|무엇|어디)",
+    r"|상호|(?:가게|매장|상점|점포|마트|식당)\S{0,10}\s*(?:이름|명|뭐|무엇|어디)",
     re.I,
 )
 SHOP_LABEL = re.compile(

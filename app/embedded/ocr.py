@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from app.embedded import weights
+from app.embedded.cancel import check
 from app.embedded.hangul import HangulMissing, HangulReader
 from app.embedded.ink import ink
 from app.embedded.layout import Row, arrange
@@ -28,10 +29,6 @@ UNREADABLE = "[?]"
 
 
 Box = tuple[float, float, float, float]
-
-
-class Cancelled(Exception):
-    """Nobody waits for this reading any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,7 @@ def read(
 ) -> Iterator[Found]:
     """The text of one picture, (height, width, 3) BGR; for the rest see `read_page`."""
     deadline = time.monotonic() + time_limit_s
-    page = upright(image, readers)
+    page = upright(image, readers, cancelled)
     left_s = deadline - time.monotonic()
     for found in read_page(page, readers, cancelled, time_limit_s=left_s, max_boxes=max_boxes):
         yield Stopped(seconds=time_limit_s) if found == Stopped(seconds=left_s) else found
@@ -121,8 +118,7 @@ def read_page(
     for row in layout.rows:
         texts = []
         for cell in row:
-            if cancelled.is_set():
-                raise Cancelled
+            check(cancelled)
             if time.monotonic() > deadline:
                 yield Stopped(seconds=time_limit_s)
                 return

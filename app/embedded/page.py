@@ -1,11 +1,13 @@
 """A page the right way up: how far it was turned, where its lines are, whether it is one."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from app.embedded.cancel import check
 from app.embedded.hangul import HangulReader, is_hangul
 from app.embedded.ink import ink, page_space
 from app.embedded.line import hangul_gaps
@@ -54,16 +56,23 @@ class Readers:
     hangul_missing: str = ""
 
 
-def upright(image: Pixels, readers: Readers) -> Page:
-    """Find the lines, turning the page by 90, 180 or 270 degrees where it needs it."""
+def upright(image: Pixels, readers: Readers, cancelled: threading.Event) -> Page:
+    """Find the lines, turning the page by 90, 180 or 270 degrees where it needs it.
+
+    Raises:
+        Cancelled: `cancelled` was set.
+    """
+    check(cancelled)
     quads, turn = readers.detector.find(image), 0
     if _sideways(quads):
         image, turn = _rotated(image, cv2.ROTATE_90_CLOCKWISE), 90
+        check(cancelled)
         quads = readers.detector.find(image)
     lines = [cut(image, quad) for quad in sorted(quads, key=_length, reverse=True)[:PROBED]]
-    probes = [_probe(line, readers) for line in lines]
+    probes = [_probe(line, readers, cancelled) for line in lines]
     if lines and _mean(probes) < CERTAIN:
-        over = [_probe(_rotated(line, cv2.ROTATE_180), readers) for line in lines]
+        turned = (_rotated(line, cv2.ROTATE_180) for line in lines)
+        over = [_probe(line, readers, cancelled) for line in turned]
         if _mean(over) > _mean(probes) + CLEARLY_BETTER:
             image, turn = _rotated(image, cv2.ROTATE_180), turn + 180
             # The lines must be found anew: their order and their corners are those of the page.
@@ -84,8 +93,9 @@ def _mean(probes: Sequence[_Probe]) -> float:
     return sum(probe.certainty for probe in probes) / len(probes)
 
 
-def _probe(line: Pixels, readers: Readers) -> _Probe:
+def _probe(line: Pixels, readers: Readers, cancelled: threading.Event) -> _Probe:
     """Read a line; its certainty is half for less than four characters."""
+    check(cancelled)
     reading = readers.recogniser.read(line)
     best = reading.score if len(reading.text) > 3 else reading.score / 2
     if best >= CERTAIN or readers.hangul is None:

@@ -5,13 +5,25 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from app.embedded.containers import bare
 from app.embedded.ppocr import Pixels
 
 MAX_PIXELS = 50_000_000
+MAX_PIXELS_TOGETHER = 150_000_000  # of one request; in memory, 3 bytes each
 CELL = 32  # pixels a side that count as one prompt token, as in Qwen3-VL
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
+# What undoes each of EXIF's orientations.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 # The size is checked here, before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
@@ -41,23 +53,29 @@ class Picture:
 
 
 def decode(data: bytes) -> Picture:
-    """Decode any format Pillow opens; of an animation the first frame.
+    """Decode a JPEG, PNG or WebP; of an animation the first frame.
+
+    It takes at most about 4 s on one core and cannot be interrupted, so that the number of pixels
+    and what each of them costs are bounded before it begins.
 
     Raises:
-        PictureError: not an image, damaged, or above 50 megapixels.
+        PictureError: not such an image, damaged, above 50 megapixels, or too costly to decode.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        container = bare(data)
+        if container is None:
+            raise PictureError("image: unknown format")
+        with Image.open(io.BytesIO(container.data), formats=[container.format]) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise PictureError(
                     f"image: {image.width} x {image.height} pixels are more than "
                     f"{MAX_PIXELS // 10**6} megapixels"
                 )
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            return Picture(_bgr(upright))
+            turn = TURNS.get(container.orientation)
+            return Picture(_bgr(image if turn is None else image.transpose(turn)))
     except UnidentifiedImageError:
-        raise PictureError("image: unknown format") from None
+        raise PictureError("image: invalid format") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise
         raise PictureError(f"image: invalid format: {error}") from None
 

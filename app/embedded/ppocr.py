@@ -5,6 +5,7 @@ onnxruntime, because its characters' places and scores are wanted, which rapidoc
 Neither knows Hangul: 0 of the recogniser's 18,708 characters (the metadata of its weights).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ DETECT_SHORT_SIDE = 736
 DETECT_PIXELS = 1_600_000
 # Longer pictures are padded: rapidocr enlarges a 500 x 2 pixel line to 138 megapixels.
 MAX_ASPECT = 6
+GROUND_PIXELS = 1_000_000  # as many of a picture tell its ground's shade
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ def _padded(image: Pixels) -> tuple[Pixels, int, int]:
     top = max(0, -(-width // MAX_ASPECT) - height + 1) // 2
     if not left and not top:
         return image, 0, 0
-    ground = [float(shade) for shade in np.median(image, axis=(0, 1))]
+    step = math.isqrt(height * width // GROUND_PIXELS) + 1
+    ground = [float(shade) for shade in np.median(image[::step, ::step], axis=(0, 1))]
     padded = cv2.copyMakeBorder(image, top, top, left, left, cv2.BORDER_CONSTANT, value=ground)
     return np.asarray(padded, dtype=np.uint8), left, top

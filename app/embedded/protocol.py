@@ -3,13 +3,16 @@
 Shapes, statuses and messages are those of Ollama 0.9.3, as seen on a real daemon.
 """
 
-import binascii
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
+
+from app.embedded.go_json import MAX_QUOTED, ProtocolError, check, image, mismatch, parse
+from app.embedded.options import check_options
 
 VERSION = "0.9.3-embedded"
 MODEL = "embedded"
@@ -27,14 +30,8 @@ NEVER = "2318-01-01T00:00:00Z"  # as the daemon puts it where a model stays load
 SPACE_OR_PIECE = re.compile(r"\s*(?:\w+|[^\w\s])|\s+$")
 # Go's time.ParseDuration; a bare number is seconds.
 DURATION = re.compile(r"[-+]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))+)")
-GO_KINDS = {
-    dict: "object",
-    list: "array",
-    str: "string",
-    bool: "bool",
-    int: "number",
-    float: "number",
-}
+MAX_TEXT = 200_000  # characters that are counted; usually more than CONTEXT_LENGTH pieces
+MAX_MESSAGE = 20_000  # characters that are understood
 FIELDS = {
     "model": (str, "string"),
     "messages": (list, "[]api.Message"),
@@ -48,14 +45,6 @@ MESSAGE_FIELDS = {
     "content": (str, "string"),
     "images": (list, "[]api.ImageData"),
 }
-
-
-class ProtocolError(Exception):
-    """A request that Ollama answers with `status` and `{"error": message}`."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,30 +94,6 @@ def pieces(text: str) -> Iterator[str]:
     return (match[0] for match in SPACE_OR_PIECE.finditer(text))
 
 
-def parse(body: bytes, kind: str = "ChatRequest") -> dict[str, Any]:
-    """The JSON object of a body.
-
-    Raises:
-        ProtocolError: 400, as Go's decoder says it.
-    """
-    if not body.strip():
-        raise ProtocolError(400, "missing request body")
-    try:
-        value = json.loads(body)
-    except (UnicodeDecodeError, RecursionError):
-        raise ProtocolError(400, "invalid character in string literal") from None
-    except json.JSONDecodeError as error:
-        if error.pos >= len(error.doc.rstrip()) or "Unterminated" in error.msg:
-            raise ProtocolError(400, "unexpected EOF") from None
-        character = error.doc[error.pos]
-        raise ProtocolError(
-            400, f"invalid character '{character}' looking for beginning of value"
-        ) from None
-    if not isinstance(value, dict):
-        raise ProtocolError(400, _mismatch(value, f"value of type api.{kind}"))
-    return value
-
-
 def chat_request(body: bytes) -> ChatRequest:
     """The chat that a body asks for.
 
@@ -137,15 +102,15 @@ def chat_request(body: bytes) -> ChatRequest:
             wrong type (as Ollama does).
     """
     request = parse(body)
-    _check(request, FIELDS, "ChatRequest")
-    messages = request.get("messages") or []
+    check(request, FIELDS, "ChatRequest")
+    messages = [{} if message is None else message for message in request.get("messages") or ()]
     for message in messages:
         if not isinstance(message, dict):
             raise ProtocolError(
-                400, _mismatch(message, "struct field ChatRequest.messages of type api.Message")
+                400, mismatch(message, "struct field ChatRequest.messages of type api.Message")
             )
-        _check(message, MESSAGE_FIELDS, "ChatRequest.messages")
-    images = [tuple(map(_image, message.get("images") or ())) for message in messages]
+        check(message, MESSAGE_FIELDS, "ChatRequest.messages")
+    images = [tuple(map(image, message.get("images") or ())) for message in messages]
     forever = _forever(request.get("keep_alive"))
     model = known_model(request, quote='"', hint=", try pulling it first")
     if request.get("think"):
@@ -153,14 +118,14 @@ def chat_request(body: bytes) -> ChatRequest:
     if request.get("tools"):
         raise ProtocolError(400, f'"{MODEL}" does not support tools')
     users = [message.get("content") or "" for message in messages if message.get("role") == "user"]
-    text = " ".join(message.get("content") or "" for message in messages)
+    text = " ".join(message.get("content") or "" for message in messages)[:MAX_TEXT]
     return ChatRequest(
         model=model,
         stream=request.get("stream") is not False,
-        text=users[-1] if users else "",
+        text=users[-1][:MAX_MESSAGE] if users else "",
         images=next(filter(None, reversed(images)), ()),
         limit=_limit(request.get("options") or {}),
-        prompt_pieces=sum(1 for _ in pieces(text)),
+        prompt_pieces=sum(1 for _ in islice(pieces(text), CONTEXT_LENGTH)),
         load=not messages and forever,
         unload=not messages and not forever,
         format=_format(request.get("format")),
@@ -177,7 +142,7 @@ def known_model(request: dict[str, Any], quote: str = "'", hint: str = "") -> st
     if not isinstance(name, str) or not name.strip():
         raise ProtocolError(400, "model is required")
     if name.lower() not in (MODEL, f"{MODEL}:latest"):
-        raise ProtocolError(404, f"model {quote}{name}{quote} not found{hint}")
+        raise ProtocolError(404, f"model {quote}{name[:MAX_QUOTED]}{quote} not found{hint}")
     return name
 
 
@@ -228,49 +193,10 @@ def now() -> str:
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _check(value: dict[str, Any], fields: Mapping[str, tuple[type, str]], struct: str) -> None:
-    for name, (kind, go_type) in fields.items():
-        given = value.get(name)
-        if given is not None and not isinstance(given, kind):
-            raise ProtocolError(
-                400, _mismatch(given, f"struct field {struct}.{name} of type {go_type}")
-            )
-
-
-def _mismatch(value: object, target: str) -> str:
-    kind = "bool" if isinstance(value, bool) else GO_KINDS.get(type(value), "null")
-    return f"json: cannot unmarshal {kind} into Go {target}"
-
-
-def _image(text: object) -> bytes:
-    """Standard base64 with padding; line breaks are passed over, as Go does."""
-    if not isinstance(text, str):
-        target = "struct field ChatRequest.messages.images of type api.ImageData"
-        raise ProtocolError(400, _mismatch(text, target))
-    try:
-        return binascii.a2b_base64(
-            text.replace("\n", "").replace("\r", "").encode("ascii"), strict_mode=True
-        )
-    except (binascii.Error, UnicodeEncodeError):
-        raise ProtocolError(400, f"illegal base64 data at input byte {_illegal(text)}") from None
-
-
-def _illegal(text: str) -> int:
-    """Where Go's decoder stops: at the first wrong character, else before the last, short group."""
-    bare = text.rstrip("=\r\n")
-    if wrong := re.search(r"[^A-Za-z0-9+/\r\n]", bare):
-        return wrong.start()
-    short = len(re.sub(r"[\r\n]", "", bare)) % 4
-    return len(text) - short if short else len(bare)
-
-
 def _limit(options: dict[str, Any]) -> int | None:
+    check_options(options)
     limit = options.get("num_predict")
-    if limit is None:
-        return None
-    if isinstance(limit, bool) or not isinstance(limit, int | float):
-        raise ProtocolError(500, 'option "num_predict" must be of type integer')
-    return int(limit) if limit > 0 else None
+    return int(limit) if limit is not None and limit > 0 else None
 
 
 def _format(given: object) -> Format | None:
@@ -282,13 +208,17 @@ def _format(given: object) -> Format | None:
         return Format(given)
     raw = json.dumps(json.dumps(given, ensure_ascii=False), ensure_ascii=False)
     expected = 'expected "json" or a valid JSON Schema object'
-    raise ProtocolError(500, f"invalid format: {raw}; {expected}")
+    raise ProtocolError(500, f"invalid format: {raw[:MAX_QUOTED]}; {expected}")
 
 
 def _forever(keep_alive: object) -> bool:
     """False for a keep_alive of zero, which with no messages unloads."""
+    if isinstance(keep_alive, bool | list | dict):
+        go_type = {bool: "bool", list: "[]interface {}", dict: "map[string]interface {}"}
+        raise ProtocolError(400, f"Unsupported type: '{go_type[type(keep_alive)]}'")
     if keep_alive is None or isinstance(keep_alive, int | float):
         return keep_alive is None or keep_alive != 0
-    if not isinstance(keep_alive, str) or not DURATION.fullmatch(keep_alive):
-        raise ProtocolError(400, f'time: invalid duration "{keep_alive}"')
-    return bool(re.search(r"[1-9]", keep_alive))
+    text = str(keep_alive)
+    if len(text) > MAX_QUOTED or not DURATION.fullmatch(text):
+        raise ProtocolError(400, f'time: invalid duration "{text[:MAX_QUOTED]}"')
+    return bool(re.search(r"[1-9]", text))

@@ -11,10 +11,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
-from app.embedded import protocol, weights
+from app.embedded import go_json, protocol, weights
 from app.embedded.chat import chat
 from app.embedded.engine import Engine
-from app.embedded.protocol import ChatRequest, ProtocolError
+from app.embedded.go_json import ProtocolError
+from app.embedded.protocol import ChatRequest
 from app.embedded.weights import WeightsError
 
 NDJSON = "application/x-ndjson"
@@ -68,7 +69,7 @@ async def ps(request: Request) -> Response:
 
 @app.post("/api/show")
 async def show(request: Request) -> Response:
-    protocol.known_model(protocol.parse(await request.body(), "ShowRequest"))
+    protocol.known_model(go_json.parse(await request.body(), "ShowRequest"))
     return _json(protocol.show(STARTED))
 
 
@@ -129,12 +130,22 @@ async def _disconnect(request: Request) -> None:
 
 @app.exception_handler(ProtocolError)
 async def refused(_request: Request, error: ProtocolError) -> Response:
+    return refusal(error)
+
+
+def refusal(error: ProtocolError) -> Response:
+    """As Ollama's."""
     return _json({"error": str(error)}, error.status)
 
 
 @app.exception_handler(WeightsError)
 async def not_loaded(_request: Request, error: WeightsError) -> Response:
     return _json({"error": str(error)}, 500)
+
+
+@app.exception_handler(RecursionError)
+async def too_deep(_request: Request, _error: RecursionError) -> Response:
+    return refusal(ProtocolError(400, go_json.TOO_DEEP))
 
 
 @app.exception_handler(HTTPException)

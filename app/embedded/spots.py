@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.embedded import detector, ocr
+from app.embedded.cancel import check
 from app.embedded.models import Models
 from app.embedded.names import COCO, labels_in
 from app.embedded.picture import Picture
@@ -38,8 +39,9 @@ def _lines(
 
 
 def _things(
-    message: str, image: Picture, models: Models, _cancelled: threading.Event
+    message: str, image: Picture, models: Models, cancelled: threading.Event
 ) -> Iterator[dict[str, Any]]:
+    check(cancelled)
     wanted = labels_in(message, COCO)
     for thing in models.sight.look(image.pixels).things:
         if thing.label in wanted and thing.score >= detector.CLAIMED:

@@ -115,7 +115,7 @@ class Asking:
         with self.gate.enter(self.client, within_s) as ticket:
             self.record.ticket = self.record.ticket or ticket
             try:
-                async with asyncio.timeout_at(deadline + UNREAD_S):
+                async with asyncio.timeout_at(deadline + UNREAD_S) as limit:
                     if not ticket.granted:
                         # Places of later pages would come when they are past.
                         await self._wait(ticket, deadline, say if first == 0 else None)
@@ -123,6 +123,8 @@ class Asking:
                     for number, ask in enumerate(group, first):
                         await self._turn(ask, self.record.parts[number], images, deadline, say)
             except TimeoutError:
+                if not limit.expired():
+                    raise
                 raise DeadlineExceeded(UNREAD.format(limit_s), partial="") from None
 
     async def _wait(self, ticket: Ticket, deadline: float, say: Say[Queued] | None) -> None:

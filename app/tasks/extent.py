@@ -74,7 +74,10 @@ def check(schema: Any) -> Extent:
     if len(orjson.dumps(schema)) > MOST_BYTES:
         raise ValueError(f"it is larger than {MOST_BYTES // 1024} kB")
     walk = _Walk(schema)
-    objects = walk.objects(schema, 0)
+    try:
+        objects = walk.objects(schema, 0)
+    except RecursionError:  # the caller's own frames count, too
+        raise ValueError(f"it is nested deeper than {DEEPEST} levels") from None
     if objects > MOST:
         raise ValueError(f"with its references followed it has more than {MOST} parts")
     return Extent(max(values, objects), walk.recursive, len(patterns))

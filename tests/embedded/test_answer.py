@@ -128,7 +128,7 @@ def table() -> list[str]:
 
 
 def say(models: Models, message: str, *names: str) -> str:
-    pictures = decode([example(name) for name in names])
+    pictures = decode([example(name) for name in names], threading.Event())
     return "".join(answer(understand(message), pictures, models, threading.Event()))
 
 
@@ -206,14 +206,14 @@ def test_a_schema_is_filled(models: Models) -> None:
         "type": "object",
         "properties": {"total": {"type": "number"}, "invoice_number": {"type": "string"}},
     }
-    pictures = decode([example("receipt_ko.png")])
+    pictures = decode([example("receipt_ko.png")], threading.Event())
     intent = understand("Fill in the schema.")
     said = structured(schema, intent, pictures, models, threading.Event())
     assert json.loads(said) == {"total": 25440, "invoice_number": None}
 
 
 def test_json_without_a_schema(models: Models) -> None:
-    pictures = decode([example("receipt_ko.png")])
+    pictures = decode([example("receipt_ko.png")], threading.Event())
     said = structured(None, understand("Read it."), pictures, models, threading.Event())
     assert json.loads(said)["text"].startswith("행복마트 서초점")
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from app.embedded import ocr
+from app.embedded.cancel import Cancelled
 from app.embedded.page import Readers
 from app.embedded.ppocr import Pixels
 from tests.embedded.pictures import pixels, truth
@@ -115,7 +116,7 @@ def test_cancelled_between_lines(readers: Readers) -> None:
     found = ocr.read(pixels("table.png"), readers, cancelled)
     assert next(found) == ocr.Line("Monthly service report")
     cancelled.set()
-    with pytest.raises(ocr.Cancelled):
+    with pytest.raises(Cancelled):
         next(found)
 
 

@@ -50,7 +50,7 @@ async def pool() -> AsyncIterator[Pool]:
 
 async def until(what: Callable[[], bool]) -> None:
     """Raises TimeoutError where it does not become true."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not what():  # noqa: ASYNC110 - the kernel tells nobody
             await asyncio.sleep(0.02)
 
@@ -71,7 +71,7 @@ def still(pids: list[int]) -> bool:
     """Whether they take no more CPU time."""
     before = sum(map(cpu_s, pids))
     time.sleep(0.3)
-    return sum(map(cpu_s, pids)) - before < 0.1
+    return sum(map(cpu_s, pids)) - before < 0.005  # a busy machine may leave them little
 
 
 async def test_a_reply(pool: Pool) -> None:

@@ -62,11 +62,11 @@ def idle(pid: int) -> bool:
     """Whether the server and its processes take next to no CPU time."""
     before = cpu_s(pid)
     time.sleep(0.5)
-    return cpu_s(pid) - before < 0.1
+    return cpu_s(pid) - before < 0.03
 
 
 def until_idle(pid: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not idle(pid):
         assert time.monotonic() < deadline, "something still decodes"
 
@@ -153,7 +153,7 @@ def test_no_process_is_left_behind(tmp_path: Path, number: int) -> None:
             code = server.process.wait(30)
             sending.join()
     assert code == (0 if number == signal.SIGTERM else -number)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while any(_runs(one) for one in all_of_it):
         assert time.monotonic() < deadline
         time.sleep(0.05)

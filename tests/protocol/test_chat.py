@@ -79,8 +79,12 @@ def test_name_with_a_tag(server: Server) -> None:
 
 @pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP", "BMP", "TIFF"])
 def test_formats(server: Server, image_format: str) -> None:
-    answer = server.client.post("/api/chat", json=body(server, picture(image_format))).json()
-    assert answer["done"] is True
+    """The embedded engine leaves out two that the server never sends."""
+    response = server.client.post("/api/chat", json=body(server, picture(image_format)))
+    if server.name == "embedded" and image_format in ("BMP", "TIFF"):
+        assert response.json()["error"].endswith("image: unknown format\n")
+    else:
+        assert response.json()["done"] is True
 
 
 def test_an_image_counts(server: Server) -> None:

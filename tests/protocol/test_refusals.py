@@ -52,6 +52,18 @@ def test_unknown_model(server: Server, stream: bool) -> None:
             "json: cannot unmarshal string into Go struct field ChatRequest.think of type bool",
         ),
         (b'{"model": "M", "keep_alive": "soon"}', 400, 'time: invalid duration "soon"'),
+        (b'{"model": "M", "keep_alive": true}', 400, "Unsupported type: 'bool'"),
+        (b'{"model": "M", "keep_alive": [1]}', 400, "Unsupported type: '[]interface {}'"),
+        *(
+            (b'{"model": "M", "options": {"%b": %b}}' % (name, value), 400, error)
+            for name in (b"num_predict", b"seed", b"unknown")
+            for value, error in (
+                (b"NaN", "invalid character 'N' looking for beginning of value"),
+                (b"Infinity", "invalid character 'I' looking for beginning of value"),
+                (b"-Infinity", "invalid character 'I' in numeric literal"),
+                (b"[" * 20_000 + b"]" * 20_000, "invalid character '[' exceeded max depth"),
+            )
+        ),
     ],
 )
 def test_malformed(server: Server, raw: bytes, status: int, error: str) -> None:
@@ -61,11 +73,60 @@ def test_malformed(server: Server, raw: bytes, status: int, error: str) -> None:
     assert (response.status_code, response.json()) == (status, {"error": error})
 
 
-def test_option_of_the_wrong_type(server: Server) -> None:
-    asked = body(server, options={"num_predict": "3"})
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 400, "9" * 5000])
+@pytest.mark.parametrize(
+    "field", ['"options": {"num_predict": N}', '"options": {"seed": N}', '"keep_alive": N']
+)
+def test_number_out_of_range(server: Server, field: str, number: str) -> None:
+    raw = f'{{"model": "{server.model}", {field.replace("N", number)}}}'
+    response = server.client.post("/api/chat", content=raw)
+    assert response.status_code == 400
+    assert response.json()["error"].startswith(f"json: cannot unmarshal number {number[:100]}")
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 30, "1.5", "1e3", "null"])
+def test_number_in_range(server: Server, number: str) -> None:
+    raw = json.dumps(body(server, options={"num_predict": "N"})).replace('"N"', number)
+    response = server.client.post("/api/chat", content=raw)
+    assert (response.status_code, response.json()["done"]) == (200, True)
+
+
+@pytest.mark.parametrize("text", [b'"\\ud800"', b'"\\udc00\\ud800 x"', b'"\xff\xfe"'])
+def test_text_that_is_no_unicode(server: Server, text: bytes) -> None:
+    raw = json.dumps(body(server)).encode().replace(b'"What is this?"', text)
+    assert text in raw
+    response = server.client.post("/api/chat", content=raw)
+    assert (response.status_code, response.json()["done"]) == (200, True)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "kind"),
+    [
+        ("num_predict", "3", "integer"),
+        ("num_predict", True, "integer"),
+        ("num_predict", [3], "integer"),
+        ("seed", {}, "integer"),
+        ("temperature", "hot", "float32"),
+        ("stop", 5, "array"),
+        ("use_mmap", 1, "boolean"),
+    ],
+)
+def test_option_of_the_wrong_type(server: Server, option: str, value: object, kind: str) -> None:
+    asked = body(server, options={option: value})
     response = server.client.post("/api/chat", json=asked)
-    error = 'option "num_predict" must be of type integer'
+    error = f'option "{option}" must be of type {kind}'
     assert (response.status_code, response.json()) == (500, {"error": error})
+
+
+def test_null_for_a_message_or_an_image(server: Server) -> None:
+    asked = body(server)
+    asked["messages"].append(None)
+    assert server.client.post("/api/chat", json=asked).status_code == 200
+    asked = body(server)
+    asked["messages"][0]["images"] = [None]
+    response = server.client.post("/api/chat", json=asked)
+    assert response.status_code == 500
+    assert response.json()["error"].endswith("image: unknown format\n")
 
 
 @pytest.mark.parametrize(("field", "value"), [("think", True), ("tools", [{"type": "function"}])])

@@ -90,16 +90,143 @@ def test_a_signal_ends_server_and_engine(
     assert ends(run.pid)
 
 
-@pytest.mark.parametrize(("which", "word"), [("server", "server.py"), ("engine", "serve")])
-def test_it_says_which_one_ended_by_itself(
-    checkout: Checkout, daemon: Daemon, port: str, which: str, word: str
+def test_it_says_that_the_server_ended_by_itself(
+    checkout: Checkout, daemon: Daemon, port: str
 ) -> None:
     run = checkout.start("run_server.sh", PORT=port, **with_own_ollama(checkout))
     read_until(run, f"Ready: http://127.0.0.1:{port}")
-    os.kill(pid_of(run, word), signal.SIGKILL)
+    os.kill(pid_of(run, "server.py"), signal.SIGKILL)
     output, _ = run.communicate(timeout=30)
-    assert f"The {which} ended by itself with status 137. The end of its log" in output
-    assert run.returncode == (137 if which == "server" else 1)
+    assert "The server ended by itself with status 137. The end of its log" in output
+    assert run.returncode == 137
+    assert ends(run.pid)
+
+
+def ocr(port: str) -> httpx.Response:
+    return httpx.post(
+        f"http://127.0.0.1:{port}/v1/ocr",
+        files={"image": (ROOT / "examples" / "table.png").read_bytes()},
+        trust_env=False,
+        timeout=60,
+    )
+
+
+def ready(port: str) -> int:
+    return httpx.get(f"http://127.0.0.1:{port}/ready", trust_env=False).status_code
+
+
+def await_ready(port: str, status: int = 200) -> None:
+    deadline = time.monotonic() + 60
+    while ready(port) != status:
+        assert time.monotonic() < deadline, f"/ready is never {status}"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(("engine", "word"), [("ollama", "serve"), ("embedded", "app.embedded")])
+def test_a_lost_engine_is_started_again(
+    checkout: Checkout, daemon: Daemon, port: str, engine: str, word: str
+) -> None:
+    """The server stays up and answers the next request, with the same engine's address."""
+    environment = {"ENGINE": "embedded"} if engine == "embedded" else with_own_ollama(checkout)
+    run = checkout.start("run_server.sh", PORT=port, **environment)
+    read_until(run, f"Ready: http://127.0.0.1:{port}")
+    assert ocr(port).status_code == 200
+    for _ in range(2):
+        server, lost = pid_of(run, "server.py"), pid_of(run, word)
+        os.kill(lost, signal.SIGKILL)
+        read_until(run, "The engine ended by itself with status 137. It starts again in ")
+        assert httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
+        await_ready(port)
+        answer = ocr(port)
+        assert answer.status_code == 200, answer.text
+        assert pid_of(run, "server.py") == server
+        assert pid_of(run, word) != lost
+        # The runners that Ollama had started have ended with it.
+        assert lost not in map(os.getpgid, session(run.pid))
+    run.terminate()
+    run.communicate(timeout=30)
+    assert ends(run.pid)
+
+
+def test_an_engine_that_ends_again_and_again(checkout: Checkout, daemon: Daemon, port: str) -> None:
+    """The pause doubles; `/ready` tells; the server is there when the engine is again."""
+    environment = with_own_ollama(checkout)
+    broken = checkout.folder / "broken"
+    ollama = install() / "ollama"
+    checkout.command("ollama", f'[ ! -e "{broken}" ] || exit 3\nexec "{ollama}" "$@"')
+    run = checkout.start("run_server.sh", PORT=port, **environment)
+    read_until(run, f"Ready: http://127.0.0.1:{port}")
+    broken.touch()
+    os.kill(pid_of(run, "serve"), signal.SIGKILL)
+    read_until(run, "The engine ended by itself with status 137. It starts again in 1 s")
+    read_until(run, "The engine ended by itself with status 3. It starts again in 2 s")
+    read_until(run, "The engine ended by itself with status 3. It starts again in 4 s")
+    await_ready(port, 503)
+    assert ocr(port).status_code == 503
+    broken.unlink()
+    await_ready(port)
+    broken.touch()
+    os.kill(pid_of(run, "serve"), signal.SIGKILL)
+    read_until(run, "The engine ended by itself with status 137. It starts again in 8 s")
+    run.terminate()  # while there is no engine
+    run.communicate(timeout=30)
+    assert ends(run.pid)
+
+
+@pytest.mark.parametrize("word", ["serve", "server.py"])
+def test_what_ignores_a_signal_is_killed(
+    checkout: Checkout, daemon: Daemon, port: str, word: str
+) -> None:
+    """Within DRAIN_TIMEOUT_S + 2 s (and what a busy machine takes)."""
+    environment = with_own_ollama(checkout) | {"DRAIN_TIMEOUT_S": "2"}
+    run = checkout.start("run_server.sh", PORT=port, **environment)
+    read_until(run, f"Ready: http://127.0.0.1:{port}")
+    os.kill(pid_of(run, word), signal.SIGSTOP)
+    begun = time.monotonic()
+    run.terminate()
+    run.communicate(timeout=30)
+    assert time.monotonic() - begun < 2 + 2 + 2
+    assert ends(run.pid, 1)
+
+
+def test_the_drain_timeout_of_the_file(checkout: Checkout, daemon: Daemon, port: str) -> None:
+    (checkout.folder / ".env").write_text("DRAIN_TIMEOUT_S=0.5\n")
+    run = checkout.start("run_server.sh", PORT=port, **with_own_ollama(checkout))
+    read_until(run, f"Ready: http://127.0.0.1:{port}")
+    os.kill(pid_of(run, "server.py"), signal.SIGSTOP)
+    begun = time.monotonic()
+    run.terminate()
+    run.communicate(timeout=30)
+    assert time.monotonic() - begun < 0.5 + 2 + 2
+    assert ends(run.pid, 1)
+
+
+def test_a_signal_while_the_engine_starts(checkout: Checkout, port: str) -> None:
+    checkout.command("ollama", "exec sleep 60")
+    environment = {"ENGINE": "ollama", "OLLAMA_HOST": f"127.0.0.1:{free_port()}"}
+    run = checkout.start("run_server.sh", PORT=port, **environment)
+    read_until(run, "Starting the ollama engine at ")
+    run.terminate()
+    run.communicate(timeout=30)
+    assert run.returncode == 128 + signal.SIGTERM
+    assert ends(run.pid, 1)
+
+
+def test_another_servers_embedded_engine_is_left_alone(checkout: Checkout, port: str) -> None:
+    """Each of two servers has its own: one ends, and the other still answers."""
+    environment = {"ENGINE": "embedded"}
+    other_port = str(free_port())
+    other = checkout.start("run_server.sh", PORT=other_port, **environment)
+    read_until(other, f"Ready: http://127.0.0.1:{other_port}")
+    run = checkout.start("run_server.sh", PORT=port, **environment)
+    read_until(run, "Starting the embedded engine at ")
+    read_until(run, f"Ready: http://127.0.0.1:{port}")
+    other.terminate()
+    other.communicate(timeout=30)
+    assert ready(port) == 200
+    assert ocr(port).status_code == 200
+    run.terminate()
+    run.communicate(timeout=30)
     assert ends(run.pid)
 
 
@@ -183,12 +310,7 @@ def test_the_embedded_engine(checkout: Checkout, port: str) -> None:
     run = checkout.start("run_server.sh", PORT=port)
     read_until(run, "Starting the embedded engine at ")
     read_until(run, f"Ready: http://127.0.0.1:{port}")
-    answer = httpx.post(
-        f"http://127.0.0.1:{port}/v1/ocr",
-        files={"image": (ROOT / "examples" / "table.png").read_bytes()},
-        trust_env=False,
-        timeout=60,
-    ).json()
+    answer = ocr(port).json()
     assert answer["model"] == "embedded"
     assert answer["text"]
     run.terminate()

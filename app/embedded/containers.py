@@ -1,0 +1,151 @@
+"""Image files without their metadata, and with a bound on what decoding them costs.
+
+Pillow parses metadata in Python while it opens a file (EXIF, MPF, Photoshop and text chunks), and
+a few kilobytes of it can cost seconds and gigabytes. The engine needs the orientation alone, so
+that nothing else of it reaches Pillow.
+"""
+
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MAX_SEGMENTS = 2_000  # of a JPEG before its first scan; 255 are a colour profile's most
+MAX_CHUNKS = 100_000  # of a PNG
+# Pixels that all scans of a JPEG visit together: a progressive file of 50 megapixels has 10 scans.
+MAX_SCANNED_PIXELS = 1_000_000_000
+SCAN_PIXELS = 100_000  # a scan costs as much as this many pixels, however small the image
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_KEPT_CHUNKS = (b"IHDR", b"PLTE", b"tRNS")
+_SOF = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive, as in Go's decoder
+_UNSUPPORTED_SOF = (0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
+_SOS, _APP0, _APP1, _APP14, _APP15, _COM = 0xDA, 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
+_SCAN = re.compile(rb"\xff\xda")
+_ORIENTATION = 0x0112
+
+
+class ContainerError(ValueError):
+    """The file is damaged, of a kind that is not decoded, or too costly to decode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """`format` is Pillow's name, `data` a file of that format without metadata; `orientation` is
+    EXIF's, 1 to 8."""
+
+    format: str
+    data: bytes
+    orientation: int = 1
+
+
+def bare(data: bytes) -> Container | None:
+    """The file without its metadata; None for anything but JPEG, PNG and WebP.
+
+    Raises:
+        ContainerError: it is not to be decoded.
+    """
+    read: Callable[[bytes], Container]
+    if data.startswith(b"\xff\xd8\xff"):
+        read = _jpeg
+    elif data.startswith(_PNG):
+        read = _png
+    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        read = _webp
+    else:
+        return None
+    try:
+        return read(data)
+    except (struct.error, IndexError):
+        raise ContainerError("unexpected EOF") from None
+
+
+def _jpeg(data: bytes) -> Container:
+    parts, orientation, pixels, at = [data[:2]], 1, 0, 2
+    for _ in range(MAX_SEGMENTS):
+        if data[at] != 0xFF:
+            raise ContainerError("no marker where a JPEG segment begins")
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill
+            at += 1
+            continue
+        if marker == _SOS:
+            return _scans(parts, data[at:], pixels, orientation)
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        segment = data[at : at + 2 + length]
+        at += 2 + max(2, length)
+        if marker in _UNSUPPORTED_SOF:
+            raise ContainerError("a lossless or arithmetic-coded JPEG")
+        if marker in _SOF:
+            height, width = struct.unpack_from(">HH", segment, 5)
+            pixels = height * width
+        elif marker == _APP1 and segment.startswith(b"Exif\0\0", 4):
+            orientation = _exif_orientation(segment[10:])
+        if (_APP0 < marker <= _APP15 and marker != _APP14) or marker == _COM:
+            continue
+        parts.append(segment)
+    raise ContainerError(f"more than {MAX_SEGMENTS} segments before the first scan")
+
+
+def _scans(parts: list[bytes], scans: bytes, pixels: int, orientation: int) -> Container:
+    """The rest of a JPEG, from its first scan on. (Inside a scan 0xFF is followed by 0 or by a
+    restart marker.)"""
+    most = MAX_SCANNED_PIXELS // max(pixels, SCAN_PIXELS)
+    for number, _ in enumerate(_SCAN.finditer(scans), 1):
+        if number > most:
+            raise ContainerError(f"more than {most} scans")
+    return Container("JPEG", b"".join((*parts, scans)), orientation)
+
+
+def _png(data: bytes) -> Container:
+    """The chunks of pixels as one: Pillow reads each in Python."""
+    kept, pixels, orientation, at = [_PNG], [], 1, len(_PNG)
+    for _ in range(MAX_CHUNKS):
+        length, name = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + length
+        if end > len(data):
+            raise ContainerError("not enough pixel data")
+        if name == b"IDAT":
+            pixels.append(data[at + 8 : end - 4])
+        elif name == b"eXIf":
+            orientation = _exif_orientation(data[at + 8 : end - 4])
+        elif name in _KEPT_CHUNKS:
+            kept.append(data[at:end])
+        elif name == b"IEND":
+            size = struct.pack(">I", sum(map(len, pixels)))
+            crc = b"\0\0\0\0"  # Pillow reads over it: the pixels have zlib's checksum
+            whole = (*kept, size, b"IDAT", *pixels, crc, data[at:end])
+            return Container("PNG", b"".join(whole), orientation)
+        at = end
+    raise ContainerError(f"more than {MAX_CHUNKS} chunks")
+
+
+def _webp(data: bytes) -> Container:
+    """Pillow takes the metadata of a WebP as it is and parses none of it."""
+    at, orientation = 12, 1
+    for _ in range(MAX_CHUNKS):
+        if at + 8 > len(data):
+            return Container("WEBP", data, orientation)
+        name, length = struct.unpack_from("<4sI", data, at)
+        if name == b"EXIF":
+            orientation = _exif_orientation(data[at + 8 : at + 8 + length])
+        at += 8 + length + length % 2
+    raise ContainerError(f"more than {MAX_CHUNKS} chunks")
+
+
+def _exif_orientation(exif: bytes) -> int:
+    """1 where there is none, or where it cannot be read."""
+    exif = exif.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}I", exif, 4)
+        (count,) = struct.unpack_from(f"{order}H", exif, start)
+        for number in range(count):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", exif, start + 2 + 12 * number)
+            if tag == _ORIENTATION:
+                return int(value) if 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1

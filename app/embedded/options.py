@@ -1,0 +1,27 @@
+"""The options of a request: Ollama refuses those of a wrong type and passes over unknown ones."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.embedded.go_json import ProtocolError
+
+NUMBER, LIST, BOOL = (int, float), (list,), (bool,)
+INTEGERS = """num_keep seed num_predict top_k repeat_last_n num_ctx num_batch num_gpu main_gpu
+num_thread"""
+FLOATS = """top_p min_p typical_p temperature repeat_penalty presence_penalty frequency_penalty"""
+# Name -> Python's types of its JSON, Go's type.
+OPTIONS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    **dict.fromkeys(INTEGERS.split(), (NUMBER, "integer")),
+    **dict.fromkeys(FLOATS.split(), (NUMBER, "float32")),
+    "stop": (LIST, "array"),
+    "use_mmap": (BOOL, "boolean"),
+}
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raises ProtocolError, 500 as in Ollama, for an option of the wrong type."""
+    for name, (kinds, go_type) in OPTIONS.items():
+        given = options.get(name)
+        wrong = not isinstance(given, kinds) or (isinstance(given, bool) and kinds is not BOOL)
+        if given is not None and wrong:
+            raise ProtocolError(500, f'option "{name}" must be of type {go_type}')

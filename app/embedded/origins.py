@@ -1,0 +1,87 @@
+"""Who may ask: no web page of another site, also not by DNS rebinding.
+
+A browser sends `Origin` with every cross-site POST, and the name that it looked up as `Host`. As in
+Ollama, the name is checked where the engine listens on loopback alone; a page that is served from
+loopback may ask, and so may the origins of OLLAMA_ORIGINS.
+"""
+
+import re
+import socket
+from collections.abc import Sequence
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+LOCAL_SUFFIXES = (".localhost", ".local", ".internal")  # as Ollama's allowedHost
+
+
+class Origins:
+    """Checks the `Host` and `Origin` fields of a request."""
+
+    def __init__(self, bound: str, allowed: str = "") -> None:
+        """
+        Args:
+            bound: the IP address that the engine listens on.
+            allowed: OLLAMA_ORIGINS, comma-separated; `*` stands for any characters.
+        """
+        self._checks_host = ip_address(bound.partition("%")[0]).is_loopback
+        self._allowed = [
+            re.compile(".*".join(map(re.escape, pattern.strip().split("*"))), re.IGNORECASE)
+            for pattern in allowed.split(",")
+            if pattern.strip()
+        ]
+        self._own_name = socket.gethostname().lower()
+
+    def refusal(self, hosts: Sequence[str], origins: Sequence[str]) -> str:
+        """Why a request with these fields is refused; empty where it is not."""
+        for origin in origins:
+            if not self._origin(origin):
+                return f"origin {origin!r} is not allowed; see OLLAMA_ORIGINS"
+        for host in hosts:
+            if self._checks_host and not self._host(host):
+                return f"host {host!r} is not allowed; see OLLAMA_ORIGINS"
+        return ""
+
+    def _origin(self, origin: str) -> bool:
+        return _is_loopback_url(origin) or self._is_configured(origin)
+
+    def _host(self, host: str) -> bool:
+        name = _name(f"//{host}")
+        return name is not None and (
+            name in ("", "localhost", self._own_name)
+            or name.endswith(LOCAL_SUFFIXES)
+            or _is_address(name)  # no name was looked up
+            or self._is_configured(f"http://{host}")
+            or self._is_configured(f"https://{host}")
+        )
+
+    def _is_configured(self, origin: str) -> bool:
+        return any(pattern.fullmatch(origin) for pattern in self._allowed)
+
+
+def _is_loopback_url(origin: str) -> bool:
+    name = _name(origin) if origin.startswith(("http://", "https://")) else None
+    if not name:
+        return False
+    if _is_address(name):
+        return ip_address(name).is_loopback
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def _name(url: str) -> str | None:
+    """The host name of a URL without path, in lower case; None where it is no such URL."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is none
+    except ValueError:
+        return None
+    if parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+        return None
+    return parts.hostname or ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

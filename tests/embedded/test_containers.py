@@ -1,0 +1,174 @@
+"""What of an image file reaches Pillow, and which files do not."""
+
+import io
+import itertools
+import os
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.embedded import picture
+from app.embedded.answer import decode as decode_all
+from app.embedded.cancel import Cancelled
+from app.embedded.containers import MAX_CHUNKS, MAX_SEGMENTS, bare
+from app.embedded.picture import PictureError, decode
+from tests.embedded.pictures import blank
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+
+
+def quarters(image_format: str, **more: object) -> bytes:
+    """64 x 32 pixels: black top left, else white."""
+    image = Image.new("RGB", (64, 32), "white")
+    image.paste((0, 0, 0), (0, 0, 32, 16))
+    file = io.BytesIO()
+    image.save(file, image_format, **more)
+    return file.getvalue()
+
+
+def with_orientation(image_format: str, orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return quarters(image_format, exif=exif)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_orientation(image_format: str, orientation: int) -> None:
+    pixels = decode(with_orientation(image_format, orientation)).pixels
+    assert pixels.shape[:2] == ((32, 64) if orientation < 5 else (64, 32))
+    height, width = pixels.shape[:2]
+    corners = {
+        (top, left): pixels[top * height // 2 + 4, left * width // 2 + 4].max() < 60
+        for top, left in itertools.product((0, 1), repeat=2)
+    }
+    (black,) = [place for place, is_black in corners.items() if is_black]
+    expected = {1: (0, 0), 2: (0, 1), 3: (1, 1), 4: (1, 0), 5: (0, 0), 6: (0, 1), 7: (1, 1)}
+    assert black == expected.get(orientation, (1, 0))
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_pixels_are_those_of_the_file(image_format: str) -> None:
+    rng = np.random.default_rng(5)
+    image = Image.fromarray(rng.integers(0, 255, (40, 60, 3), dtype=np.uint8))
+    for more in ({}, {"progressive": True}, {"lossless": True}, {"quality": 30}):
+        file = io.BytesIO()
+        image.save(file, image_format, **more)
+        expected = np.asarray(Image.open(file).convert("RGB"))[:, :, ::-1]
+        assert np.array_equal(decode(file.getvalue()).pixels, expected)
+
+
+def exif_bomb(tags: int = 5000, size: int = 60_000) -> bytes:
+    """Tags that all refer to the same bytes: Pillow copies them for each one."""
+    entries = b"".join(struct.pack("<HHII", n, 7, size, 8) for n in range(1000, 1000 + tags))
+    ifd = struct.pack("<H", tags) + entries + b"\0\0\0\0"
+    return b"II*\0\x08\0\0\0" + ifd + bytes(max(0, size + 8 - len(ifd)))
+
+
+def test_metadata_does_not_reach_pillow() -> None:
+    bomb = b"Exif\0\0" + exif_bomb()
+    segment = b"\xff\xe1" + struct.pack(">H", len(bomb) + 2) + bomb
+    photo = quarters("JPEG")
+    data = photo[:2] + segment * 20 + photo[2:]
+    found = bare(data)
+    assert found is not None
+    assert len(found.data) < len(photo) + 20
+    assert decode(data).width == 64
+
+
+def test_text_of_a_png_does_not_reach_pillow() -> None:
+    photo = quarters("PNG")
+    text = b"Comment\0\0" + zlib.compress(bytes(1_000_000))
+    chunk = struct.pack(">I", len(text)) + b"zTXt" + text
+    chunk += struct.pack(">I", zlib.crc32(chunk[4:]))
+    end = photo.index(b"IDAT") - 4
+    found = bare(photo[:end] + chunk * 100 + photo[end:])
+    assert found is not None
+    assert len(found.data) <= len(photo)
+
+
+def progressive(scans: int, side: int = 2000) -> bytes:
+    """A JPEG whose last scan is repeated."""
+    file = io.BytesIO()
+    Image.new("L", (side, side), 90).save(file, "JPEG", progressive=True)
+    data = file.getvalue()
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * scans + data[-2:]
+
+
+def test_scans_of_a_jpeg() -> None:
+    """A scan costs time for every pixel, however few bytes it has."""
+    assert decode(progressive(5)).width == 2000
+    data = progressive(3000)
+    assert len(data) < 3_000_000
+    before = time.process_time()
+    with pytest.raises(PictureError, match="more than 250 scans"):
+        decode(data)
+    assert time.process_time() - before < 1  # decoding it takes a minute
+
+
+@pytest.mark.parametrize("marker", [b"\xff\xfe\x00\x02", b"\xff"])
+def test_segments_of_a_jpeg(marker: bytes) -> None:
+    photo = quarters("JPEG")
+    with pytest.raises(PictureError, match=f"more than {MAX_SEGMENTS} segments"):
+        decode(photo[:2] + marker * 1_000_000 + photo[2:])
+
+
+def test_chunks_of_a_png() -> None:
+    photo = quarters("PNG")
+    at = photo.index(b"IDAT") - 4
+    empty = struct.pack(">I4sI", 0, b"IDAT", zlib.crc32(b"IDAT"))
+    assert decode(photo[:at] + empty * 50_000 + photo[at:]).width == 64
+    with pytest.raises(PictureError, match=f"more than {MAX_CHUNKS} chunks"):
+        decode(photo[:at] + empty * 1_000_000 + photo[at:])
+
+
+@pytest.mark.parametrize("image_format", ["GIF", "TIFF", "BMP", "PPM", "ICO", "JPEG2000"])
+def test_other_formats(image_format: str) -> None:
+    with pytest.raises(PictureError, match="unknown format"):
+        decode(quarters(image_format))
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_damage_is_an_error_of_ours(image_format: str) -> None:
+    """Cut at every place, and with one byte changed at every place."""
+    data = quarters(image_format)
+    broken = [data[:length] for length in range(len(data))]
+    broken += [
+        data[:at] + bytes([data[at] ^ flip]) + data[at + 1 :]
+        for at in range(len(data))
+        for flip in (0xFF, 0x01)
+    ]
+    refused = 0
+    for one in broken:
+        try:
+            decode(one)
+        except PictureError:
+            refused += 1
+    assert refused > len(data) // 2
+
+
+def test_pixels_of_all_images_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "MAX_PIXELS_TOGETHER", 10_000_000)
+    images = [blank(2000, 2000)] * 4
+    assert len(decode_all(images[:2], threading.Event())) == 2
+    with pytest.raises(PictureError, match="more than 10 megapixels together"):
+        decode_all(images, threading.Event())
+
+
+def test_decoding_ends_between_images() -> None:
+    cancelled = threading.Event()
+
+    def images() -> Iterator[bytes]:
+        yield blank()
+        cancelled.set()
+        yield os.urandom(10)
+
+    with pytest.raises(Cancelled):
+        decode_all(images(), cancelled)  # type: ignore[arg-type]

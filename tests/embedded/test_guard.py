@@ -1,0 +1,282 @@
+"""Who may ask the engine, and how much a request may bring."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from app.embedded import guard, labelled
+from app.embedded.go_json import ProtocolError
+from app.embedded.guard import MAX_BODY, Guard
+from app.embedded.intent import understand
+from app.embedded.origins import Origins
+from tests.embedded.conftest import Program
+from tests.embedded.pictures import chat
+
+ALLOWED_HOSTS = [
+    "",
+    "localhost",
+    "LOCALHOST:11434",
+    "127.0.0.1:11434",
+    "127.1.2.3",
+    "[::1]:11434",
+    "0.0.0.0:11434",
+    "10.0.0.5:11434",
+    "app.localhost",
+    "printer.local:80",
+    "host.docker.internal:11434",
+    socket.gethostname(),
+]
+REFUSED_HOSTS = [
+    "evil.example",
+    "evil.example:11434",
+    "localhost.evil.example",
+    "127.0.0.1.evil.example",
+    "evillocalhost",
+    "localhost@evil.example",
+    "evil.example#.localhost",
+    "evil.example/.localhost",
+    "[::1",
+    "localhost:x",
+]
+ALLOWED_ORIGINS = [
+    "http://localhost",
+    "http://localhost:3000",
+    "https://127.0.0.1:8000",
+    "http://[::1]:5173",
+    "http://app.localhost:1",
+]
+REFUSED_ORIGINS = [
+    "null",
+    "",
+    "http://evil.example",
+    "https://localhost.evil.example",
+    "http://localhost@evil.example",
+    "http://evil.example#localhost",
+    "http://10.0.0.5",  # another machine of the same network
+    "http://printer.local",
+    "file://localhost",
+    "chrome-extension://abcdef",
+    "http://127.0.0.1:x",
+    "localhost",
+]
+
+
+@pytest.mark.parametrize("host", ALLOWED_HOSTS)
+def test_allowed_host(host: str) -> None:
+    assert Origins("127.0.0.1").refusal([host], []) == ""
+
+
+@pytest.mark.parametrize("host", REFUSED_HOSTS)
+def test_refused_host(host: str) -> None:
+    assert "is not allowed" in Origins("127.0.0.1").refusal([host], [])
+    assert "is not allowed" in Origins("::1").refusal(["localhost", host], [])
+    # As in Ollama: in a container or a network the engine has names that it does not know.
+    assert Origins("0.0.0.0").refusal([host], []) == ""
+
+
+@pytest.mark.parametrize("origin", ALLOWED_ORIGINS)
+def test_allowed_origin(origin: str) -> None:
+    assert Origins("127.0.0.1").refusal(["localhost"], [origin]) == ""
+
+
+@pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0", "::", "fe80::1%eth0"])
+@pytest.mark.parametrize("origin", REFUSED_ORIGINS)
+def test_refused_origin(bound: str, origin: str) -> None:
+    assert "is not allowed" in Origins(bound).refusal(["localhost"], [origin])
+    assert "is not allowed" in Origins(bound).refusal(["localhost"], ["http://localhost", origin])
+
+
+def test_configured_origins() -> None:
+    origins = Origins("127.0.0.1", "https://app.example, http://*.lan.example:*")
+    for allowed in ("https://app.example", "http://a.lan.example:80", "http://localhost"):
+        assert origins.refusal(["localhost"], [allowed]) == ""
+    for refused in ("http://app.example", "https://app.example.org", "http://lan.example:80"):
+        assert origins.refusal(["localhost"], [refused])
+    assert origins.refusal(["app.example"], []) == ""
+    assert origins.refusal(["b.lan.example:9"], []) == ""
+    assert origins.refusal(["other.example"], [])
+    assert Origins("127.0.0.1", "*").refusal(["any.example"], ["http://any.example"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://localhost:3000"}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "evil.example"}, 403),
+        # A page of evil.example after its name was bound to 127.0.0.1.
+        ({"Host": "evil.example:11434", "Origin": "http://evil.example:11434"}, 403),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/chat", "/api/show", "/"])
+async def test_every_route_is_guarded(
+    client: httpx.AsyncClient, fields: dict[str, str], status: int, path: str
+) -> None:
+    """As a page sends it without asking first: with the type of a form's text."""
+    headers = {"Content-Type": "text/plain", **fields}
+    method = "GET" if path == "/" else "POST"
+    content = None if path == "/" else json.dumps({"model": "embedded"})
+    response = await client.request(method, path, content=content, headers=headers)
+    assert response.status_code == status
+    if status == 403:
+        assert "is not allowed; see OLLAMA_ORIGINS" in response.json()["error"]
+
+
+def answer_to(program: Program, head: str) -> str:
+    """What comes back for the head of a request whose body never comes."""
+    with socket.create_connection(("127.0.0.1", program.port), timeout=20) as connection:
+        connection.sendall(head.encode())
+        return connection.recv(4096).decode()
+
+
+def test_length_is_checked_before_the_body(program: Program) -> None:
+    head = "POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000000\r\n\r\n"
+    answer = answer_to(program, head)
+    assert answer.startswith("HTTP/1.1 413 ")
+    assert '{"error":"request body is larger than 64 MB"}' in answer
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "Host: localhost\r\nHost: evil.example",
+        "Host: localhost\r\nContent-Length: 1\r\nContent-Length: 2",
+        "Host: localhost\r\nContent-Length: -1",
+        "Host: localhost\r\nX: " + "a" * 100_000,
+    ],
+)
+def test_a_bad_head(program: Program, fields: str) -> None:
+    answer = answer_to(program, f"POST /api/chat HTTP/1.1\r\n{fields}\r\n\r\n")
+    assert answer.startswith("HTTP/1.1 400 ")
+
+
+def test_trailers_without_end(program: Program) -> None:
+    with socket.create_connection(("127.0.0.1", program.port), timeout=20) as connection:
+        connection.sendall(
+            b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+        )
+        sent = 0
+        try:
+            while sent < 5_000_000:
+                connection.sendall(b"T: " + b"a" * 1000 + b"\r\n")
+                sent += 1005
+        except OSError:
+            pass  # it has closed
+    assert sent < 5_000_000
+
+
+async def test_a_body_in_chunks(client: httpx.AsyncClient) -> None:
+    async def chunks(count: int) -> Any:
+        for _ in range(count):
+            yield b" " * 1_000_000
+
+    response = await client.post("/api/chat", content=chunks(MAX_BODY // 10**6 + 30))
+    assert response.status_code == 413
+    assert response.json() == {"error": "request body is larger than 64 MB"}
+    assert (await client.post("/api/chat", content=chunks(3))).status_code == 400
+
+
+async def test_values_without_end(client: httpx.AsyncClient) -> None:
+    raw = b'{"model":"embedded","options":{"a":[' + b"0," * 5_000_000 + b"0]}}"
+    response = await client.post("/api/chat", content=raw)
+    assert response.status_code == 400
+    assert response.json() == {"error": "more than 500000 values"}
+
+
+async def test_a_long_text(client: httpx.AsyncClient) -> None:
+    response = await client.post("/api/chat", json=chat("what is this " * 100_000, stream=False))
+    assert response.status_code == 200
+    assert response.json()["prompt_eval_count"] == 32768
+
+
+# Without a server: what takes long or much there.
+
+
+def echo_size() -> tuple[Guard, list[str]]:
+    """A guarded application that reads its body, and the errors it was answered with."""
+    refused: list[str] = []
+
+    async def app(_scope: Any, receive: Any, _send: Any) -> None:
+        try:
+            while (await receive()).get("more_body"):
+                pass
+            await receive()
+        except ProtocolError as error:
+            refused.append(f"{error.status} {error}")
+
+    return Guard(app, Origins("127.0.0.1"), lambda _error: app), refused
+
+
+def scope() -> dict[str, Any]:
+    return {"type": "http", "headers": [(b"host", b"localhost")]}
+
+
+async def test_bodies_of_all_requests_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MAX_BODIES", 1000)
+    guarded, refused = echo_size()
+    leave = asyncio.Event()
+
+    def receive() -> Any:
+        messages: Iterator[dict[str, Any]] = iter([{"body": b"a" * 400, "more_body": False}])
+
+        async def take() -> dict[str, Any]:
+            if message := next(messages, None):
+                return message
+            await leave.wait()
+            return {"type": "http.disconnect"}
+
+        return take
+
+    async def send(_message: Any) -> None: ...
+
+    held = [asyncio.create_task(guarded(scope(), receive(), send)) for _ in range(2)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await guarded(scope(), receive(), send)
+    (error,) = refused
+    assert error.startswith("503 server busy")
+    leave.set()
+    await asyncio.gather(*held)
+    await guarded(scope(), receive(), send)
+    assert len(refused) == 1, "the bytes of requests that are over still count"
+
+
+async def test_a_body_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "BODY_TIMEOUT_S", 0.05)
+    guarded, refused = echo_size()
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.01)
+        return {"body": b"a", "more_body": True}
+
+    async def send(_message: Any) -> None: ...
+
+    await guarded(scope(), receive, send)
+    assert refused == ["408 no whole request within 0 s"]
+
+
+@pytest.mark.parametrize(
+    "text", ["\n", " ", "글자", "텍스트추", "what ", "what does ", "read ", "Question: ", "?", "a"]
+)
+def test_understanding_a_message_is_linear(text: str) -> None:
+    """Regular expressions hold the interpreter lock: nobody else is answered meanwhile."""
+    message = (text * 20_000)[:20_000]
+    begun = time.process_time()
+    understand(message)
+    labelled.find(message, ["Total: 5"])
+    assert time.process_time() - begun < 1  # 0.03 s; the quadratic ones took 2.3 s
+
+
+@pytest.mark.parametrize("value", ["1" * 1_000_000, "1m" * 500_000, "-" * 1_000_000])
+async def test_a_long_keep_alive(client: httpx.AsyncClient, value: str) -> None:
+    response = await client.post("/api/chat", json={"model": "embedded", "keep_alive": value})
+    assert response.status_code == 400
+    assert len(response.text) < 300
