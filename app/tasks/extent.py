@@ -4,19 +4,26 @@ Two kilobytes can hold ten references to a schema of ten references, twelve leve
 validator comes to an end with that, and the server would stand still meanwhile.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 import orjson
 
-MOST = 10_000  # objects; a validator then takes some 50 ms at worst
+MOST = 5_000  # objects; a validator then takes some 50 ms at worst
 MOST_BYTES = 524_288  # of the schema as JSON
 MOST_VALUES = 60_000  # of all kinds in it, those of an `enum` included
 MOST_PATTERNS = 50  # different ones; each is compiled, up to `structured.PATTERN_BYTES`
+MOST_PATTERN_TEXT = 16_384  # characters of all
+# The validator rewrites a pattern for each `\s`, `\d` and so on: 400 of them take 0.7 s. Their
+# number squared, over all patterns.
+MOST_REWRITES = 5000
+REWRITTEN = re.compile(r"\\[dDsSwWc]")
+FLAGS = re.compile(r"\(\?[a-zA-Z-]+[:)]")  # not of ECMA-262; `(?i)\p{L}` takes 1 ms
 DEEPEST = 200  # levels of objects and lists, through references; JSON writers end at 254
-REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 DEFINITIONS = ("$defs", "definitions")  # of the schema itself: they count where they are used
 
 MOST_PAIRS = 40_000  # of a subschema and a value that `work` looks at: 100 ms of Python
@@ -25,6 +32,7 @@ IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSc
 OF_ITEMS = ("items", "prefixItems", "additionalItems", "contains", "unevaluatedItems")
 OF_PROPERTIES = ("additionalProperties", "unevaluatedProperties", "patternProperties")
 QUOTING = ("enum", "const", "required")  # an error is as large as the keyword's own value
+LISTING = ("unevaluatedProperties", "unevaluatedItems", "additionalProperties")  # what is too much
 STEPS_A_CHARACTER = 10  # of a string that a pattern is tried on, at worst; measured
 
 
@@ -61,8 +69,7 @@ def check(schema: Any) -> Extent:
     values, patterns = _counted(schema)
     if values > MOST_VALUES:
         raise ValueError(f"it has more than {MOST_VALUES} values")
-    if len(patterns) > MOST_PATTERNS:
-        raise ValueError(f"it has more than {MOST_PATTERNS} patterns")
+    _check_patterns(patterns)
     # As it goes to the engine: no lone surrogates, no huge integers.
     if len(orjson.dumps(schema)) > MOST_BYTES:
         raise ValueError(f"it is larger than {MOST_BYTES // 1024} kB")
@@ -74,6 +81,17 @@ def check(schema: Any) -> Extent:
     if objects > MOST:
         raise ValueError(f"with its references followed it has more than {MOST} parts")
     return Extent(max(values, objects), walk.recursive, len(patterns))
+
+
+def _check_patterns(patterns: Collection[str]) -> None:
+    if len(patterns) > MOST_PATTERNS:
+        raise ValueError(f"it has more than {MOST_PATTERNS} patterns")
+    if sum(map(len, patterns)) > MOST_PATTERN_TEXT:
+        raise ValueError(f"its patterns have more than {MOST_PATTERN_TEXT} characters")
+    if sum(len(REWRITTEN.findall(pattern)) ** 2 for pattern in patterns) > MOST_REWRITES:
+        raise ValueError("its patterns have too many class escapes (\\d, \\s, \\w); write classes")
+    if any(map(FLAGS.search, patterns)):
+        raise ValueError("a pattern has no inline flags such as (?i)")
 
 
 def work(schema: Any, data: Any, most_steps: int) -> Work | None:
@@ -139,7 +157,8 @@ class _Walk:
             return
         told = DEFINITIONS if node is self._root else ()
         yield from (part for name, part in node.items() if name not in told)
-        yield from targets(self._root, node)
+        if not REFERENCES.isdisjoint(node):
+            yield from targets(self._root, node)
 
 
 class _Pairs:
@@ -182,7 +201,8 @@ class _Pairs:
                 yield from _schemas(schema[name], name == "dependentSchemas")
         if isinstance(either := schema.get("dependencies"), dict):
             yield from either.values()
-        yield from targets(self._root, schema)
+        if not REFERENCES.isdisjoint(schema):
+            yield from targets(self._root, schema)
 
     def _own(self, schema: Mapping[str, Any], data: Any) -> int:
         """The steps of a schema's own keywords on a value."""

@@ -26,6 +26,7 @@ MOST_ERRORS = 5  # that are told
 MOST_TOLD = 300  # characters of one: it quotes what it is about
 DEEPEST = 100  # levels; JSON writers end at 254, and the data stands inside the answer
 MOST_VALUES = 200_000  # in one answer: a list of as many takes some 50 ms to look at
+MOST_LOCATED = 1000  # values of a schema in which the fault is looked for
 MOST_FOUND = 64  # JSON values that are looked at in one answer
 LONGEST_INDENTED = 100_000  # characters of an answer; indentation is up to 200 more a line
 
@@ -41,7 +42,7 @@ PATTERN_RULES = (
 # Steps of a check (`extent.Work`), some 100 ns each at worst.
 FEW_STEPS = 200_000  # that need no closer look
 MOST_STEPS = 1_000_000
-MOST_COPIES = 400_000  # of values, in errors; some 250 ns each
+MOST_COPIES = 150_000  # of values, in errors; some 600 ns each
 
 
 class Schema:
@@ -59,6 +60,8 @@ class Schema:
         self._schema = {"type": "object"} if value is None else dict(value)
         try:
             self._extent = extent.check(self._schema)
+            if self._extent.values > MOST_LOCATED and not jsonschema_rs.meta.is_valid(self._schema):
+                raise ValueError("a keyword has a value that it cannot have")
             self._validator = jsonschema_rs.validator_for(
                 self._schema, retriever=_refuse, validate_formats=True, pattern_options=PATTERNS
             )

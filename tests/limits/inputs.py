@@ -273,6 +273,16 @@ INPUTS: Sequence[Input] = (
         PATTERN,
     ),
     Input(
+        "Schema: class escapes",
+        schema(lambda n: {"pattern": r"\W" * 2000 * n}),
+        PATTERN,
+    ),
+    Input(
+        "Schema: a type of many names",
+        schema(lambda n: {"type": ["a"] * 12_000 * n}),
+        "values of a schema",
+    ),
+    Input(
         "Schema: an enum of megabytes",
         schema(lambda n: {"enum": [f"{k:0600}" for k in range(2500 * n)]}),
         "size of a schema",
@@ -280,9 +290,7 @@ INPUTS: Sequence[Input] = (
     Input(
         "Schema: parts in parts",
         schema(
-            lambda n: {
-                "properties": {f"p{k}": {"items": {"enum": [1, 2]}} for k in range(1200 * n)}
-            }
+            lambda n: {"properties": {f"p{k}": {"items": {"enum": [1, 2]}} for k in range(600 * n)}}
         ),
         "context",
     ),

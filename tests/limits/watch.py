@@ -5,7 +5,6 @@ For each line of its input it prints what was worst since the last one (see `See
 
 import http.client
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -18,18 +17,18 @@ from pathlib import Path
 from tests.server import REPO, Server
 
 EVERY_S = 0.003
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(slots=True)
 class Seen:
     """`wait_s`: the longest that `/health` took. `stall_s`: the longest of it that the server
-    computed meanwhile; where others use the machine, it may be waited for longer. `rss`: the most
-    resident bytes. `probes`: how often it was asked."""
+    computed meanwhile; where others use the machine, it may be waited for longer. `rss` is resident
+    bytes now, `peak` the most since. `probes`: how often it was asked."""
 
     wait_s: float = 0.0
     stall_s: float = 0.0
     rss: int = 0
+    peak: int = 0
     probes: int = 0
 
 
@@ -44,8 +43,15 @@ def cpu_s(pid: int) -> float:
     return total / 1e9
 
 
-def rss_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+def memory(pid: int, field: str) -> int:
+    """Bytes: `VmRSS`, or `VmHWM`, its most since `forget`."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition(f"{field}:")[2].split(None, 1)[0]) * 1024
+
+
+def forget(pid: int) -> None:
+    """Have `VmHWM` begin anew (proc(5), clear_refs)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 class Watcher:
@@ -100,10 +106,11 @@ def main(port: int, pid: int) -> None:
         waited = time.monotonic() - started
         seen.wait_s = max(seen.wait_s, waited)
         seen.stall_s = max(seen.stall_s, min(waited, cpu_s(pid) - before))
-        seen.rss = max(seen.rss, rss_of(pid))
         seen.probes += 1
         if asked.is_set():
             asked.clear()
+            seen.rss, seen.peak = memory(pid, "VmRSS"), memory(pid, "VmHWM")
+            forget(pid)
             print(json.dumps(asdict(seen)), flush=True)
             seen = Seen()
         time.sleep(EVERY_S)

@@ -192,6 +192,14 @@ CHAIN = {
         ({"pattern": r"^(?=(a+)+$)(a+)\1"}, "no lookaround"),
         ({"patternProperties": {"(?!x)": {}}}, "no lookaround"),
         ({"allOf": [{"pattern": f"^a{n}$"} for n in range(51)]}, "more than 50 patterns"),
+        ({"pattern": "a?" * 20_000}, "more than 16384 characters"),
+        ({"pattern": r"\W" * 16_000}, "more than 16384 characters"),
+        ({"pattern": r"\W" * 8000}, "too many class escapes"),
+        ({"pattern": r"\s" * 71}, "too many class escapes"),
+        ({"pattern": "(?i)" + r"\p{L}" * 3000}, "no inline flags"),
+        ({"pattern": "((((" * 4000}, "regex"),
+        ({"type": ["a"] * 50_000}, "a value that it cannot have"),
+        ({"properties": {f"k{n}": {"type": "x"} for n in range(4000)}}, "a value that it cannot"),
         ({"enum": [f"{n:0100d}" for n in range(6000)]}, "larger than 512 kB"),
         ({"enum": list(range(60_000))}, "more than 60000 values"),
         ({"$ref": "http://127.0.0.1:1/schema.json"}, "http://127.0.0.1:1/schema.json is elsewhere"),
@@ -204,7 +212,7 @@ CHAIN = {
         ({"minimum": float("nan")}, "$.minimum: null"),
         (deep(101), "nested deeper than 200 levels"),
         (CHAIN, "nested deeper than 200 levels"),
-        (BOMB, "more than 10000 parts"),
+        (BOMB, "more than 5000 parts"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -265,6 +273,10 @@ COSTLY: dict[str, tuple[dict[str, Any], Any]] = {
     "a few hundred errors, each with a copy": (
         {"anyOf": [{"type": "string", "title": str(n)} for n in range(300)]},
         [0] * 90_000,
+    ),
+    "properties that are too much": (
+        {"allOf": [{"unevaluatedProperties": False, "properties": {"a": {}}}] * 1500},
+        {f"k{n}": 1 for n in range(90)},
     ),
     "an enum of objects": (
         {"items": {"enum": [{"a": n} for n in range(3000)]}},
