@@ -1,4 +1,4 @@
-"""A client of `/health` in a process of its own: python -m tests.limits.watch PORT PID
+"""A client of `/health` in a process of its own: python -m tests.stalls.watch PORT PID
 
 For each line of its input it prints what was worst since the last one (see `Seen`), as JSON.
 """
@@ -58,7 +58,7 @@ class Watcher:
     """The process, asked from the tests."""
 
     def __init__(self, server: Server) -> None:
-        command = [sys.executable, "-m", "tests.limits.watch"]
+        command = [sys.executable, "-m", "tests.stalls.watch"]
         self._process = subprocess.Popen(
             [*command, str(server.port), str(server.process.pid)],
             cwd=REPO,

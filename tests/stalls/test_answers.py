@@ -20,7 +20,7 @@ from app.tasks.html import HtmlReader, clean
 from app.tasks.reader import Part, Reader
 from app.tasks.structured import JsonReader, Schema
 from app.tasks.unfenced import Unfenced
-from tests.limits.cost import MOST_S, cost_s
+from tests.stalls.cost import MOST_S, cost_s
 
 PICTURE = Picture(b"", 0, None, 100, 100)
 

@@ -1,6 +1,6 @@
 """docs/LIMITS.md: what one request makes another one wait.
 
-UPDATE_DOCS=1 pytest tests/limits/test_stalls.py     writes the table
+UPDATE_DOCS=1 pytest tests/stalls/test_stalls.py     writes the table
 """
 
 import os
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from tests.limits.inputs import IMAGE, INPUTS, Input, request_of
-from tests.limits.watch import Seen, Watcher, watching
 from tests.server import REPO, Server
+from tests.stalls.inputs import IMAGE, INPUTS, Input, request_of
+from tests.stalls.watch import Seen, Watcher, watching
 from tests.standin.engine import StandIn
 
 PAGES = [REPO / "docs" / "LIMITS.md", REPO / "docs" / "LIMITS.ko.md"]

@@ -12,7 +12,7 @@ from app.routes.body import MOST_VALUES, _form_items, _from_json, checked
 from app.routes.chat_body import ChatBody
 from app.routes.multipart import MAX_DISPOSITION, parts
 from app.schemas import DescribeRequest
-from tests.limits.cost import MOST_S, cost_s
+from tests.stalls.cost import MOST_S, cost_s
 
 MB = 1_000_000
 TYPE = "multipart/form-data; boundary=b"

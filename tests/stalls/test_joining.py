@@ -7,7 +7,7 @@ from app.images.picture import Picture
 from app.schemas import OcrRequest, TextFormat
 from app.tasks.joining import Page, joined
 from app.tasks.ocr import MOST_TEXT, asks
-from tests.limits.cost import MOST_S, cost_s
+from tests.stalls.cost import MOST_S, cost_s
 
 CELLS = "|" + "|".join(str(n) for n in range(20_000)) + "|"
 
