@@ -50,11 +50,10 @@ class AnswerResponse(Response):
         try:
             await self._write(scope, receive, send)
         except asyncio.CancelledError:
-            if self.left and not writing.uncancel():
-                return
             if not self.left:  # the server ends, and has waited as long as it may
                 await self._fail(Draining(ENDED), scope, receive, send)
-            raise
+            elif writing.uncancel():  # ended from elsewhere, too
+                raise
         finally:
             watching.cancel()
             if pulse:
