@@ -67,7 +67,7 @@ class Scene:
         self.until(lambda: text in self.server.log())
 
     def asked(self, chats: int = 1) -> None:
-        self.until(lambda: self.standin.counts.running >= chats)
+        self.until(lambda: self.standin.counts.chats >= chats)
 
 
 def idle(_: Scene) -> None:
@@ -113,7 +113,7 @@ def streaming(scene: Scene) -> None:
 
 
 def unread(stream: bool, scene: Scene) -> None:
-    """An answer of 24 MB that nobody reads."""
+    """An answer of 4 MB that nobody reads."""
     scene.standin.play(LONG)
     scene.ask(stream=stream)
     scene.asked()
