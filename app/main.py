@@ -41,10 +41,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ollama = Ollama(settings.ollama_host)
         gpus = await asyncio.to_thread(look, settings.ollama_host)
         room = Room(settings.num_ctx, gpus, settings.num_parallel, settings.kv_cache_type)
-        registry = Registry(ollama, settings.model_name, settings.allowed, room)
         gate = Gate(settings.num_parallel, settings.max_queue)
+        registry = Registry(
+            ollama,
+            settings.model_name,
+            settings.allowed,
+            room,
+            allow_cloud=settings.allow_cloud_models,
+            on_slots=gate.resize,
+        )
         decoder = Decoder(Limits(settings.max_image_megapixels, settings.max_pages))
-        app.state.metrics = Metrics(gate)
+        app.state.metrics = Metrics(gate, registry.faults)
         app.state.spans = spans = traces.from_environment(os.environ)
         app.state.rates = Rates(settings.rate_limit)
         answers = Answers(int(settings.cache_mb * 1e6))

@@ -85,6 +85,9 @@ class Settings(BaseSettings):
         60, gt=0, description="Silence between two tokens after which an answer is given up"
     )
     allow_url_fetch: bool = Field(False, description="Fetch images from public addresses")
+    allow_cloud_models: bool = Field(
+        False, description="Serve models that the daemon runs on other machines"
+    )
     allowed_models: str = Field("", description="Comma-separated; empty: any installed model")
     default_language: str = Field("en", description="BCP 47")
     rate_limit: Annotated[str, AfterValidator(_rule)] = Field(

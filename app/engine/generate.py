@@ -5,22 +5,34 @@ whole answer under `thinking`. What does: end the messages with an open assistan
 thoughts are closed (ollama v0.33, model/renderers/qwen3vl.go). With no thoughts in it the model
 answers at once; with the thoughts so far it must answer now, which gives reasoning a budget. The
 renderer does so only where `content` is not empty and `think` is not false; it trims the newline.
+
+Daemons hold a thinking model to a `format` only behind its thoughts, which such a turn passes by.
+Newer ones hold it from the first token where `think` is false; the same turn is then written with
+its empty thought, and the prompt is the same.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
+from app.engine import markup
 from app.engine.chat import Chat, Chunk
 from app.engine.events import Cut, Delta, Generated, Reasoning, Say
 from app.engine.loops import LoopGuard
 from app.engine.ollama import Ollama
 from app.engine.registry import Model
 from app.engine.stream import Stream
-from app.errors import ContextOverflow, EngineError
+from app.errors import ContextOverflow, EngineError, Problem, RepeatLimit, Unfinished
 
 Answered = Delta | Cut | Reasoning
 
+NO_THOUGHT = "<think>\n\n</think>\n\n"
+# A token that came so often in a row, at the end of a stream without an end: the daemon's guard,
+# which waits for 30 of them, and not an accident.
+STUCK = 20
+MOST_RESUMED = 4  # requests that go on behind such a run
 LIVELIER = 0.4  # the temperature at which a model leaves the loop that it is in at 0
 
 
@@ -37,6 +49,7 @@ class Prompt:
     max_reasoning_tokens: int = 1024
     format: Mapping[str, Any] | str | None = None  # a JSON Schema, or `json`
     stall_s: float = 60.0  # the longest silence between two tokens
+    escaped: bool = False  # some text of the messages is (`app.engine.markup`)
 
 
 @dataclass(slots=True)
@@ -57,6 +70,9 @@ class _Tally:
     forced: bool = False  # asked once more for an answer
     unheld: bool = False  # left where the answer began, since it was not held to its format
     went_on: bool = False  # asked to go on behind a loop
+    abort: Problem | None = None  # the daemon's guard ended the last request
+    resumed: int = 0  # requests that went on behind such an end
+    varied: bool = True  # the last request wrote more than one token again and again
     thoughts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -111,6 +127,7 @@ async def generate(
     while chat is not None:
         async with Stream(ollama, chat, prompt.stall_s, deadline) as stream:
             await _ask(stream, chat, prompt, tally, say)
+        _judge_format(chat, prompt, tally)
         chat = _again(prompt, tally)
     if tally.thoughts and not tally.answered:
         raise EngineError(
@@ -123,10 +140,48 @@ async def generate(
     return tally.generated()
 
 
+def _judge_format(chat: Chat, prompt: Prompt, tally: _Tally) -> None:
+    """Remember where an answer shows that it was not held to its format from the first token."""
+    if chat.format is None or chat.think is not False:
+        return
+    said = "".join(tally.said).lstrip()
+    whole = tally.finish_reason == "stop"
+    held = _is_json(said) if whole else said[:1] in tuple('{["-0123456789tfn')
+    prompt.model.observed.holds_at_once &= held
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _behind(prompt: Prompt, tally: _Tally, abort: Problem) -> Chat | None:
+    """What to ask where the daemon ended an answer over a run of one token, as leaders of dots and
+    rules of a form are. In the next request its guard counts from zero."""
+    tally.abort = None
+    if not prompt.model.goes_on:
+        raise abort
+    if tally.resumed < MOST_RESUMED and (tally.varied or not tally.resumed):
+        tally.resumed += 1
+        if tally.resumed == 1:
+            tally.warnings.append(
+                "The engine stopped at a character that repeats; the answer was continued there."
+            )
+        return _chat(prompt, "".join(tally.thoughts), "".join(tally.said))
+    tally.warnings.append("The answer repeats one character without end; it ends there.")
+    return None
+
+
 def _again(prompt: Prompt, tally: _Tally) -> Chat | None:
     """What to ask after a request is over, if anything: once for the answer, where everything went
     into reasoning (over its budget, or up to the last token); once to go on, where the answer
-    began to repeat itself."""
+    began to repeat itself; a few times where the daemon ended it."""
+    if tally.abort and tally.answered:
+        return _behind(prompt, tally, tally.abort)
+    tally.abort = None
     if not tally.answered and not tally.forced:
         tally.forced = True
         if tally.thoughts or tally.unheld:
@@ -149,19 +204,31 @@ def _chat(
     """The request: open-ended with `think`, else (or once `thoughts` are there) answering now;
     going on behind what was `said`; `livelier` where the same would only happen again."""
     messages = prompt.messages
-    options = {**prompt.options, "num_ctx": prompt.model.num_ctx, "num_predict": prompt.max_tokens}
+    # Daemons before 0.32.9 apply a penalty of their own where none is set; it breaks real text.
+    options = {"repeat_penalty": 1.0, **prompt.options}
+    options |= {"num_ctx": prompt.model.num_ctx, "num_predict": prompt.max_tokens}
     if livelier:
         options["temperature"] = max(LIVELIER, float(options.get("temperature", 0)))
     think, form = None, prompt.format
     if thoughts is None and prompt.think and prompt.model.thinks:
         think = True
         options["num_predict"] += prompt.max_reasoning_tokens
-        if not prompt.model.thinks_freely:
+        if not prompt.model.daemon.thinks_freely:
             form = None  # else its thoughts would be held to it
+    elif form is not None and thoughts is None and prompt.model.holds_at_once:
+        think = False
+        messages = (*messages, {"role": "assistant", "content": NO_THOUGHT})
     elif thoughts is not None or prompt.model.thinks:
-        closed = {"role": "assistant", "thinking": thoughts or "", "content": said or "\n"}
+        closed = {
+            "role": "assistant",
+            "thinking": markup.escaped(thoughts or ""),
+            "content": markup.escaped(said) or "\n",
+        }
         messages = (*messages, closed)
-    return Chat(prompt.model.name, messages, options, prompt.keep_alive, think, form)
+        if said:
+            form = None  # a grammar would begin anew
+    shift = prompt.model.daemon.shift
+    return Chat(prompt.model.name, messages, options, prompt.keep_alive, think, form, shift)
 
 
 async def _ask(
@@ -171,7 +238,7 @@ async def _ask(
     answer repeats itself."""
     part = _Part(chat, prompt, tally, tally.forced and bool(tally.thoughts or tally.unheld))
     guard = LoopGuard()
-    while chunks := await stream.read():
+    while chunks := await _read(stream, part):
         thought, text = part.take(chunks)
         if thought and prompt.think:
             await say(Reasoning(thought))
@@ -187,14 +254,29 @@ async def _ask(
             return
         if part.over:
             break
+    tally.varied = part.runs > 1
     # Left before the engine could count: each piece was a token, as far as the stream shows.
     tally.completion += part.pieces
     tally.finish_reason = "length"
 
 
+async def _read(stream: Stream, part: "_Part") -> Sequence[Chunk]:
+    """What comes next; nothing where the daemon's guard against repetition ended the answer."""
+    try:
+        return await stream.read()
+    except RepeatLimit as problem:
+        part.tally.abort = problem
+    except Unfinished as problem:
+        if part.times < STUCK:
+            raise
+        part.tally.abort = problem
+    return ()
+
+
 @dataclass(slots=True)
 class _Part:
-    """One request of an answer, read; `over` where it is to be left before its end."""
+    """One request of an answer, read; `over` where it is to be left before its end; `times` that
+    the last token came in a row, `runs` of equal tokens."""
 
     chat: Chat
     prompt: Prompt
@@ -203,6 +285,9 @@ class _Part:
     pieces: int = 0
     over: bool = False
     last: Chunk | None = None
+    times: int = 0
+    runs: int = 0
+    _token: str = ""
 
     def take(self, chunks: Sequence[Chunk]) -> tuple[str, str]:
         """The thoughts and the text in what came together."""
@@ -216,6 +301,7 @@ class _Part:
                 tally.reasoning += 1
                 self.pieces += 1
                 thoughts.append(thought)
+                self._count(thought)
             # Models open with spaces, or with the newline that the template trimmed.
             text = chunk.message.content
             if text := text if tally.answered else text.lstrip():
@@ -228,11 +314,20 @@ class _Part:
                 tally.answered += 1
                 self.pieces += 1
                 texts.append(text)
+                self._count(text)
             if chunk.done:
                 self.last = chunk
+        if self.prompt.escaped:
+            thoughts, texts = [*map(markup.plain, thoughts)], [*map(markup.plain, texts)]
         tally.thoughts += thoughts
         tally.said += texts
         return "".join(thoughts), "".join(texts)
+
+    def _count(self, token: str) -> None:
+        token = token.strip()
+        self.times = self.times + 1 if token == self._token else 1
+        self.runs += token != self._token
+        self._token = token
 
 
 def _refuse_cut(last: Chunk, prompt: Prompt) -> None:

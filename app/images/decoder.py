@@ -48,14 +48,16 @@ class Decoder:
         )
         return tuple(picture for pictures in found for picture in pictures)
 
-    def prepare(self, picture: Picture, size: tuple[int, int]) -> asyncio.Future[Prepared]:
+    def prepare(
+        self, picture: Picture, size: tuple[int, int], pad: tuple[int, int] = (0, 0)
+    ) -> asyncio.Future[Prepared]:
         """The picture as the daemon gets it (see `images.decode`), when it is ready."""
         loop = asyncio.get_running_loop()
-        if picture.sent_as_it_is(size) and len(picture.data) <= SMALL:
+        if picture.sent_as_it_is(size) and len(picture.data) <= SMALL and not any(pad):
             ready: asyncio.Future[Prepared] = loop.create_future()
             ready.set_result(prepare(picture, size))
             return ready
-        return loop.run_in_executor(self._threads, prepare, picture, size)
+        return loop.run_in_executor(self._threads, prepare, picture, size, pad)
 
     def digest(self, parts: Sequence[bytes | str]) -> asyncio.Future[bytes]:
         """One hash over all of it, when it is ready."""
