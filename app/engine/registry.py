@@ -31,6 +31,7 @@ class Observed:
     holds_at_once: bool = True
     tags_separate: bool = True
     faults: Counter[str] = field(default_factory=Counter)
+    warning: str = ""  # what is known to be wrong, for those who run the server
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class Registry:
         self._estimators: dict[str, Estimator] = {}
         self._observed: dict[tuple[str, str, str], Observed] = {}
         self._warned: dict[str, str] = {}
+        self.one_slot = ""  # why the default model gets fewer slots than were asked for
 
     async def find(self, asked: str | None = None, *, fresh: bool = False) -> Model:
         """The model that `asked` means; the default where it is None.
@@ -194,9 +196,9 @@ class Registry:
 
     def _tell_slots(self, daemon: Daemon) -> None:
         why = daemon.why_one_slot(self._room.slots)
-        if why != self._warned.get("slots", ""):
-            self._warned["slots"] = why
+        if why and why != self.one_slot:
             log.warning("one slot", detail=why)
+        self.one_slot = why
         self._on_slots(daemon.slots(self._room.slots))
 
     def faults(self) -> dict[tuple[str, str], int]:

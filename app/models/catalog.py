@@ -47,6 +47,7 @@ class Entry:
     trained: int = 262_144
     image_cell: int = 32
     min_ollama: str = MIN_OLLAMA
+    family: str = "qwen3vl"
 
     @property
     def values_per_token(self) -> int:
@@ -118,7 +119,9 @@ def described(tag: str, file_bytes: int, info: Mapping[str, Any]) -> Entry | Non
     kv_heads = number("attention.head_count_kv") or heads
     if not (layers and kv_heads and head_dim):
         return None
-    shape = Entry(tag, file_bytes, str(arch), layers, kv_heads, head_dim, file_bytes)
+    shape = Entry(
+        tag, file_bytes, str(arch), layers, kv_heads, head_dim, file_bytes, family=str(arch)
+    )
     trained = number("context_length")
     return replace(shape, trained=trained) if trained else shape
 
