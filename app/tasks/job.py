@@ -19,6 +19,7 @@ from app.tasks.task import Ask, Group, Task, Turn, options
 # Kept free beside what was estimated: a share of it, and at least so many tokens.
 MARGIN = 0.02
 LEAST_MARGIN = 16
+CORRECTING = 1024  # the longest reasoning before an answer that is asked for once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class Job:
             keep_alive=self.settings.keep_alive_value,
             think=self.request.think if ask.think is None else ask.think and self.model.thinks,
             format=ask.format or (ask.shape if self.model.holds_at_once else None),
-            max_reasoning_tokens=reasoning_limit(self.request, self.model),
+            max_reasoning_tokens=reasoning_limit(self.request, self.model, ask.think),
             stall_s=self.settings.stall_timeout_s,
             escaped=any(map(markup.is_escaped, contents)),
         )
@@ -160,9 +161,15 @@ def answer_tokens(task: Task, request: TaskRequest, model: Model) -> int:
     return request.max_tokens or min(task.max_tokens(request), model.num_ctx // share)
 
 
-def reasoning_limit(request: TaskRequest, model: Model) -> int:
+def reasoning_limit(request: TaskRequest, model: Model, anyway: bool | None = None) -> int:
     """The longest reasoning; where it gives way and the answer's length is not asked for, a
-    quarter of the context at most, so that some is left for the pictures."""
+    quarter of the context at most, so that some is left for the pictures.
+
+    Args:
+        anyway: it reasons although the request does not ask for that.
+    """
+    if anyway and not request.think:
+        return max(1, min(CORRECTING, model.num_ctx // 4))
     if request.max_tokens or not request.reasoning_gives_way:
         return request.max_reasoning_tokens
     return max(1, min(request.max_reasoning_tokens, model.num_ctx // 4))

@@ -147,6 +147,7 @@ class Rendered:
     prefill: what the last assistant turn, left open, begins with.
     closed: its thoughts are over.
     tokens: of the whole prompt.
+    files: the pictures as they were sent.
     """
 
     text: str = ""
@@ -155,6 +156,7 @@ class Rendered:
     prefill: str = ""
     closed: bool = False
     tokens: int = 0
+    files: list[bytes] = field(default_factory=list)
 
 
 def count(text: str) -> int:
@@ -171,7 +173,7 @@ def render(
     files = [data for message in messages for data in message.get("images") or ()]
     pictures = [_decoded(rules, data) for data in files]
     thinking = thinks if think is None or not rules.obeys_no_think else thinks and think
-    told = Rendered()
+    told = Rendered(files=[base64.b64decode(data) for data in files])
     text, offset = "", 0
     for at, message in enumerate(messages):
         content = str(message.get("content", ""))
