@@ -28,6 +28,7 @@ from app.rates import Rates
 from app.routes import document, openai, ops, page, tasks
 from app.routes.problems import problem_response
 from app.settings import Settings
+from app.tasks.canary import Canary
 from app.tasks.run import Line
 
 
@@ -58,9 +59,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.line = Line(settings, registry, decoder, gate, ollama, answers)
         fetcher = Fetcher(int(settings.max_body_mb * 1e6)) if settings.allow_url_fetch else None
         app.state.fetcher = fetcher
-        tidying = asyncio.create_task(heap.keep_small())
+        background = [asyncio.create_task(heap.keep_small())]
+        if settings.canary:
+            background.append(asyncio.create_task(Canary(app.state.line).watch()))
         yield
-        tidying.cancel()
+        for task in background:
+            task.cancel()
         if fetcher:
             await fetcher.aclose()
         decoder.close()

@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     rate_limit: Annotated[str, AfterValidator(_rule)] = Field(
         "", description="Of each client, such as 60/minute; empty: none"
     )
+    canary: bool = Field(
+        True, description="Read two known pictures after the engine or the model changed"
+    )
     cors_origins: str = Field("", description="Comma-separated origins of web pages that may ask")
     log_format: Literal["console", "json"] = "console"
 

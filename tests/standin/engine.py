@@ -160,7 +160,7 @@ class StandIn:
         self, script: Script, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         with self.counts.one():
-            playing = asyncio.create_task(_play(script, writer))
+            playing = asyncio.create_task(_play(script, writer, last=True))
             leaving = asyncio.create_task(reader.read())
             try:
                 await asyncio.wait((playing, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -199,12 +199,12 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, bytes] | None:
     return first.split()[1], await reader.readexactly(length)
 
 
-async def _play(script: Script, writer: asyncio.StreamWriter) -> bool:
-    """Whether the answer came to its end."""
+async def _play(script: Script, writer: asyncio.StreamWriter, *, last: bool = False) -> bool:
+    """Whether the answer came to its end; the `last` one says that the connection ends with it."""
     for step in script:
         match step:
             case Head():
-                writer.write(_head(step))
+                writer.write(_head(step, last))
             case Send():
                 writer.write(b"%x\r\n%b\r\n" % (len(step.data), step.data))
                 await writer.drain()
@@ -220,12 +220,14 @@ async def _play(script: Script, writer: asyncio.StreamWriter) -> bool:
     return True
 
 
-def _head(head: Head) -> bytes:
+def _head(head: Head, last: bool) -> bytes:
     lines = [
         f"HTTP/1.1 {head.status} {HTTPStatus(head.status).phrase}",
         f"Content-Type: {head.media_type}",
         "Transfer-Encoding: chunked",
     ]
+    if last:
+        lines.append("Connection: close")
     if head.location:
         lines.append(f"Location: {head.location}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode()

@@ -48,7 +48,7 @@ class FakeOllama(StandIn):
     ) -> None:
         self.rules, self.text, self.thinks, self.parallel = rules, text, thinks, parallel
         self.thoughts = "Let me look at it."
-        self.sees = True
+        self.sees = self.is_loaded = True
         self.context = context
         self.digest = DIGEST
         self.tags: dict[str, Any] = {}
@@ -62,16 +62,22 @@ class FakeOllama(StandIn):
     def _script(self, path: str, body: bytes) -> Script:
         if path == "/api/version":
             return replies(200, {"version": self.rules.version})
+        if path == "/api/ps" and not self.is_loaded:
+            return replies(200, {"models": []})
         if path in ("/api/tags", "/api/ps"):
             name = f"{NAME}:latest"
             entry = {"name": name, "model": name, "size": 10**9, "digest": self.digest, **self.tags}
             return replies(200, {"models": [{**entry, "size_vram": 10**9}]})
-        if path in ("/api/show", "/api/chat") and not self.chosen:
-            asked = json.loads(body)
-            if str(asked["model"]).removesuffix(":latest") != NAME:
-                return refuses(404, f"model '{asked['model']}' not found")
-            return self._shown() if path == "/api/show" else self._chat(asked)
+        if path in ("/api/show", "/api/chat"):
+            return self._asked(path, json.loads(body))
         return super()._script(path, body)
+
+    def _asked(self, path: str, asked: dict[str, Any]) -> Script:
+        if str(asked["model"]).removesuffix(":latest") != NAME:
+            return refuses(404, f"model '{asked['model']}' not found")
+        if path == "/api/show":
+            return self._shown()
+        return self.chosen(asked) if self.chosen else self._chat(asked)
 
     def _shown(self) -> Script:
         family = self.rules.family
