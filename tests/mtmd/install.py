@@ -1,9 +1,9 @@
-"""Put llama.cpp's libmtmd of August 2026, for the CPU, into `.cache/mtmd`, from a PyPI wheel.
+"""Put llama.cpp's libmtmd of two days, for the CPU, into `.cache`, from PyPI wheels.
 
     python -m tests.mtmd.install
 
-7.5 MB to download; needs no root and no compiler. The wheel is built against glibc 2.38 for nothing
-but four C23 names of old functions (`__isoc23_strtol`); they are renamed, so that it runs on 2.34.
+12 MB to download; needs no root and no compiler. The wheels are built against glibc 2.38 for no more
+than four C23 names of old functions (`__isoc23_strtol`): renamed, they run on 2.34.
 """
 
 import contextlib
@@ -17,45 +17,48 @@ from pathlib import Path
 
 from tests.daemon.install import CACHE, InstallError, unsupported
 
-BUILD = "b10330"  # of llama.cpp, 8 August 2026
-HOME = CACHE / f"mtmd-{BUILD}"
-REQUIREMENT = """\
-llama-cpp-py-sync==0.10330.2 \
---hash=sha256:3bf32096827752170f1bd0e3439f0bfcfb04b44f8c45654e26bfe61d3317aed8
-"""
+# Of llama.cpp: 8 August 2026, which fuses equal neighbours, and 24 August 2026, which fuses only
+# frames of a video.
+WHEELS = {
+    "b10330": "llama-cpp-py-sync==0.10330.2 "
+    "--hash=sha256:3bf32096827752170f1bd0e3439f0bfcfb04b44f8c45654e26bfe61d3317aed8",
+    "b10603": "llama-cpp-py-sync==0.10603 "
+    "--hash=sha256:b8cdedcd5248b4f867199a296ac49e3b178cb2e2dca280c2fd18e72cd6448e94",
+}
 C23 = b"__isoc23_"
 NEWER = b"GLIBC_2.38"
 DYNSYM, VERSYM, VERNEED = 11, 0x6FFFFFFF, 0x6FFFFFFE  # types of ELF sections
 WEAK, GLOBAL = 2, 1
 
 
-def install() -> Path:
+def install(build: str) -> Path:
     """The folder to import `llama_cpp_py_sync` from, installed on the first call.
 
     Raises InstallError where this machine cannot run it or the wheel cannot be fetched.
     """
-    if HOME.exists():
-        return HOME
+    home = CACHE / f"mtmd-{build}"
+    if home.exists():
+        return home
     if reason := unsupported():
         raise InstallError(reason.replace("The test daemon", "libmtmd"))
     CACHE.mkdir(exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="mtmd-install-", dir=CACHE))
     try:
-        _download(work)
+        _download(work, WHEELS[build])
         with zipfile.ZipFile(next(work.glob("*.whl"))) as archive:
             archive.extractall(work / "library")
         for library in work.glob("library/*/*.so*"):
             library.write_bytes(older(library.read_bytes()))
         with contextlib.suppress(OSError):  # another process was first
-            (work / "library").rename(HOME)
+            (work / "library").rename(home)
     finally:
         shutil.rmtree(work)
-    return HOME
+    return home
 
 
-def _download(folder: Path) -> None:
+def _download(folder: Path, requirement: str) -> None:
     listing = folder / "requirements.txt"
-    listing.write_text(REQUIREMENT)
+    listing.write_text(requirement)
     command = [
         *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
         *("--no-deps", "--only-binary", ":all:", "--require-hashes", "--python-version", "3.11"),
@@ -104,6 +107,7 @@ def older(library: bytes) -> bytes:
 
 if __name__ == "__main__":
     try:
-        print(install())
+        for each in WHEELS:
+            print(install(each))
     except InstallError as error:
         sys.exit(str(error))

@@ -12,13 +12,13 @@ import pytest
 
 from app.models.tokens import image_rule
 from tests.daemon.install import InstallError
-from tests.mtmd.install import install
+from tests.mtmd.install import WHEELS, install
 from tests.mtmd.model import write_projector, write_text
 from tests.once import one_at_a_time
 from tests.standin.rules import Rules
 
 Sizes = list[tuple[int, int]]
-Tokenize = Callable[[list[tuple[str, Sizes]]], list[list[int]]]
+Tokenize = Callable[..., list[list[int]]]
 
 CURRENT = Rules("0.33.0")
 
@@ -27,7 +27,7 @@ CURRENT = Rules("0.33.0")
 def tokenize(tmp_path_factory: pytest.TempPathFactory) -> Tokenize:
     """The tokens of each picture of each prompt, as they reach the model."""
     try:
-        home = one_at_a_time(install)()
+        homes = {build: one_at_a_time(install)(build) for build in WHEELS}
     except InstallError as error:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("mtmd")
@@ -35,12 +35,12 @@ def tokenize(tmp_path_factory: pytest.TempPathFactory) -> Tokenize:
     write_text(text)
     write_projector(projector)
 
-    def run(prompts: list[tuple[str, Sizes]]) -> list[list[int]]:
+    def run(prompts: list[tuple[str, Sizes]], build: str = "b10330") -> list[list[int]]:
         script = Path(__file__).with_name("library.py")
         lines = [json.dumps({"text": text, "pictures": sizes}) for text, sizes in prompts]
         done = subprocess.run(
             [sys.executable, str(script), str(text), str(projector), "1024"],
-            env={**os.environ, "PYTHONPATH": str(home)},
+            env={**os.environ, "PYTHONPATH": str(homes[build])},
             input="\n".join(lines),
             capture_output=True,
             text=True,
@@ -79,6 +79,8 @@ def test_equal_neighbours_are_fused(tokenize: Tokenize) -> None:
         ("<image>?<|im_end|>\n<|im_start|>user\n<image>?", [same] * 2),
         ("<image>" * 4, [same, wider, same, wider]),
     ]
+    later = tokenize(prompts, "b10603")
+    assert [len(one) for one in later] == [len(sizes) for _, sizes in prompts]
     counted = tokenize(prompts)
     assert [len(one) for one in counted] == [1, 3, 4, 2, 2, 2, 4]
     assert {tokens for one in counted for tokens in one} == {1036}
