@@ -114,7 +114,7 @@ def test_a_wrong_setting_is_one_sentence(tmp_path: Path) -> None:
 
 def test_the_real_engine_is_named(daemon: Daemon, tmp_path: Path) -> None:
     done = doctor(cwd=tmp_path, OLLAMA_HOST=daemon.url, MODEL_NAME="tiny-vlm", COLUMNS="200")
-    assert f"Version 0.9.3 at {daemon.url}." in done.stdout
+    assert f"Version {daemon.version} at {daemon.url}." in done.stdout
     assert "tiny-vlm is installed and can see." in done.stdout
     assert done.returncode == 0, done.stdout  # a tiny model needs neither a GPU nor a new Ollama
     missing = told(cwd=tmp_path, OLLAMA_HOST=daemon.url)

@@ -2,7 +2,7 @@
 
     python -m tests.mtmd.install
 
-12 MB to download; needs no root and no compiler. The wheels are built against glibc 2.38 for no more
+12 MB to download; needs no root, no compiler. The wheels are built against glibc 2.38 for no more
 than four C23 names of old functions (`__isoc23_strtol`): renamed, they run on 2.34.
 """
 
