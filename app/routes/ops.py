@@ -42,7 +42,8 @@ async def ready(request: Request) -> dict[str, Any]:
     except Problem as problem:
         raise EngineUnavailable(problem.detail, reason=problem.code) from problem
     warnings = list(filter(None, [trouble(model.daemon.version), model.observed.warning]))
-    return {"status": "ready", "model": model.name, "warnings": warnings}
+    told = {"status": "ready", "model": model.name}
+    return {**told, "warnings": warnings} if warnings else told
 
 
 @router.get("/v1/status", summary="What runs")
@@ -66,7 +67,7 @@ async def status(request: Request, model: Asked = None) -> dict[str, Any]:
             "num_ctx": found.num_ctx,
             "image_token_rule": asdict(found.image_rule),
             "digest": found.digest,
-            "warnings": list(filter(None, [found.observed.warning])),
+            **({"warnings": [found.observed.warning]} if found.observed.warning else {}),
             **_placed(await line.registry.placement(found.name)),
         }
     except Problem as problem:
@@ -77,8 +78,8 @@ async def status(request: Request, model: Asked = None) -> dict[str, Any]:
 
 def _slots(line: Line) -> dict[str, Any]:
     """Of the default model, which may be known by now; `reason` where they are fewer than asked."""
-    gate = line.gate
-    return {"total": gate.slots, "running": gate.running, "reason": line.registry.one_slot or None}
+    told = {"total": line.gate.slots, "running": line.gate.running}
+    return {**told, "reason": line.registry.one_slot} if line.registry.one_slot else told
 
 
 @router.get("/metrics", summary="Prometheus", response_class=PlainTextResponse)
