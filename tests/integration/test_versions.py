@@ -3,6 +3,10 @@
 import base64
 import io
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -14,7 +18,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tests.pictures import encoded
-from tests.server import Server
+from tests.server import REPO, Server
 from tests.standin.ollama import NAME, FakeOllama
 from tests.standin.rules import Rendered, Rules
 
@@ -398,3 +402,34 @@ def test_a_model_elsewhere_is_refused(start: Start) -> None:
     assert not daemon.asked
     daemon.tags = {}
     assert client.get("/ready").json()["status"] == "ready"
+
+
+def test_a_misread_picture_warns_everywhere(start: Start) -> None:
+    """The canary of a running server: /ready, /v1/status, doctor and a metric."""
+    _, client = start(CURRENT, text="a house", settings={"CANARY": "true"})
+    deadline = time.monotonic() + 60
+    while "warnings" not in (ready := client.get("/ready")).json():
+        assert time.monotonic() < deadline, ready.text
+        time.sleep(0.2)
+    assert ready.status_code == 200
+    assert "misreads known pictures" in ready.json()["warnings"][0]
+    assert client.get("/v1/status").json()["model"]["warnings"] == ready.json()["warnings"]
+    told = f'vlm_engine_faults_total{{fault="canary",model="{NAME}"}} 1.0'
+    assert told in client.get("/metrics").text
+    host, port = client.base_url.host, client.base_url.port
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "doctor"],
+        env={**os.environ, "HOST": host, "PORT": str(port), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=REPO,
+    )
+    assert done.returncode == 1
+    assert "misreads known pictures" in done.stdout
+
+
+def test_a_version_that_is_known_to_be_bad_is_named(start: Start) -> None:
+    _, client = start("0.30.0")
+    (warning,) = client.get("/ready").json()["warnings"]
+    assert warning.startswith("Ollama 0.30.0 ") and "update" in warning
