@@ -1,19 +1,8 @@
-"""One answer of the model, with its thinking kept in hand.
+"""One answer of the model, with its thinking kept in hand, over as many requests as it takes
+(`app.engine.prompt` writes them)."""
 
-The plain qwen3-vl tags think, and `think: false` does not stop them: the daemon then files the
-whole answer under `thinking`. What does: end the messages with an open assistant turn whose
-thoughts are closed (ollama v0.33, model/renderers/qwen3vl.go). With no thoughts in it the model
-answers at once; with the thoughts so far it must answer now, which gives reasoning a budget. The
-renderer does so only where `content` is not empty and `think` is not false; it trims the newline.
-
-Daemons hold a thinking model to a `format` only behind its thoughts, which such a turn passes by.
-Newer ones hold it from the first token where `think` is false; the same turn is then written with
-its empty thought, and the prompt is the same.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
@@ -22,34 +11,18 @@ from app.engine.chat import Chat, Chunk
 from app.engine.events import Cut, Delta, Generated, Reasoning, Say
 from app.engine.loops import LoopGuard
 from app.engine.ollama import Ollama
-from app.engine.registry import Model
+from app.engine.prompt import Prompt, request
 from app.engine.stream import Stream
 from app.errors import ContextOverflow, EngineError, Problem, RepeatLimit, Unfinished
 
+__all__ = ["Answered", "Prompt", "generate"]
+
 Answered = Delta | Cut | Reasoning
 
-NO_THOUGHT = "<think>\n\n</think>\n\n"
 # A token that came so often in a row, at the end of a stream without an end: the daemon's guard,
 # which waits for 30 of them, and not an accident.
 STUCK = 20
 MOST_RESUMED = 4  # requests that go on behind such a run
-LIVELIER = 0.4  # the temperature at which a model leaves the loop that it is in at 0
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What the model is asked. `messages` end with the user's turn; `options` are Ollama's."""
-
-    model: Model
-    messages: tuple[Mapping[str, Any], ...]
-    options: Mapping[str, Any]
-    max_tokens: int
-    keep_alive: int | str = -1
-    think: bool = False
-    max_reasoning_tokens: int = 1024
-    format: Mapping[str, Any] | str | None = None  # a JSON Schema, or `json`
-    stall_s: float = 60.0  # the longest silence between two tokens
-    escaped: bool = False  # some text of the messages is (`app.engine.markup`)
 
 
 @dataclass(slots=True)
@@ -123,7 +96,7 @@ async def generate(
     tally = _Tally()
     if prompt.think and not prompt.model.thinks:
         tally.warnings.append(f"{prompt.model.name} does not reason; it answered at once.")
-    chat: Chat | None = _chat(prompt)
+    chat: Chat | None = request(prompt)
     while chat is not None:
         async with Stream(ollama, chat, prompt.stall_s, deadline) as stream:
             await _ask(stream, chat, prompt, tally, say)
@@ -170,7 +143,7 @@ def _behind(prompt: Prompt, tally: _Tally, abort: Problem) -> Chat | None:
             tally.warnings.append(
                 "The engine stopped at a character that repeats; the answer was continued there."
             )
-        return _chat(prompt, "".join(tally.thoughts), "".join(tally.said))
+        return request(prompt, "".join(tally.thoughts), "".join(tally.said))
     tally.warnings.append("The answer repeats one character without end; it ends there.")
     return None
 
@@ -185,50 +158,17 @@ def _again(prompt: Prompt, tally: _Tally) -> Chat | None:
     if not tally.answered and not tally.forced:
         tally.forced = True
         if tally.thoughts or tally.unheld:
-            return _chat(prompt, "".join(tally.thoughts))
+            return request(prompt, "".join(tally.thoughts))
         # Models sometimes end before they began (ollama issue 16216).
-        return _chat(prompt, livelier=True)
+        return request(prompt, livelier=True)
     if tally.loops == 1 and not tally.went_on:
         tally.went_on = True
         if prompt.model.goes_on and prompt.format is None:
             tally.warnings.append("The answer repeated itself; that was cut, and it was gone on.")
-            return _chat(prompt, "".join(tally.thoughts), "".join(tally.said), livelier=True)
+            return request(prompt, "".join(tally.thoughts), "".join(tally.said), livelier=True)
     if tally.loops:
         tally.warnings.append("The answer repeated itself; it was cut and ends there.")
     return None
-
-
-def _chat(
-    prompt: Prompt, thoughts: str | None = None, said: str = "", livelier: bool = False
-) -> Chat:
-    """The request: open-ended with `think`, else (or once `thoughts` are there) answering now;
-    going on behind what was `said`; `livelier` where the same would only happen again."""
-    messages = prompt.messages
-    # Daemons before 0.32.9 apply a penalty of their own where none is set; it breaks real text.
-    options = {"repeat_penalty": 1.0, **prompt.options}
-    options |= {"num_ctx": prompt.model.num_ctx, "num_predict": prompt.max_tokens}
-    if livelier:
-        options["temperature"] = max(LIVELIER, float(options.get("temperature", 0)))
-    think, form = None, prompt.format
-    if thoughts is None and prompt.think and prompt.model.thinks:
-        think = True
-        options["num_predict"] += prompt.max_reasoning_tokens
-        if not prompt.model.daemon.thinks_freely:
-            form = None  # else its thoughts would be held to it
-    elif form is not None and thoughts is None and prompt.model.holds_at_once:
-        think = False
-        messages = (*messages, {"role": "assistant", "content": NO_THOUGHT})
-    elif thoughts is not None or prompt.model.thinks:
-        closed = {
-            "role": "assistant",
-            "thinking": markup.escaped(thoughts or ""),
-            "content": markup.escaped(said) or "\n",
-        }
-        messages = (*messages, closed)
-        if said:
-            form = None  # a grammar would begin anew
-    shift = prompt.model.daemon.shift
-    return Chat(prompt.model.name, messages, options, prompt.keep_alive, think, form, shift)
 
 
 async def _ask(

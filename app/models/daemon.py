@@ -91,13 +91,15 @@ class Daemon:
 
     @property
     def holds_at_once(self) -> bool:
-        """With `think: false` and an open last turn a `format` holds from the first token."""
-        return self.known and self.since(HOLDS_AT_ONCE)
+        """With `think: false` and an open last turn a `format` holds from the first token; the
+        empty thought in that turn is Qwen3's."""
+        return self.known and self.since(HOLDS_AT_ONCE) and self.family.startswith("qwen3")
 
     @property
     def image_tokens_known(self) -> bool:
-        """Whether the plan of a picture is exact."""
-        return self.family.startswith("qwen")
+        """Whether the plan of a picture is exact. Ollama's own engine counts older families by
+        numbers of the model's file, which not every file has."""
+        return self.family.startswith("qwen3" if not self.llama_server else "qwen")
 
     def slots(self, parallel: int) -> int:
         """How many requests it runs at once where OLLAMA_NUM_PARALLEL is `parallel`."""

@@ -59,6 +59,12 @@ def test_a_version_that_is_not_told_is_not_relied_on() -> None:
         assert daemon.fuses and not daemon.image_tags and not daemon.holds_at_once
 
 
+def test_an_empty_thought_is_written_for_qwen3_only() -> None:
+    assert Daemon("0.34.0", "qwen3vl").holds_at_once
+    assert not Daemon("0.34.0", "gemma4").holds_at_once
+    assert not Daemon("0.34.0", "qwen25vl").holds_at_once
+
+
 def test_bad_versions_are_named() -> None:
     assert "0.30.2" in trouble("0.30.2") and "update" in trouble("0.30.2")
     assert not trouble("0.34.0") and not trouble("") and not trouble("0.12.7")
