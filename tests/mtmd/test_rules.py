@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from app.engine.registry import Model
+from app.images.probe import Picture
+from app.models.daemon import Daemon
 from app.models.tokens import image_rule
+from app.schemas import DescribeRequest
+from app.settings import Settings
+from app.tasks import describe
+from app.tasks.job import Job
 from tests.daemon.install import InstallError
 from tests.mtmd.install import WHEELS, install
 from tests.mtmd.model import write_projector, write_text
@@ -84,3 +91,32 @@ def test_equal_neighbours_are_fused(tokenize: Tokenize) -> None:
     counted = tokenize(prompts)
     assert [len(one) for one in counted] == [1, 3, 4, 2, 2, 2, 4]
     assert {tokens for one in counted for tokens in one} == {1036}
+
+
+@pytest.mark.parametrize("version", ["0.30.0", "0.33.0"])
+@pytest.mark.parametrize(
+    "sizes", [[(640, 480)] * 2, [(640, 480)] * 6, [(1240, 1754)] * 8, [(100, 100)] * 3]
+)
+def test_what_the_server_sends_stays_apart(tokenize: Tokenize, version: str, sizes: Sizes) -> None:
+    """By a pixel where tags are not known to work, by text where they are: each picture is one to
+    llama.cpp, and costs what was planned."""
+    daemon = Daemon(version, "qwen3vl")
+    rule = image_rule({"general.architecture": "qwen3vl"}, version)
+    sees = frozenset({"completion", "vision", "thinking"})
+    model = Model("m", sees, "qwen3vl", 32_768, rule, daemon=daemon)
+    pictures = tuple(Picture(b"", at, None, *size) for at, size in enumerate(sizes))
+    settings = Settings(_env_file=None)
+    job = Job.of(describe.TASK, DescribeRequest(), model, settings, pictures)
+    ((ask,),) = job.groups
+    turns = []
+    for message in job.prompt(ask, [b""] * len(sizes)).messages:
+        content = str(message["content"])
+        if message.get("images"):
+            tagged = content.replace("[img]", "<image>")
+            content = tagged if "<image>" in tagged else "<image>" * len(sizes) + content
+        turns.append(f"<|im_start|>{message['role']}\n{content}<|im_end|>\n")
+    sent = [(info.sent_width, info.sent_height) for info in job.infos]
+    (counted,) = tokenize([("".join(turns), sent)])
+    assert counted == [info.tokens for info in job.infos]
+    (before,) = tokenize([("<image>" * len(sizes), sizes)])
+    assert len(before) == (len(sizes) + 1) // 2, "as it was sent before"
