@@ -116,7 +116,7 @@ class Cost:
 _FIRST = (33.0, 33.0, 4.0, 100.0, 32.0)
 FORESEEN = 0.5  # tokens that a prediction is off, at most, where there is nothing to learn
 _DOUBT = (900.0, 900.0, 100.0, 1.0, 400.0)  # how far each may be off (variance)
-# No weight leaves these, whatever was counted: at most a token a byte and some around an image.
+# No prediction leaves these, whatever was counted: at most a token a byte, some around an image.
 _LEAST = (2.0, 2.0, 0.0, 0.0, 0.0)
 _MOST = (115.0, 115.0, 5000.0, 400.0, 4000.0)
 # The same where the rule of an image is known: its own tokens are hardly in doubt.
@@ -140,7 +140,9 @@ class Estimator:
 
     def predict(self, cost: Cost) -> int:
         """Tokens of the whole prompt."""
-        return math.ceil(_dot(self.weights, cost.features()) - 1e-6)
+        x = cost.features()
+        least, most = (_LEAST_KNOWN, _MOST_KNOWN) if self.known else (_LEAST, _MOST)
+        return math.ceil(min(max(_dot(self.weights, x), _dot(least, x)), _dot(most, x)) - 1e-6)
 
     def lacks_images(self, cost: Cost, counted: int) -> bool:
         """Whether the engine counted less than the images alone cost: some were left out, or two
@@ -162,10 +164,9 @@ class Estimator:
             return
         gain = [_dot(row, x) for row in self._doubt]
         scale = 1.0 + _dot(gain, x)  # 1: the noise of a count, a token
-        least, most = (_LEAST_KNOWN, _MOST_KNOWN) if self.known else (_LEAST, _MOST)
         self.weights = [
-            min(max(weight + step / scale * (counted - predicted), low), high)
-            for weight, step, low, high in zip(self.weights, gain, least, most, strict=True)
+            weight + step / scale * (counted - predicted)
+            for weight, step in zip(self.weights, gain, strict=True)
         ]
         self._doubt = [
             [value - gain[i] * gain[j] / scale for j, value in enumerate(row)]

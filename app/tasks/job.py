@@ -134,7 +134,7 @@ class Job:
             max_tokens=answer_tokens(self.task, self.request, self.model),
             keep_alive=self.settings.keep_alive_value,
             think=self.request.think if ask.think is None else ask.think and self.model.thinks,
-            format=ask.format or (ask.shape if self.model.holds_at_once else None),
+            format=ask.held if self.model.holds_at_once else ask.format,
             max_reasoning_tokens=reasoning_limit(self.request, self.model, ask.think),
             stall_s=self.settings.stall_timeout_s,
             escaped=any(map(markup.is_escaped, contents)),

@@ -63,15 +63,20 @@ class Ask:
         """The same once more, with what was wrong about the answer. A model that can reason does:
         only then is it held to `format` by newer daemons (`app.tasks.structured`)."""
         turns = (*self.turns, Turn("assistant", answer), Turn("user", fault))
-        return replace(self, turns=turns, think=True, format=self.format or self.shape)
+        return replace(self, turns=turns, think=True, format=self.held)
 
     def unheld(self) -> "Ask":
         """The same for an engine that cannot be held to `format`: it is told what to write."""
         last = self.turns[-1]
-        schema = json.dumps(self.format or self.shape, ensure_ascii=False)
+        schema = json.dumps(self.held, ensure_ascii=False)
         text = last.text if schema in last.text else f"{last.text}\nJSON Schema: {schema}"
         turns = (*self.turns[:-1], replace(last, text=text))
         return replace(self, turns=turns, format=None, shape=None)
+
+    @property
+    def held(self) -> Mapping[str, Any] | str | None:
+        """What it can be held to. (An empty schema is one.)"""
+        return self.shape if self.format is None else self.format
 
     @property
     def pictures(self) -> tuple[int, ...]:
