@@ -183,6 +183,7 @@ class Asking:
             model.estimator.learn(cost, counted)
             return
         self.record.notes.append(LACKING.format(counted=counted, planned=planned))
+        self.record.lacks_images = True
         model.observed.faults["lost_image"] += 1
         if model.separation == "tags" and cost.images > 1:
             model.observed.tags_separate = False
