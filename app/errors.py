@@ -4,6 +4,7 @@
     ├── InvalidRequest        400 invalid_request
     ├── Unauthorized          401 unauthorized
     ├── ForbiddenUrl          403 forbidden_url
+    ├── ForbiddenModel        403 forbidden_model
     ├── ModelNotFound         404 model_not_found
     ├── NotFound              404 not_found
     ├── MethodNotAllowed      405 method_not_allowed
@@ -75,6 +76,10 @@ class Unauthorized(Problem):
 
 class ForbiddenUrl(Problem):
     status, code = 403, "forbidden_url"
+
+
+class ForbiddenModel(Problem):
+    status, code = 403, "forbidden_model"
 
 
 class ModelNotFound(Problem):
@@ -151,6 +156,14 @@ class EngineError(Problem):
 
 class EngineInterrupted(Problem):
     status, code = 502, "engine_interrupted"
+
+
+class Unfinished(EngineInterrupted):
+    """The engine's stream ended without an end of the answer."""
+
+
+class RepeatLimit(EngineInterrupted):
+    """The engine ended an answer in which one token came again and again."""
 
 
 class EngineUnavailable(Problem):

@@ -28,6 +28,7 @@ from app.rates import Rates
 from app.routes import document, openai, ops, page, tasks
 from app.routes.problems import problem_response
 from app.settings import Settings
+from app.tasks.canary import Canary
 from app.tasks.run import Line
 from app.uploads import Uploads
 
@@ -42,15 +43,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ollama = Ollama(settings.ollama_host)
         gpus = await asyncio.to_thread(look, settings.ollama_host)
         room = Room(settings.num_ctx, gpus, settings.num_parallel, settings.kv_cache_type)
-        registry = Registry(ollama, settings.model_name, settings.allowed, room)
         gate = Gate(settings.num_parallel, settings.max_queue)
+        registry = Registry(
+            ollama,
+            settings.model_name,
+            settings.allowed,
+            room,
+            allow_cloud=settings.allow_cloud_models,
+            on_slots=gate.resize,
+        )
         decoder = Decoder(
             Limits(settings.max_image_megapixels, settings.max_pages),
             settings.decode_timeout_s,
             settings.decode_memory_mb,
         )
         decoder.start()
-        app.state.metrics = Metrics(gate)
+        app.state.metrics = Metrics(gate, registry.faults)
         app.state.spans = spans = traces.from_environment(os.environ)
         app.state.rates = Rates(settings.rate_limit)
         app.state.uploads = Uploads(int(settings.uploads_max_mb * 1e6))
@@ -58,9 +66,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.line = Line(settings, registry, decoder, gate, ollama, answers)
         fetcher = Fetcher(int(settings.max_body_mb * 1e6)) if settings.allow_url_fetch else None
         app.state.fetcher = fetcher
-        tidying = asyncio.create_task(heap.keep_small())
+        background = [asyncio.create_task(heap.keep_small())]
+        if settings.canary:
+            background.append(asyncio.create_task(Canary(app.state.line).watch()))
         yield
-        tidying.cancel()
+        for task in background:
+            task.cancel()
         if fetcher:
             await fetcher.aclose()
         decoder.close()

@@ -3,7 +3,7 @@
 No client can make the labels grow: tasks and codes are ours, and models are installed ones.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 
 from prometheus_client import (
@@ -15,6 +15,8 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from app.account import Account
 from app.engine.gate import Gate
@@ -27,10 +29,35 @@ MOST_MODELS = 50  # told apart; more are `other`
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
+class _Faults(Collector):
+    """What the engine did that it must not, as the registry of models counts it."""
+
+    def __init__(
+        self, faults: Callable[[], Mapping[tuple[str, str], int]], label: Callable[[str], str]
+    ) -> None:
+        self._faults, self._label = faults, label
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        told = CounterMetricFamily(
+            "vlm_engine_faults",
+            "lost_image: a picture did not reach the model; canary: a known picture was misread",
+            labels=["model", "fault"],
+        )
+        sums: dict[tuple[str, str], int] = {}
+        for (model, fault), times in self._faults().items():
+            labels = self._label(model), fault
+            sums[labels] = sums.get(labels, 0) + times
+        for labels, times in sorted(sums.items()):
+            told.add_metric(labels, times)
+        yield told
+
+
 class Metrics:
     """One registry a server, so that several can live in one process."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(
+        self, gate: Gate, faults: Callable[[], Mapping[tuple[str, str], int]] = dict
+    ) -> None:
         self._registry = registry = CollectorRegistry()
         self._models: set[str] = set()
 
@@ -63,10 +90,12 @@ class Metrics:
         self._cache_hits = Counter("vlm_cache_hits_total", hits, registry=registry)
         gauge("vlm_in_flight", "Requests at the engine").set_function(lambda: gate.running)
         gauge("vlm_queue_depth", "Requests that wait").set_function(lambda: gate.waiting)
-        gauge("vlm_slots", "Requests that the engine takes at once").set(gate.slots)
+        slots = "Requests that the engine takes at once"
+        gauge("vlm_slots", slots).set_function(lambda: gate.slots)
         gauge("vlm_queue_limit", "Requests that may wait").set(gate.max_queue)
         self._up = gauge("vlm_engine_up", "1 where the engine answers")
         self._vram = gauge("vlm_model_vram_ratio", "Share of the model on the GPU", "model")
+        registry.register(_Faults(faults, self._label))
         ProcessCollector(registry=registry)
 
     def ended(self, account: Account) -> None:

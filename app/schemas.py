@@ -100,6 +100,11 @@ class TaskRequest(BaseModel):
     model: NonEmpty | None = Field(None, description="Another installed model")
     stream: bool = Field(False, description="Answer in events")
 
+    @property
+    def reasoning_gives_way(self) -> bool:
+        """Whether `max_reasoning_tokens` is a wish, and not a number that the client chose."""
+        return False
+
     def sampling(self) -> dict[str, Any]:
         """What is asked of the choice of tokens, under Ollama's names."""
         given = {"temperature": self.temperature, "seed": self.seed}

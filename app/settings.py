@@ -115,6 +115,9 @@ class Settings(BaseSettings):
         60, gt=0, description="Silence between two tokens after which an answer is given up"
     )
     allow_url_fetch: bool = Field(False, description="Fetch images from public addresses")
+    allow_cloud_models: bool = Field(
+        False, description="Serve models that the daemon runs on other machines"
+    )
     allowed_models: str = Field("", description="Comma-separated; empty: any installed model")
     default_language: str = Field("en", description="BCP 47")
     rate_limit: Annotated[str, AfterValidator(_rule)] = Field(
@@ -124,6 +127,9 @@ class Settings(BaseSettings):
         "",
         description="Comma-separated addresses or networks of proxies whose X-Forwarded-For and "
         "X-Forwarded-Proto count; *: anybody's",
+    )
+    canary: bool = Field(
+        True, description="Read two known pictures after the engine or the model changed"
     )
     cors_origins: str = Field("", description="Comma-separated origins of web pages that may ask")
     log_format: Literal["console", "json"] = "console"

@@ -29,7 +29,9 @@ class Server:
         self.log_path = log
         kept = {"PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_START"}
         environment = {name: value for name, value in os.environ.items() if name in kept}
-        environment |= {"HOST": "127.0.0.1", "PORT": str(self.port), **settings}
+        # Tests count what an engine is asked: the canary only where it is wanted.
+        own = {"HOST": "127.0.0.1", "PORT": str(self.port), "CANARY": "false"}
+        environment |= {**own, **settings}
         with log.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, program],

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,8 +15,10 @@ from app.cli.choice import EMBEDDED
 from app.client.client import Client
 from app.client.problem import ServerProblem
 from app.engine.ollama import Ollama
+from app.engine.registry import elsewhere
 from app.errors import ModelNotFound, Problem
 from app.models.catalog import GIB, Entry, new_enough
+from app.models.daemon import Daemon, trouble
 from app.models.gpu import Gpus, is_local
 from app.models.plan import Plan, judge
 
@@ -42,6 +44,7 @@ class Engine:
     file_bytes: its size on the disk.
     loaded: its entry in `/api/ps`; None where it is not loaded.
     embedded: why the embedded engine is taken; empty where it is not.
+    elsewhere: the machine that the daemon sends requests for the model to; empty for none.
     """
 
     url: str
@@ -51,6 +54,11 @@ class Engine:
     file_bytes: int = 0
     loaded: Mapping[str, Any] | None = None
     embedded: str = ""
+    elsewhere: str = ""
+
+    @property
+    def family(self) -> str:
+        return str(((self.shown or {}).get("details") or {}).get("family", ""))
 
 
 async def ask(url: str, model: str) -> Engine:
@@ -65,7 +73,14 @@ async def ask(url: str, model: str) -> Engine:
         names = {model, f"{model}:latest"}
         tag = next((one for one in await ollama.tags() if one.get("name") in names), {})
         loaded = next((one for one in await ollama.ps() if one.get("name") in names), None)
-        return Engine(url, version, shown=shown, file_bytes=int(tag.get("size", 0)), loaded=loaded)
+        return Engine(
+            url,
+            version,
+            shown=shown,
+            file_bytes=int(tag.get("size", 0)),
+            loaded=loaded,
+            elsewhere=elsewhere(tag) or elsewhere(shown),
+        )
     except Problem as problem:
         return Engine(url, problem=problem.detail)
     finally:
@@ -137,10 +152,25 @@ def engine_check(engine: Engine, entry: Entry | None) -> Check:
             f"{found}; {entry.tag} needs {entry.min_ollama} or newer: update it from "
             "https://ollama.com/download.",
         )
+    if known := trouble(engine.version):
+        return Check("engine", None, f"{found}. {known}")
     return Check("engine", True, f"{found}.")
 
 
-def model_check(engine: Engine, model: str) -> Check:
+def slots_checks(engine: Engine, parallel: int) -> tuple[Check, ...]:
+    """Where more than one slot is asked for, whether the daemon will have them."""
+    if parallel == 1 or not engine.family:
+        return ()
+    why = Daemon(engine.version, engine.family).why_one_slot(parallel)
+    return (Check("slots", None if why else True, why or f"{parallel} requests run at once."),)
+
+
+def reading_checks(warnings: Sequence[str]) -> tuple[Check, ...]:
+    """What the running server found out about how its engine reads pictures."""
+    return (Check("pictures", False, " ".join(warnings)),) if warnings else ()
+
+
+def model_check(engine: Engine, model: str, allow_cloud: bool = False) -> Check:
     if engine.problem:
         return Check("model", None, f"{model}: nobody to ask.")
     if engine.embedded and model != EMBEDDED:
@@ -159,6 +189,13 @@ def model_check(engine: Engine, model: str) -> Check:
         )
     if "vision" not in (engine.shown.get("capabilities") or ()):
         return Check("model", False, f"{model} is installed but cannot see: take a qwen3-vl model.")
+    if engine.elsewhere and not allow_cloud:
+        return Check(
+            "model",
+            False,
+            f"{model} does not run on this machine: the daemon sends pictures to "
+            f"{engine.elsewhere}. Choose another, or set ALLOW_CLOUD_MODELS=true.",
+        )
     return Check("model", True, f"{model} is installed and can see.")
 
 
@@ -210,16 +247,22 @@ def plan_check(plan: Plan | None, wanted: int = 0) -> Check:
     return Check("plan", True, f"{plan.entry.tag} fits with num_ctx {wanted or plan.num_ctx}.")
 
 
-async def port_check(host: str, port: int, url: str) -> Check:
-    """Whether the server could listen, or does: `url` is where it would be reached."""
+async def port_check(host: str, port: int, url: str) -> tuple[Check, list[str]]:
+    """Whether the server could listen, or does, and what it warns of then: `url` is where it would
+    be reached."""
+    told: dict[str, Any] = {}
     async with Client(url) as client:
         try:
-            ours = "slots" in await client.status()
+            told = await client.status()
+            ours = "slots" in told
         except ServerProblem as problem:
             if problem.unreachable:
-                return _free(host, port, url)
+                return _free(host, port, url), []
             ours = problem.code == "unauthorized"
-    return Check("port", True, f"This server answers at {url}.") if ours else _taken(port)
+    if not ours:
+        return _taken(port), []
+    warnings = (told.get("model") or {}).get("warnings") or []
+    return Check("port", True, f"This server answers at {url}."), list(warnings)
 
 
 def _free(host: str, port: int, url: str) -> Check:

@@ -60,9 +60,10 @@ def _examine(settings: Settings, name: str, note: str, *, asked: bool) -> Report
     info = (engine.shown or {}).get("model_info") or {}
     plans, chosen = _plans(gpus, settings, entry or described(name, engine.file_bytes, info))
     url = where.own_address(settings)
-    port = asyncio.run(checks.port_check(settings.host, settings.port, url))
+    port, warnings = asyncio.run(checks.port_check(settings.host, settings.port, url))
     found = _checks(gpus, engine, name, chosen, settings)
-    return Report(name, note, gpus, (*found, port), plans, chosen, embedded=bool(embedded))
+    found = (*found, *checks.reading_checks(warnings), port)
+    return Report(name, note, gpus, found, plans, chosen, embedded=bool(embedded))
 
 
 def _simulate(settings: Settings, name: str, note: str, vram_bytes: int) -> Report:
@@ -79,7 +80,7 @@ def _simulate(settings: Settings, name: str, note: str, vram_bytes: int) -> Repo
     engine = checks.Engine(
         settings.ollama_host,
         entry.min_ollama,
-        shown={"capabilities": ["vision"]},
+        shown={"capabilities": ["vision"], "details": {"family": entry.family}},
         loaded=loaded if fits else None,
     )
     found = _checks(gpus, engine, name, chosen, settings)
@@ -100,7 +101,8 @@ def _checks(
         checks.gpu_check(gpus, entry),
         checks.driver_check(gpus),
         checks.engine_check(engine, entry),
-        checks.model_check(engine, name),
+        checks.model_check(engine, name, settings.allow_cloud_models),
+        *checks.slots_checks(engine, settings.num_parallel),
         checks.loaded_check(engine),
         checks.plan_check(chosen, settings.num_ctx),
         checks.disk_check(engine, entry),

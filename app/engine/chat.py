@@ -14,8 +14,8 @@ import httpx
 import msgspec
 import orjson
 
-from app.engine.faults import BROKE, problem_of
-from app.errors import EngineError, EngineInterrupted, Problem
+from app.engine.faults import BROKE, message_of, problem_of
+from app.errors import EngineError, EngineInterrupted, Problem, Unfinished
 
 MOST_LINE = 8_000_000  # bytes; of a token it is some 150
 MOST_ERROR = 2000  # characters of an error that are told
@@ -33,7 +33,7 @@ class Chunk(msgspec.Struct):
     message: _Message = msgspec.field(default_factory=_Message)
     done: bool = False
     done_reason: str = ""
-    error: str = ""
+    error: Any = ""  # a sentence, or the JSON of the engine behind the daemon
     load_duration: int = 0
     prompt_eval_count: int = 0
     prompt_eval_duration: int = 0
@@ -51,11 +51,13 @@ class Chat:
     keep_alive: int | str
     think: bool | None = None
     format: Mapping[str, Any] | str | None = None
+    shift: bool | None = False
 
     def body(self) -> bytes:
         """Always streamed, so that closing the connection cancels in every mode.
 
-        `truncate` and `shift` make newer daemons refuse what older ones cut in silence.
+        `truncate` and `shift` make newer daemons refuse what older ones cut in silence; from 0.30
+        on `shift` is left out, as other clients do (`app.models.daemon`).
         """
         body = {
             "model": self.model,
@@ -64,8 +66,9 @@ class Chat:
             "keep_alive": self.keep_alive,
             "stream": True,
             "truncate": False,
-            "shift": False,
         }
+        if self.shift is not None:
+            body["shift"] = self.shift
         if self.think is not None:
             body["think"] = self.think
         if self.format is not None:
@@ -96,7 +99,7 @@ def _chunks(lines: Sequence[bytes], model: str) -> tuple[list[Chunk], Problem | 
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return chunks, EngineError("The engine sent a line that is not Ollama's.")
         if chunk.error:
-            return chunks, problem_of(chunk.error[:MOST_ERROR].strip(), 500, model)
+            return chunks, problem_of(message_of(chunk.error)[:MOST_ERROR], 500, model)
         chunks.append(chunk)
     return chunks, None
 
@@ -119,7 +122,8 @@ class Lines:
 
     async def __anext__(self) -> list[Chunk]:
         """Raises:
-        EngineInterrupted: the stream ended without `done`.
+        Unfinished: the stream ended without `done`.
+        EngineInterrupted: the connection broke.
         Problem: as `problem_of` reads the engine's error.
         """
         chunks: list[Chunk] = []
@@ -142,7 +146,7 @@ class Lines:
             await self._finish()
         elif not data and not self._problem:
             told = "The engine's answer ended before it was done."
-            self._problem = EngineInterrupted(told, partial="")
+            self._problem = Unfinished(told, partial="")
         return chunks
 
     def _lines(self, data: bytes) -> list[bytes]:

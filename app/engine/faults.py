@@ -1,6 +1,9 @@
 """What an engine's own error messages mean for the client."""
 
+import json
+import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from app.errors import (
     ContextOverflow,
@@ -10,6 +13,7 @@ from app.errors import (
     ModelLoadingFailed,
     ModelNotFound,
     Problem,
+    RepeatLimit,
     Unheld,
 )
 
@@ -22,6 +26,10 @@ LOAD_FAILURES = (
     "unable to load model",
     "error loading model",
     "timed out waiting for llama runner",
+    "llama-server process has terminated",
+    "timed out waiting for llama-server",
+    "error starting llama-server",
+    "out-of-memory during startup",
 )
 # What it says when a running generation was cut off (a killed runner, say).
 INTERRUPTIONS = (
@@ -29,13 +37,38 @@ INTERRUPTIONS = (
     "model runner has unexpectedly stopped",
 )
 # What it says to a `format` that it cannot make a grammar of.
-UNHELD = ("invalid JSON schema in format", "failed to parse grammar", "failed to load model vocab")
+UNHELD = (
+    "invalid JSON schema in format",
+    "JSON schema conversion failed",
+    "failed to parse grammar",
+    "failed to load model vocab",
+)
+# What it says where one token came 100 times (since pull request 18374; before it said nothing).
+REPEATS = ("token repeat limit reached",)
 # What newer daemons (0.13 on) answer to `truncate: false` when the prompt does not fit.
 OVERFLOWS = (
     "exceeds the available context size",
     "input length exceeds",
     "exceeds maximum context",
 )
+
+
+COUNTED = re.compile(r"request \((\d+) tokens\)")  # of a prompt that does not fit
+
+
+def message_of(error: Any) -> str:
+    """The sentence in an error: that of llama-server is JSON, which the daemon passes on as an
+    object, or as text inside its own sentence."""
+    while isinstance(error, dict):
+        error = error.get("message") or error.get("error") or json.dumps(error)
+    told = str(error or "").strip()
+    before, brace, rest = told.partition("{")
+    try:
+        inner = json.loads(brace + rest)
+        named = isinstance(inner, dict) and (inner.get("message") or inner.get("error"))
+    except (ValueError, RecursionError):
+        return told
+    return f"{before}{message_of(named)}" if named else told
 
 
 def problem_of(error: str, status: int, model: str) -> Problem:
@@ -50,11 +83,25 @@ def problem_of(error: str, status: int, model: str) -> Problem:
     return EngineError(f"The engine answered with an error: {error}")
 
 
+def _overflow(error: str) -> ContextOverflow:
+    """With what the engine counted, where it says so."""
+    counted = COUNTED.search(error)
+    extra = {"engine_tokens": int(counted[1])} if counted else {}
+    return ContextOverflow(
+        f"The engine refused the prompt: {error}. Send fewer or smaller images, or less text.",
+        **extra,
+    )
+
+
 _MEANINGS: tuple[tuple[Sequence[str], Callable[[str, str], Problem]], ...] = (
     (
         OVERFLOWS,
-        lambda error, _model: ContextOverflow(
-            f"The engine refused the prompt: {error}. Send fewer or smaller images, or less text."
+        lambda error, _model: _overflow(error),
+    ),
+    (
+        REPEATS,
+        lambda error, _model: RepeatLimit(
+            f"The engine ended an answer that repeated one token ({error}). Ask again.", partial=""
         ),
     ),
     (

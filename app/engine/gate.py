@@ -57,6 +57,11 @@ class Gate:
         self._service_s = FIRST_GUESS_S
         self._served = 0
 
+    def resize(self, slots: int) -> None:
+        """The engine takes so many at once: known when it has told what it runs."""
+        self.slots = slots
+        self._grant()
+
     @property
     def waiting(self) -> int:
         return sum(map(len, self._lines.values()))

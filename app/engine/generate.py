@@ -1,45 +1,31 @@
-"""One answer of the model, with its thinking kept in hand.
-
-The plain qwen3-vl tags think, and `think: false` does not stop them: the daemon then files the
-whole answer under `thinking`. What does: end the messages with an open assistant turn whose
-thoughts are closed (ollama v0.33, model/renderers/qwen3vl.go). With no thoughts in it the model
-answers at once; with the thoughts so far it must answer now, which gives reasoning a budget. The
-renderer does so only where `content` is not empty and `think` is not false; it trims the newline.
-"""
+"""One answer of the model, with its thinking kept in hand, over as many requests as it takes
+(`app.engine.prompt` writes them)."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+import orjson
+
+from app.engine import markup
 from app.engine.chat import Chat, Chunk
 from app.engine.events import Cut, Delta, Generated, Reasoning, Say
 from app.engine.loops import LoopGuard
 from app.engine.ollama import Ollama
-from app.engine.registry import Model
+from app.engine.prompt import Prompt, request
 from app.engine.stream import Stream
-from app.errors import ContextOverflow, EngineError
+from app.errors import ContextOverflow, EngineError, Problem, RepeatLimit, Unfinished
+
+__all__ = ["Answered", "Prompt", "generate"]
 
 Answered = Delta | Cut | Reasoning
 
 LONGEST = 1_000_000  # characters of an answer, and of the thoughts before it
 PIECE = 4096  # characters that are read at once: what reads them has the event loop meanwhile
-LIVELIER = 0.4  # the temperature at which a model leaves the loop that it is in at 0
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What the model is asked. `messages` end with the user's turn; `options` are Ollama's."""
-
-    model: Model
-    messages: tuple[Mapping[str, Any], ...]
-    options: Mapping[str, Any]
-    max_tokens: int
-    keep_alive: int | str = -1
-    think: bool = False
-    max_reasoning_tokens: int = 1024
-    format: Mapping[str, Any] | str | None = None  # a JSON Schema, or `json`
-    stall_s: float = 60.0  # the longest silence between two tokens
+# A token that came so often in a row, at the end of a stream without an end: the daemon's guard,
+# which waits for 30 of them, and not an accident.
+STUCK = 20
+MOST_RESUMED = 4  # requests that go on behind such a run
 
 
 @dataclass(slots=True)
@@ -62,6 +48,9 @@ class _Tally:
     forced: bool = False  # asked once more for an answer
     unheld: bool = False  # left where the answer began, since it was not held to its format
     went_on: bool = False  # asked to go on behind a loop
+    abort: Problem | None = None  # the daemon's guard ended the last request
+    resumed: int = 0  # requests that went on behind such an end
+    varied: bool = True  # the last request wrote more than one token again and again
     thoughts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -112,10 +101,11 @@ async def generate(
     tally = _Tally()
     if prompt.think and not prompt.model.thinks:
         tally.warnings.append(f"{prompt.model.name} does not reason; it answered at once.")
-    chat: Chat | None = _chat(prompt)
+    chat: Chat | None = request(prompt)
     while chat is not None:
         async with Stream(ollama, chat, prompt.stall_s, deadline) as stream:
             await _ask(stream, chat, prompt, tally, say)
+        _judge_format(chat, prompt, tally)
         chat = _again(prompt, tally)
     if tally.thoughts and not tally.answered:
         raise EngineError(
@@ -128,45 +118,62 @@ async def generate(
     return tally.generated()
 
 
+def _judge_format(chat: Chat, prompt: Prompt, tally: _Tally) -> None:
+    """Remember where an answer shows that it was not held to its format from the first token."""
+    if chat.format is None or chat.think is not False:
+        return
+    said = "".join(tally.said).lstrip()
+    whole = tally.finish_reason == "stop"
+    held = _is_json(said) if whole else said[:1] in tuple('{["-0123456789tfn')
+    prompt.model.observed.holds_at_once &= held
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _behind(prompt: Prompt, tally: _Tally, abort: Problem) -> Chat | None:
+    """What to ask where the daemon ended an answer over a run of one token, as leaders of dots and
+    rules of a form are. In the next request its guard counts from zero."""
+    tally.abort = None
+    if not prompt.model.goes_on:
+        raise abort
+    if tally.resumed < MOST_RESUMED and (tally.varied or not tally.resumed):
+        tally.resumed += 1
+        if tally.resumed == 1:
+            tally.warnings.append(
+                "The engine stopped at a character that repeats; the answer was continued there."
+            )
+        return request(prompt, "".join(tally.thoughts), "".join(tally.said))
+    tally.warnings.append("The answer repeats one character without end; it ends there.")
+    return None
+
+
 def _again(prompt: Prompt, tally: _Tally) -> Chat | None:
     """What to ask after a request is over, if anything: once for the answer, where everything went
     into reasoning (over its budget, or up to the last token); once to go on, where the answer
-    began to repeat itself."""
+    began to repeat itself; a few times where the daemon ended it."""
+    if tally.abort and tally.answered:
+        return _behind(prompt, tally, tally.abort)
+    tally.abort = None
     if not tally.answered and not tally.forced:
         tally.forced = True
         if tally.thoughts or tally.unheld:
-            return _chat(prompt, "".join(tally.thoughts))
+            return request(prompt, "".join(tally.thoughts))
         # Models sometimes end before they began (ollama issue 16216).
-        return _chat(prompt, livelier=True)
+        return request(prompt, livelier=True)
     if tally.loops == 1 and not tally.went_on:
         tally.went_on = True
         if prompt.model.goes_on and prompt.format is None:
             tally.warnings.append("The answer repeated itself; that was cut, and it was gone on.")
-            return _chat(prompt, "".join(tally.thoughts), "".join(tally.said), livelier=True)
+            return request(prompt, "".join(tally.thoughts), "".join(tally.said), livelier=True)
     if tally.loops:
         tally.warnings.append("The answer repeated itself; it was cut and ends there.")
     return None
-
-
-def _chat(
-    prompt: Prompt, thoughts: str | None = None, said: str = "", livelier: bool = False
-) -> Chat:
-    """The request: open-ended with `think`, else (or once `thoughts` are there) answering now;
-    going on behind what was `said`; `livelier` where the same would only happen again."""
-    messages = prompt.messages
-    options = {**prompt.options, "num_ctx": prompt.model.num_ctx, "num_predict": prompt.max_tokens}
-    if livelier:
-        options["temperature"] = max(LIVELIER, float(options.get("temperature", 0)))
-    think, form = None, prompt.format
-    if thoughts is None and prompt.think and prompt.model.thinks:
-        think = True
-        options["num_predict"] += prompt.max_reasoning_tokens
-        if not prompt.model.thinks_freely:
-            form = None  # else its thoughts would be held to it
-    elif thoughts is not None or prompt.model.thinks:
-        closed = {"role": "assistant", "thinking": thoughts or "", "content": said or "\n"}
-        messages = (*messages, closed)
-    return Chat(prompt.model.name, messages, options, prompt.keep_alive, think, form)
 
 
 async def _ask(
@@ -177,7 +184,7 @@ async def _ask(
     part = _Part(chat, prompt, tally, tally.forced and bool(tally.thoughts or tally.unheld))
     guard = LoopGuard()
     unyielded = 0
-    while chunks := await stream.read():
+    while chunks := await _read(stream, part):
         thought, text = part.take(chunks)
         if thought and prompt.think:
             await say(Reasoning(thought))
@@ -198,14 +205,29 @@ async def _ask(
             return
         if part.over:
             break
+    tally.varied = part.runs > 1
     # Left before the engine could count: each piece was a token, as far as the stream shows.
     tally.completion += part.pieces
     tally.finish_reason = "length"
 
 
+async def _read(stream: Stream, part: "_Part") -> Sequence[Chunk]:
+    """What comes next; nothing where the daemon's guard against repetition ended the answer."""
+    try:
+        return await stream.read()
+    except RepeatLimit as problem:
+        part.tally.abort = problem
+    except Unfinished as problem:
+        if part.times < STUCK:
+            raise
+        part.tally.abort = problem
+    return ()
+
+
 @dataclass(slots=True)
 class _Part:
-    """One request of an answer, read; `over` where it is to be left before its end."""
+    """One request of an answer, read; `over` where it is to be left before its end; `times` that
+    the last token came in a row, `runs` of equal tokens."""
 
     chat: Chat
     prompt: Prompt
@@ -214,6 +236,9 @@ class _Part:
     pieces: int = 0
     over: bool = False
     last: Chunk | None = None
+    times: int = 0
+    runs: int = 0
+    _token: str = ""
 
     def take(self, chunks: Sequence[Chunk]) -> tuple[str, str]:
         """The thoughts and the text in what came together."""
@@ -229,6 +254,7 @@ class _Part:
                 tally.thought += len(thought)
                 self.pieces += 1
                 thoughts.append(thought)
+                self._count(thought)
             # Models open with spaces, or with the newline that the template trimmed.
             text = chunk.message.content
             if text := text if tally.answered else text.lstrip():
@@ -243,11 +269,20 @@ class _Part:
                 tally.written += len(text)
                 self.pieces += 1
                 texts.append(text)
+                self._count(text)
             if chunk.done:
                 self.last = chunk
+        if self.prompt.escaped:
+            thoughts, texts = [*map(markup.plain, thoughts)], [*map(markup.plain, texts)]
         tally.thoughts += thoughts
         tally.said += texts
         return "".join(thoughts), "".join(texts)
+
+    def _count(self, token: str) -> None:
+        token = token.strip()
+        self.times = self.times + 1 if token == self._token else 1
+        self.runs += token != self._token
+        self._token = token
 
 
 def _refuse_cut(last: Chunk, prompt: Prompt) -> None:

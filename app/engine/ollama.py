@@ -8,7 +8,7 @@ import httpx
 
 from app.engine.breaker import Breaker
 from app.engine.chat import Chat, Lines
-from app.engine.faults import BROKE, problem_of
+from app.engine.faults import BROKE, message_of, problem_of
 from app.engine.transport import Transport
 from app.errors import EngineError, EngineInterrupted, EngineUnavailable
 
@@ -96,7 +96,8 @@ class Ollama:
         if response.status_code != 200:
             error = body.get("error") if isinstance(body, dict) else None
             status = response.status_code
-            raise problem_of(str(error or f"HTTP {status} without a reason"), status, model)
+            told = message_of(error) or f"HTTP {status} without a reason"
+            raise problem_of(told, status, model)
         if not isinstance(body, dict):
             raise EngineError(f"What answers at {self.url} does not speak Ollama's API.")
         return body

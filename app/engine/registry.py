@@ -1,21 +1,37 @@
 """Which models are installed, and what each can do, as the engine tells it."""
 
-import re
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from app.engine.ollama import Ollama
-from app.errors import InvalidParameter, ModelNotFound
+from app.errors import ForbiddenModel, InvalidParameter, ModelNotFound
 from app.logs import log
 from app.models.catalog import described, find, resolve
+from app.models.daemon import Daemon
 from app.models.gpu import Gpus
 from app.models.plan import CacheType, Verdict, judge, plan, plan_context
 from app.models.tokens import Estimator, ImageRule, image_rule
 
-THINKS_FREELY = (0, 12, 4)  # Ollama's version (pull request 12460)
+FAULTS = ("lost_image", "canary")
 FRESH_S = 30.0  # a model can be pulled or replaced at any time; asking costs milliseconds
+
+
+@dataclass(slots=True)
+class Observed:
+    """What the answers of a model have shown, on one version of the daemon.
+
+    holds_at_once: a `format` did not hold where the version should have held it.
+    tags_separate: pictures with tags and text between them were counted as one.
+    faults: how often the engine did what it must not, by kind.
+    """
+
+    holds_at_once: bool = True
+    tags_separate: bool = True
+    faults: Counter[str] = field(default_factory=Counter)
+    warning: str = ""  # what is known to be wrong, for those who run the server
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +47,8 @@ class Model:
     estimator: Estimator = field(default_factory=Estimator, compare=False)
     note: str = ""
     digest: str = ""  # of its weights and template
-    thinks_freely: bool = False  # a `format` begins to hold where its thoughts end
+    daemon: Daemon = field(default_factory=Daemon)
+    observed: Observed = field(default_factory=Observed, compare=False)
 
     @property
     def sees(self) -> bool:
@@ -46,6 +63,18 @@ class Model:
     @property
     def thinks(self) -> bool:
         return "thinking" in self.capabilities
+
+    @property
+    def holds_at_once(self) -> bool:
+        """Whether it is held to a `format` from its first token although it can think."""
+        return self.thinks and self.daemon.holds_at_once and self.observed.holds_at_once
+
+    @property
+    def separation(self) -> Literal["", "tags", "sizes"]:
+        """What keeps two neighbouring pictures of equal size apart, where that is needed."""
+        if not self.daemon.fuses:
+            return ""
+        return "tags" if self.daemon.image_tags and self.observed.tags_separate else "sizes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +92,39 @@ class Registry:
     """Looks models up, and remembers each for `FRESH_S` seconds; its context and what was learnt
     of its prompts for as long as the server lives."""
 
-    def __init__(self, ollama: Ollama, default: str, allowed: frozenset[str], room: Room) -> None:
+    def __init__(
+        self,
+        ollama: Ollama,
+        default: str,
+        allowed: frozenset[str],
+        room: Room,
+        *,
+        allow_cloud: bool = False,
+        on_slots: Callable[[int], None] = lambda _slots: None,
+    ) -> None:
+        """Args:
+        allow_cloud: serve models that the daemon runs on other machines.
+        on_slots: told how many requests the daemon answers at once, once that is known.
+        """
         self._ollama = ollama
         self._default = default
         self._allowed = {resolve(name)[0] for name in allowed | {default}} if allowed else set()
         self._room = room
+        self._allow_cloud = allow_cloud
+        self._on_slots = on_slots
         self._known: dict[str, tuple[float, Model]] = {}
         self._contexts: dict[str, int] = {}
         self._estimators: dict[str, Estimator] = {}
+        self._observed: dict[tuple[str, str, str], Observed] = {}
         self._warned: dict[str, str] = {}
+        self.one_slot = ""  # why the default model gets fewer slots than were asked for
 
     async def find(self, asked: str | None = None, *, fresh: bool = False) -> Model:
         """The model that `asked` means; the default where it is None.
 
         Raises:
             ModelNotFound: it is not installed here, or not allowed.
+            ForbiddenModel: the daemon runs it on another machine, and that is not allowed.
             EngineUnavailable: nobody answers.
         """
         name, note = resolve(asked or self._default)
@@ -119,20 +166,48 @@ class Registry:
             ) from None
         info = shown.get("model_info") or {}
         entry = await self.installed(name)
-        version = await self._ollama.version()
+        if not self._allow_cloud and (where := elsewhere(entry) or elsewhere(shown)):
+            raise ForbiddenModel(
+                f"{name} does not run on this machine: the daemon sends pictures and text to "
+                f"{where}. Choose another model, or set ALLOW_CLOUD_MODELS=true.",
+                parameter="model",
+            )
+        daemon = Daemon(
+            await self._ollama.version(), str((shown.get("details") or {}).get("family", ""))
+        )
+        if name == resolve(self._default)[0]:
+            self._tell_slots(daemon)
         if name not in self._contexts:
             self._contexts[name] = self._plan(name, info, int(entry.get("size") or 0))
         return Model(
             name=name,
             capabilities=frozenset(shown.get("capabilities") or ()),
-            family=str((shown.get("details") or {}).get("family", "")),
+            family=daemon.family,
             num_ctx=self._contexts[name],
-            image_rule=image_rule(info, version),
-            thinks_freely=_numbers(version) >= THINKS_FREELY,
-            estimator=self._estimators.setdefault(name, Estimator()),
+            image_rule=image_rule(info, daemon.version),
+            daemon=daemon,
+            observed=self._observed.setdefault(
+                (name, digest := str(entry.get("digest", "")), daemon.version), Observed()
+            ),
+            estimator=self._estimators.setdefault(name, Estimator(daemon.image_tokens_known)),
             note=note,
-            digest=str(entry.get("digest", "")),
+            digest=digest,
         )
+
+    def _tell_slots(self, daemon: Daemon) -> None:
+        why = daemon.why_one_slot(self._room.slots)
+        if why and why != self.one_slot:
+            log.warning("one slot", detail=why)
+        self.one_slot = why
+        self._on_slots(daemon.slots(self._room.slots))
+
+    def faults(self) -> dict[tuple[str, str], int]:
+        """How often the engine did what it must not, by model and kind."""
+        told: Counter[tuple[str, str]] = Counter()
+        for (name, _, _), observed in self._observed.items():
+            for kind in FAULTS:
+                told[name, kind] += observed.faults[kind]
+        return dict(told)
 
     def _plan(self, name: str, info: Mapping[str, Any], size: int) -> int:
         """The context of a model, decided once: another one later would load it anew."""
@@ -158,7 +233,8 @@ class Registry:
         return [
             tag
             for tag in await self._ollama.tags()
-            if not self._allowed or str(tag.get("name")).removesuffix(":latest") in self._allowed
+            if (self._allow_cloud or not elsewhere(tag))
+            and (not self._allowed or str(tag.get("name")).removesuffix(":latest") in self._allowed)
         ]
 
     async def installed(self, name: str) -> dict[str, Any]:
@@ -179,9 +255,9 @@ class Registry:
         return verdict
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    """`0.12.7-rc1` -> (0, 12, 7)."""
-    return tuple(map(int, re.findall(r"\d+", version.partition("-")[0])))
+def elsewhere(entry: Mapping[str, Any]) -> str:
+    """Where a model of `/api/tags` or `/api/show` runs, if not in the daemon; else nothing."""
+    return str(entry.get("remote_host") or entry.get("remote_model") or "")
 
 
 def _entry(models: list[dict[str, Any]], name: str) -> dict[str, Any]:

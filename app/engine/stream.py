@@ -8,7 +8,7 @@ import stamina
 from app.engine.chat import Chat, Chunk, Lines
 from app.engine.ollama import Ollama
 from app.engine.watch import Watch
-from app.errors import EngineInterrupted, EngineUnavailable, Problem
+from app.errors import EngineInterrupted, EngineUnavailable, Problem, Unfinished
 
 # Before the first token a model may load and read for long. Whether the engine lives is then
 # asked by the way: it answers that at once, whatever else it does.
@@ -107,4 +107,4 @@ class Stream:
 
 def _passes(problem: Exception) -> bool:
     """Whether it may be over with the next try; a model that does not load stays so."""
-    return type(problem) in (EngineUnavailable, EngineInterrupted)
+    return type(problem) in (EngineUnavailable, EngineInterrupted, Unfinished)

@@ -58,6 +58,18 @@ def plan(
     return tuple(planned)
 
 
+def apart(sizes: Sequence[Size], rule: ImageRule) -> tuple[Size, ...]:
+    """The sizes of neighbouring images, no two neighbours alike: one of a pair is a column or a row
+    of pixels larger, whichever costs less (mostly nothing)."""
+    found: list[Size] = []
+    for size in sizes:
+        width, height = size
+        larger = [(width + 1, height), (width, height + 1)]
+        alike = bool(found) and found[-1] == size
+        found.append(min(larger, key=lambda one: rule.tokens(*one)) if alike else size)
+    return tuple(found)
+
+
 def least(size: Size, rule: ImageRule) -> int:
     """The fewest tokens that an image can be made out with."""
     return max(rule.min_tokens, min(LEAST_TOKENS, rule.tokens(*size)))

@@ -37,13 +37,16 @@ TURNS = {
 }
 
 
-def prepare(picture: Picture, size: Size) -> Prepared:
+def prepare(picture: Picture, size: Size, pad: Size = (0, 0)) -> Prepared:
     """The picture in exactly `size` (width, height in pixels), as a JPEG or PNG.
+
+    Args:
+        pad: columns and rows of pixels more, which repeat its right and its lower edge.
 
     Raises:
         UnreadableImage: the file is damaged.
     """
-    if picture.sent_as_it_is(size):
+    if picture.sent_as_it_is(size) and not any(pad):
         return as_it_is(picture)
     note = ""
     content = picture.content
@@ -55,7 +58,22 @@ def prepare(picture: Picture, size: Size) -> Prepared:
         else:
             image, note = _decoded(picture, size)
     notes = (f"{picture.name}: {note}.",) if note else ()
-    return Prepared(pybase64.b64encode(_encoded(image)), notes)
+    return Prepared(pybase64.b64encode(_encoded(_padded(image, pad))), notes)
+
+
+def _padded(image: Image.Image, pad: Size) -> Image.Image:
+    if not any(pad):
+        return image
+    width, height = image.size
+    larger = Image.new(image.mode, (width + pad[0], height + pad[1]))
+    larger.paste(image)
+    if pad[0]:
+        edge = image.crop((width - 1, 0, width, height))
+        larger.paste(edge.resize((pad[0], height)), (width, 0))
+    if pad[1]:
+        edge = larger.crop((0, height - 1, larger.width, height))
+        larger.paste(edge.resize((larger.width, pad[1])), (0, height))
+    return larger
 
 
 def _decoded(picture: Picture, size: Size) -> tuple[Image.Image, str]:

@@ -100,19 +100,25 @@ class Decoder:
         return [unpacked(one, file) for one in looked.pictures]
 
     def prepare(
-        self, picture: Picture, size: tuple[int, int], client: str = ""
+        self,
+        picture: Picture,
+        size: tuple[int, int],
+        client: str = "",
+        pad: tuple[int, int] = (0, 0),
     ) -> asyncio.Future[Prepared]:
         """The picture as the daemon gets it (see `images.decode`), when it is ready."""
-        if isinstance(picture.data, bytes) and picture.sent_as_it_is(size):
+        if isinstance(picture.data, bytes) and picture.sent_as_it_is(size) and not any(pad):
             ready: asyncio.Future[Prepared] = asyncio.get_running_loop().create_future()
             ready.set_result(as_it_is(picture))
             return ready
-        return asyncio.ensure_future(self._prepare(picture, size, client))
+        return asyncio.ensure_future(self._prepare(picture, size, client, pad))
 
-    async def _prepare(self, picture: Picture, size: tuple[int, int], client: str) -> Prepared:
+    async def _prepare(
+        self, picture: Picture, size: tuple[int, int], client: str, pad: tuple[int, int]
+    ) -> Prepared:
         data = picture.data
         file = await _shared(data) if isinstance(data, bytes) else data
-        task = Prepare(packed(replace(picture, text=None, warnings=())), size)
+        task = Prepare(packed(replace(picture, text=None, warnings=())), size, pad)
         cost = cost_of_picture(picture, formats.kind(picture.content))
         ready = await self._run(Decoding(task, file, picture.name, client, cost), Ready)
         return Prepared(ready.base64, ready.warnings)

@@ -132,7 +132,7 @@ def _answer(task: Probe | Prepare, file: SharedFile) -> Reply:
                 found = probe(file, task.index, task.limits, task.pages)
                 return Looked([packed(picture) for picture in found])
             case Prepare():
-                made = prepare(unpacked(task.picture, file), task.size)
+                made = prepare(unpacked(task.picture, file), task.size, task.pad)
                 return Ready(made.base64, made.warnings)
     except Problem as problem:
         return Refused(type(problem).__name__, problem.detail, problem.extra)

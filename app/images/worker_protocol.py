@@ -36,6 +36,7 @@ class Prepare(msgspec.Struct, tag=True):
 
     picture: msgspec.Raw
     size: tuple[int, int]
+    pad: tuple[int, int] = (0, 0)
 
 
 class Job(msgspec.Struct):

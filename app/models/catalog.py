@@ -20,11 +20,12 @@ their reader meant. Standard library only, so that `python3 -m app.models.catalo
 before any install.
 """
 
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+from app.models.daemon import numbers
 
 DEFAULT_MODEL = "qwen3-vl:32b"
 MIN_OLLAMA = "0.12.7"  # the first release that runs qwen3-vl
@@ -46,6 +47,7 @@ class Entry:
     trained: int = 262_144
     image_cell: int = 32
     min_ollama: str = MIN_OLLAMA
+    family: str = "qwen3vl"
 
     @property
     def values_per_token(self) -> int:
@@ -117,21 +119,17 @@ def described(tag: str, file_bytes: int, info: Mapping[str, Any]) -> Entry | Non
     kv_heads = number("attention.head_count_kv") or heads
     if not (layers and kv_heads and head_dim):
         return None
-    shape = Entry(tag, file_bytes, str(arch), layers, kv_heads, head_dim, file_bytes)
+    shape = Entry(
+        tag, file_bytes, str(arch), layers, kv_heads, head_dim, file_bytes, family=str(arch)
+    )
     trained = number("context_length")
     return replace(shape, trained=trained) if trained else shape
 
 
 def new_enough(found: str, wanted: str = MIN_OLLAMA) -> bool:
     """Whether version `found` is `wanted` or later; 0.0.0 is what a build from source says."""
-    number, least = _numbers(found), _numbers(wanted)
+    number, least = numbers(found), numbers(wanted)
     return number == (0, 0, 0) or number >= least
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """(0, 12, 7) of `0.12.7-rc1`; empty for what is no version."""
-    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
-    return tuple(map(int, found.groups())) if found else ()
 
 
 def main(argv: list[str]) -> int:

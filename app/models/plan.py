@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.models.catalog import GIB, Entry, find, smaller
+from app.models.daemon import Daemon
 
 CacheType = Literal["f16", "q8_0"]
 
@@ -54,7 +55,9 @@ class Plan:
 
     num_ctx: tokens of each slot; 0 where the model does not fit.
     num_ctx_q8: the same with a q8_0 cache, whatever was chosen.
-    slots: how many requests run at once, as asked for (`OLLAMA_NUM_PARALLEL`).
+    slots: how many requests run at once: as asked for (`OLLAMA_NUM_PARALLEL`), or one where the
+        daemon runs no more for the model's family.
+    one_slot: why that is fewer than asked for; empty where it is not.
     max_slots: how many slots of `num_ctx` tokens there is room for.
     terms: what the memory is spent on; where the model does not fit, at the least useful context.
     vram: the memory, in hundredths of a GiB.
@@ -72,6 +75,7 @@ class Plan:
     vram: int
     capped: bool
     advice: str
+    one_slot: str = ""
 
     @property
     def fits(self) -> bool:
@@ -121,6 +125,8 @@ def plan(
         cap: no more context than this, in tokens.
         cache: the daemon's cache type, where it is known and not to be chosen.
     """
+    daemon = Daemon(family=entry.family)
+    asked, slots = slots, daemon.slots(slots)
     room = max(0, vram_bytes) * 100 // GIB
     fixed = _fixed(entry, gpus)
     rest = (room - sum(term.hundredths for term in fixed)) * GIB // 100
@@ -141,6 +147,7 @@ def plan(
         vram=room,
         capped=context >= longest,
         advice="" if fits else _advice(entry, vram_bytes, slots, gpus, terms),
+        one_slot=daemon.why_one_slot(asked),
     )
 
 
@@ -276,6 +283,8 @@ def _remarks(done: Plan) -> tuple[str, ...]:
             said.append(f"  q8_0 ({Q8}): {done.num_ctx_q8} tokens.")
     if done.cache_type == "q8_0":
         said.append(f"  For q8_0 Ollama needs {Q8}.")
-    if done.max_slots > done.slots:
+    if done.one_slot:
+        said.append(f"  {done.entry.family} runs in one slot, whatever OLLAMA_NUM_PARALLEL says.")
+    if done.max_slots > done.slots and Daemon(family=done.entry.family).slots(2) > 1:
         said.append(f"  There is room for {done.max_slots} slots (OLLAMA_NUM_PARALLEL).")
     return tuple(said)

@@ -3,20 +3,22 @@
 An image is resized to whole cells and costs a token a cell (Qwen's `smart_resize`, which Ollama
 and llama.cpp follow). Where the bounds come from:
 
-* Ollama 0.12.7, own engine: 65,536 to 2,097,152 pixels, so 64 to 2,048 tokens of 32x32.
-* Ollama 0.33, llama-server: `--image-min-tokens 1024` for qwen-vl models (llm/llama_server.go),
-  at most 4,096. The release that changed it is not known: all after 0.12 are planned so, and the
-  estimate is corrected by what the engine counts.
-* qwen2.5-vl in Ollama 0.9: cells of 28, from 56x56 pixels to `vision.max_pixels` of its file.
+* Ollama up to 0.29, own engine: 65,536 to 2,097,152 pixels, so 64 to 2,048 tokens of 32x32; half
+  a cell is rounded to even (model/models/qwen3vl/imageprocessor.go).
+* Ollama from 0.30 on, llama-server: `--image-min-tokens 1024` for four families
+  (llm/llama_server.go), 8 for the other qwen models, at most 4,096; `vision.max_pixels` of a
+  model's file does not bind it. `tests/mtmd` asks llama.cpp's own library.
+* qwen2.5-vl in Ollama's own engine: cells of 28, from 56x56 pixels to `vision.max_pixels`.
 """
 
 import math
 import operator
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+
+from app.models.daemon import FLOORED, Daemon
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +28,26 @@ class ImageRule:
     cell: int = 32
     min_tokens: int = 1
     max_tokens: int = 4096
+    half_to_even: bool = False
 
     def seen(self, width: int, height: int) -> tuple[int, int]:
         """The size, in pixels, that the model resizes an image to."""
-        columns, rows = _cells(self.cell, self.min_tokens, self.max_tokens, width, height)
+        columns, rows = _cells(self, width, height)
         return columns * self.cell, rows * self.cell
 
     def tokens(self, width: int, height: int) -> int:
         """What an image of so many pixels costs."""
-        columns, rows = _cells(self.cell, self.min_tokens, self.max_tokens, width, height)
+        columns, rows = _cells(self, width, height)
         return columns * rows
 
 
 @lru_cache(1024)  # planning a request asks for the same a dozen times
-def _cells(cell: int, least: int, most: int, width: int, height: int) -> tuple[int, int]:
+def _cells(rule: ImageRule, width: int, height: int) -> tuple[int, int]:
     """Columns and rows."""
-    columns = max(1, _round(width / cell))
-    rows = max(1, _round(height / cell))
+    cell, least, most = rule.cell, rule.min_tokens, rule.max_tokens
+    nearest = round if rule.half_to_even else _half_up
+    columns = max(1, nearest(width / cell))
+    rows = max(1, nearest(height / cell))
     if columns * rows > most:
         shrink = math.sqrt(width * height / (most * cell * cell))
         columns = max(1, math.floor(width / shrink / cell))
@@ -54,8 +59,8 @@ def _cells(cell: int, least: int, most: int, width: int, height: int) -> tuple[i
     return columns, rows
 
 
-def _round(value: float) -> int:
-    """Half up, as Go and C round; Python rounds half to even."""
+def _half_up(value: float) -> int:
+    """As C rounds; Python rounds half to even."""
     return math.floor(value + 0.5)
 
 
@@ -66,15 +71,16 @@ def image_rule(info: Mapping[str, Any], version: str) -> ImageRule:
     own = 14 if arch.startswith(("qwen2vl", "qwen25vl")) else 16
     patch = int(info.get(f"{vision}patch_size", own))
     cell = patch * int(info.get(f"{vision}spatial_merge_size", 2))
-    if pixels := int(info.get(f"{vision}max_pixels", 0)):
+    own_engine = not Daemon(version, arch).llama_server
+    pixels = int(info.get(f"{vision}max_pixels", 0))
+    if not arch.startswith("qwen") or (own_engine and pixels):
+        if not pixels:
+            return ImageRule(cell)
         least = int(info.get(f"{vision}min_pixels", 4 * cell * cell))
         return ImageRule(cell, least // cell**2, pixels // cell**2)
-    if arch.startswith("qwen"):
-        number = re.match(r"(\d+)\.(\d+)", version)
-        if number and (int(number[1]), int(number[2])) <= (0, 12):
-            return ImageRule(cell, 64, 2048)
-        return ImageRule(cell, 1024, 4096)
-    return ImageRule(cell)
+    if own_engine:
+        return ImageRule(cell, 64, 2048, half_to_even=True)
+    return ImageRule(cell, 1024 if arch in FLOORED else 8, 4096)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,31 +116,51 @@ class Cost:
 _FIRST = (33.0, 33.0, 4.0, 100.0, 32.0)
 FORESEEN = 0.5  # tokens that a prediction is off, at most, where there is nothing to learn
 _DOUBT = (900.0, 900.0, 100.0, 1.0, 400.0)  # how far each may be off (variance)
+# No prediction leaves these, whatever was counted: at most a token a byte, some around an image.
+_LEAST = (2.0, 2.0, 0.0, 0.0, 0.0)
+_MOST = (115.0, 115.0, 5000.0, 400.0, 4000.0)
+# The same where the rule of an image is known: its own tokens are hardly in doubt.
+_LEAST_KNOWN = (2.0, 2.0, 0.0, 95.0, 0.0)
+_MOST_KNOWN = (115.0, 115.0, 64.0, 105.0, 4000.0)
+SURE_OF_TEXT = 0.25  # of the predicted tokens of a text; no text has been seen to cost less
+HEALING = 0.25  # the share of the way back to the first weights that a doubtful refusal takes
 
 
 @dataclass(slots=True)
 class Estimator:
-    """Predicts an engine's `prompt_eval_count` and learns from it (recursive least squares)."""
+    """Predicts an engine's `prompt_eval_count` and learns from it (recursive least squares).
 
+    known: the rule of an image is that of this model and engine, not a guess.
+    """
+
+    known: bool = False
     weights: list[float] = field(default_factory=lambda: list(_FIRST))
     seen: int = 0
-    _doubt: list[list[float]] = field(
-        default_factory=lambda: [
-            [doubt if row == column else 0.0 for column in range(len(_DOUBT))]
-            for row, doubt in enumerate(_DOUBT)
-        ]
-    )
+    _doubt: list[list[float]] = field(default_factory=lambda: _diagonal(_DOUBT))
 
     def predict(self, cost: Cost) -> int:
         """Tokens of the whole prompt."""
-        return math.ceil(_dot(self.weights, cost.features()) - 1e-6)
+        x = cost.features()
+        least, most = (_LEAST_KNOWN, _MOST_KNOWN) if self.known else (_LEAST, _MOST)
+        return math.ceil(min(max(_dot(self.weights, x), _dot(least, x)), _dot(most, x)) - 1e-6)
+
+    def lacks_images(self, cost: Cost, counted: int) -> bool:
+        """Whether the engine counted less than the images alone cost: some were left out, or two
+        were made into one."""
+        if not self.known or not cost.images or not counted:
+            return False
+        bare = Cost(cost.ascii_bytes, cost.other_bytes, 0, 0)
+        return counted < cost.image_tokens + SURE_OF_TEXT * self.predict(bare)
 
     def learn(self, cost: Cost, counted: int) -> None:
         """Take in what the engine counted. Counts far off are no counts of this prompt (a cached
-        prefix that was left out, say) and are passed over; so are those that were foreseen."""
+        prefix or an image that was left out, say) and are passed over; so are those that were
+        foreseen."""
         x = cost.features()
         predicted = _dot(self.weights, x)
         if not predicted / 4 < counted < predicted * 4 or abs(counted - predicted) < FORESEEN:
+            return
+        if self.lacks_images(cost, counted):
             return
         gain = [_dot(row, x) for row in self._doubt]
         scale = 1.0 + _dot(gain, x)  # 1: the noise of a count, a token
@@ -147,6 +173,25 @@ class Estimator:
             for i, row in enumerate(self._doubt)
         ]
         self.seen += 1
+
+    def doubt(self, cost: Cost, room: int) -> None:
+        """A prompt is refused by what was learnt. Where it would fit by the first guess, go some of
+        the way back to that: what was learnt wrongly then heals, since a refused prompt teaches
+        nothing."""
+        if not self.seen or _dot(_FIRST, cost.features()) > room:
+            return
+        self.weights = [
+            weight + HEALING * (first - weight)
+            for weight, first in zip(self.weights, _FIRST, strict=True)
+        ]
+        self._doubt = _diagonal(_DOUBT)
+
+
+def _diagonal(values: Sequence[float]) -> list[list[float]]:
+    return [
+        [value if row == column else 0.0 for column in range(len(values))]
+        for row, value in enumerate(values)
+    ]
 
 
 def _dot(a: Sequence[float], b: Sequence[float]) -> float:

@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from app.errors import EngineUnavailable, ModelNotFound, Problem
 from app.metrics import Metrics
 from app.models.catalog import MIN_OLLAMA
+from app.models.daemon import trouble
 from app.models.plan import Verdict
 from app.routes.caller import refuse_if_draining
 from app.routes.document import problems
@@ -31,15 +32,18 @@ async def health() -> dict[str, str]:
     summary="200 only where a request would be answered",
     responses=problems(503),
 )
-async def ready(request: Request) -> dict[str, str]:
-    """The engine answers, and the model is installed and can see."""
+async def ready(request: Request) -> dict[str, Any]:
+    """The engine answers, and the model is installed and can see. `warnings` say what is known to
+    be wrong with the engine all the same."""
     line: Line = request.app.state.line
     refuse_if_draining(line.gate)
     try:
         model = await line.registry.seeing(fresh=True)
     except Problem as problem:
         raise EngineUnavailable(problem.detail, reason=problem.code) from problem
-    return {"status": "ready", "model": model.name}
+    warnings = list(filter(None, [trouble(model.daemon.version), model.observed.warning]))
+    told = {"status": "ready", "model": model.name}
+    return {**told, "warnings": warnings} if warnings else told
 
 
 @router.get("/v1/status", summary="What runs")
@@ -49,7 +53,7 @@ async def status(request: Request, model: Asked = None) -> dict[str, Any]:
     told: dict[str, Any] = {
         "engine": {"url": line.ollama.url, "version": None, "minimum_for_qwen3_vl": MIN_OLLAMA},
         "model": None,
-        "slots": {"total": line.gate.slots, "running": line.gate.running},
+        "slots": None,
         "queue": {"waiting": line.gate.waiting, "limit": line.gate.max_queue},
         "problem": None,
     }
@@ -63,11 +67,19 @@ async def status(request: Request, model: Asked = None) -> dict[str, Any]:
             "num_ctx": found.num_ctx,
             "image_token_rule": asdict(found.image_rule),
             "digest": found.digest,
+            **({"warnings": [found.observed.warning]} if found.observed.warning else {}),
             **_placed(await line.registry.placement(found.name)),
         }
     except Problem as problem:
         told["problem"] = {"code": problem.code, "detail": problem.detail}
+    told["slots"] = _slots(line)
     return told
+
+
+def _slots(line: Line) -> dict[str, Any]:
+    """Of the default model, which may be known by now; `reason` where they are fewer than asked."""
+    told = {"total": line.gate.slots, "running": line.gate.running}
+    return {**told, "reason": line.registry.one_slot} if line.registry.one_slot else told
 
 
 @router.get("/metrics", summary="Prometheus", response_class=PlainTextResponse)

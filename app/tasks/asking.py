@@ -12,15 +12,21 @@ from app.engine.gate import Gate, Ticket
 from app.engine.generate import Answered, generate
 from app.engine.ollama import Ollama
 from app.engine.watch import Watch
-from app.errors import DeadlineExceeded, Problem, Unheld
+from app.errors import ContextOverflow, DeadlineExceeded, Problem, Unheld
 from app.images.decoder import SMALL, Decoder
 from app.images.picture import Prepared
+from app.models.tokens import Cost
 from app.tasks.job import Job
 from app.tasks.order import in_order
 from app.tasks.reader import Part
 from app.tasks.record import Record
 from app.tasks.task import Ask, Group
 
+LACKING = (
+    "The engine counted {counted} tokens where {planned} of pictures and text were sent: it left a "
+    "picture out, or took two for one. Do not rely on this answer; `python -m app doctor` tells "
+    "more."
+)
 UNHELD = "The engine cannot be held to this schema: the answer was only checked against it."
 
 # The engine is given up at the deadline; so much later a client is that does not read, and holds a
@@ -140,24 +146,33 @@ class Asking:
     ) -> None:
         """One turn; asked once more where its reader says so. Where the engine has no grammar for
         the format (`pattern` with `\\d`, say), it is told what to write, and its answer checked."""
+        ask = await self._ask_held(ask, part, images, deadline, say)
+        answer = part.reader.raw()
+        whole = self.record.ends[-1].finish_reason == "stop"
+        if whole and (fault := part.reader.again()):
+            await self._ask_held(ask.corrected(answer, fault), part, images, deadline, say)
+        if text := part.end():
+            await say(self._placed(ask, text))
+
+    async def _ask_held(
+        self, ask: Ask, part: Part, images: list[Prepared], deadline: float, say: Say[Piece]
+    ) -> Ask:
+        """Ask; what was asked in the end, which is without a format where the engine has no
+        grammar for it."""
         try:
             await self._ask(ask, part, images, deadline, say)
         except Unheld:
             ask = ask.unheld()
             self.record.notes.append(UNHELD)
             await self._ask(ask, part, images, deadline, say)
-        answer = part.reader.raw()
-        whole = self.record.ends[-1].finish_reason == "stop"
-        if whole and (fault := part.reader.again()):
-            await self._ask(ask.corrected(answer, fault), part, images, deadline, say)
-        if text := part.end():
-            await say(self._placed(ask, text))
+        return ask
 
     async def _ask(
         self, ask: Ask, part: Part, images: list[Prepared], deadline: float, say: Say[Piece]
     ) -> None:
         cost, estimator = self.job.cost(ask), self.job.model.estimator
-        self.record.estimated_tokens += estimator.predict(cost)
+        planned = estimator.predict(cost)
+        self.record.estimated_tokens += planned
 
         async def take(event: Answered) -> None:
             match event:
@@ -170,9 +185,26 @@ class Asking:
                     await say(event)
 
         prompt = self.job.prompt(ask, [image.base64 for image in images])
-        ended = await generate(self.ollama, prompt, deadline, take)
+        try:
+            ended = await generate(self.ollama, prompt, deadline, take)
+        except ContextOverflow as overflow:
+            estimator.learn(cost, int(overflow.extra.get("engine_tokens", 0)))
+            raise
         self.record.ends.append(ended)
-        estimator.learn(cost, ended.asked_tokens)
+        if self.job.model.daemon.counts_whole:
+            self._compare(cost, planned, ended.asked_tokens)
+
+    def _compare(self, cost: Cost, planned: int, counted: int) -> None:
+        """Learn from what the engine counted; tell where a picture did not reach the model."""
+        model = self.job.model
+        if not model.estimator.lacks_images(cost, counted):
+            model.estimator.learn(cost, counted)
+            return
+        self.record.notes.append(LACKING.format(counted=counted, planned=planned))
+        self.record.lacks_images = True
+        model.observed.faults["lost_image"] += 1
+        if model.separation == "tags" and cost.images > 1:
+            model.observed.tags_separate = False
 
     async def _images(
         self, positions: Sequence[int], deadline: float | None = None
@@ -193,7 +225,8 @@ class Asking:
             raise AssertionError("a picture that nobody asks about was wanted")
         if position not in self._decoding:
             picture = self.job.pictures[position]
-            self._decoding[position] = self.decoder.prepare(picture, size, self.client)
+            pad = self.job.pads[position]
+            self._decoding[position] = self.decoder.prepare(picture, size, self.client, pad)
         return self._decoding[position]
 
     def _placed(self, ask: Ask, text: str) -> Delta:

@@ -114,6 +114,7 @@ class ObjectReader(BoxReader):
         self._words = {label: _words(label) for label in labels}
         self._strange: list[str] = []
         self._twice = 0
+        self._corrected = False
 
     def take(self, found: dict[str, Any], box: Box | None) -> str:
         said = found.get("label")
@@ -132,6 +133,18 @@ class ObjectReader(BoxReader):
             return f"{label}: {', '.join(f'{side:g}' for side in box)}"
         return ""
 
+    def again(self) -> str | None:
+        """Once, where the answer is prose: no list, not even an empty one."""
+        found = self.objects or self.without_box or self._strange or self._twice
+        if self._corrected or found or super().notes() or is_empty(self.raw()):
+            return None
+        self._corrected = True
+        self._raw = []
+        return (
+            'That is no list of boxes. Write it as [{"bbox_2d": [x1, y1, x2, y2], "label": "..."}, '
+            "...], or [] where there is none, and nothing else."
+        )
+
     def notes(self) -> list[str]:
         notes = super().notes()
         if self.without_box:
@@ -143,6 +156,8 @@ class ObjectReader(BoxReader):
             notes.append(f"{self._twice} object(s) were told twice.")
         if not (self.objects or notes or is_empty(self.raw())):
             notes.append(f"the model gave no objects; it said: {self.raw().strip()[:MOST_QUOTED]}")
+        if self._corrected:
+            notes.append("the first answer held no boxes; it was asked again.")
         return notes
 
     def _label(self, said: str) -> str | None:

@@ -34,6 +34,11 @@ class ChatRequest(TaskRequest):
     json_only: bool = False
     schema_: dict[str, Any] | None = None
 
+    @property
+    def reasoning_gives_way(self) -> bool:
+        """It stands for an effort."""
+        return True
+
     def sampling(self) -> dict[str, Any]:
         given = {
             "top_p": self.top_p,

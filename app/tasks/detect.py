@@ -24,10 +24,34 @@ def asks(
     request: DetectRequest, pictures: Sequence[Picture], default_language: str
 ) -> tuple[Group, ...]:
     """One turn a picture: a box belongs to one."""
+    shape = {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {
+                "bbox_2d": {
+                    "type": "array",
+                    "items": {"type": "integer", "minimum": 0, "maximum": 1000},
+                    "minItems": 4,
+                    "maxItems": 4,
+                },
+                "label": {"type": "string", "enum": request.labels},
+            },
+            "required": ["bbox_2d", "label"],
+            "additionalProperties": False,
+        },
+    }
     labels = ", ".join(json.dumps(label, ensure_ascii=False) for label in request.labels)
     text = "\n".join(filter(None, (LOCATE.format(labels=labels), request.prompt)))
     return tuple(
-        (Ask.of(text, (position,), reader=partial(ObjectReader, picture, request.labels)),)
+        (
+            Ask.of(
+                text,
+                (position,),
+                reader=partial(ObjectReader, picture, request.labels),
+                shape=shape,
+            ),
+        )
         for position, picture in enumerate(pictures)
     )
 

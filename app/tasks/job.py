@@ -1,29 +1,32 @@
 """A request, understood: what will be asked, of which model, and how large each picture is sent."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from app.engine import markup
 from app.engine.generate import Prompt
 from app.engine.registry import Model
 from app.errors import ContextOverflow
-from app.images.budget import Size, least, plan
+from app.images.budget import Size, apart, least, plan
 from app.images.picture import Picture
 from app.models.tokens import Cost
 from app.schemas import Detail, ImageInfo, TaskRequest
 from app.settings import Settings
-from app.tasks.task import Ask, Group, Task, options
+from app.tasks.task import Ask, Group, Task, Turn, options
 
 # Kept free beside what was estimated: a share of it, and at least so many tokens.
 MARGIN = 0.02
 LEAST_MARGIN = 16
+CORRECTING = 1024  # the longest reasoning before an answer that is asked for once more
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One request to one model. `sizes` are those to send the pictures in, None for a picture
-    that is not sent. Counts are tokens."""
+    """One request to one model. `sizes` are those to draw the pictures in, None for a picture
+    that is not sent; `pads` are the columns and rows of pixels that are added, so that the engine
+    takes no two neighbours for one. Counts are tokens."""
 
     task: Task
     request: TaskRequest
@@ -32,6 +35,7 @@ class Job:
     pictures: tuple[Picture, ...]
     groups: tuple[Group, ...]
     sizes: tuple[Size | None, ...]
+    pads: tuple[Size, ...]
     infos: tuple[ImageInfo, ...]  # what is told of each picture
 
     @classmethod
@@ -49,13 +53,21 @@ class Job:
             ContextOverflow: prompt, pictures and answer do not fit, with the numbers.
         """
         groups = task.asks(request, pictures, settings.default_language)
-        sizes: dict[int, Size] = {}
+        drawn: dict[int, Size] = {}
+        larger: dict[int, Size] = {}
         room = (
             model.num_ctx - answer_tokens(task, request, model) - reasoning_tokens(request, model)
         )
         for group in groups:
-            sizes |= _planned(group, pictures, model, request.detail, room)
-        sent = tuple(sizes.get(position) for position in range(len(pictures)))
+            planned = _planned(group, pictures, model, request.detail, room)
+            drawn |= planned
+            larger |= _apart(group, planned, model)
+        sizes = tuple(drawn.get(position) for position in range(len(pictures)))
+        sent = tuple(larger.get(position) for position in range(len(pictures)))
+        pads = tuple(
+            (more[0] - size[0], more[1] - size[1]) if size and more else (0, 0)
+            for size, more in zip(sizes, sent, strict=True)
+        )
         infos = tuple(
             ImageInfo(
                 index=picture.index,
@@ -68,7 +80,7 @@ class Job:
             )
             for picture, size in zip(pictures, sent, strict=True)
         )
-        return cls(task, request, model, settings, pictures, groups, sent, infos)
+        return cls(task, request, model, settings, pictures, groups, sizes, pads, infos)
 
     def without_files(self, positions: Collection[int]) -> "Job":
         """The same; of some pictures only what is known of them is kept."""
@@ -100,9 +112,8 @@ class Job:
 
     def cost(self, ask: Ask) -> Cost:
         """What a turn costs, as far as it can be known before it is asked."""
-        sizes = [self.sizes[position] for position in ask.pictures]
-        rule = self.model.image_rule
-        return Cost.of(_words(ask), [rule.tokens(*size) for size in sizes if size])
+        tokens = [self.infos[position].tokens for position in ask.pictures]
+        return Cost.of(_words(ask, self.model), [one for one in tokens if one])
 
     def prompt(self, ask: Ask, images: Sequence[bytes]) -> Prompt:
         """What is asked, with its images as base64, in the order of the turns. System and images
@@ -110,8 +121,9 @@ class Job:
         so that its prefix cache holds them."""
         left = iter(images)
         messages: list[dict[str, Any]] = []
-        for turn in ask.turns:
-            message: dict[str, Any] = {"role": turn.role, "content": turn.text}
+        contents = _contents(ask.turns, self.model)
+        for turn, content in zip(ask.turns, contents, strict=True):
+            message: dict[str, Any] = {"role": turn.role, "content": content}
             if turn.pictures:
                 message["images"] = list(islice(left, len(turn.pictures)))
             messages.append(message)
@@ -122,25 +134,50 @@ class Job:
             max_tokens=answer_tokens(self.task, self.request, self.model),
             keep_alive=self.settings.keep_alive_value,
             think=self.request.think if ask.think is None else ask.think and self.model.thinks,
-            format=ask.format,
-            max_reasoning_tokens=self.request.max_reasoning_tokens,
+            format=ask.held if self.model.holds_at_once else ask.format,
+            max_reasoning_tokens=reasoning_limit(self.request, self.model, ask.think),
             stall_s=self.settings.stall_timeout_s,
+            escaped=any(map(markup.is_escaped, contents)),
         )
 
 
-def _words(ask: Ask) -> str:
-    return "".join(turn.text for turn in ask.turns)
+def _contents(turns: Sequence[Turn], model: Model) -> list[str]:
+    """The texts of the turns as the daemon gets them."""
+    tags, number, contents = model.separation == "tags", 1, []
+    for turn in turns:
+        contents.append(markup.content(turn.text, len(turn.pictures), number, tags))
+        number += len(turn.pictures)
+    return contents
+
+
+def _words(ask: Ask, model: Model) -> str:
+    return "".join(_contents(ask.turns, model))
 
 
 def answer_tokens(task: Task, request: TaskRequest, model: Model) -> int:
     """The longest answer: as asked, else the task's own, where that leaves half the context for
-    the pictures."""
-    return request.max_tokens or min(task.max_tokens(request), model.num_ctx // 2)
+    the pictures and the reasoning."""
+    share = 4 if request.think and model.thinks and request.reasoning_gives_way else 2
+    return request.max_tokens or min(task.max_tokens(request), model.num_ctx // share)
+
+
+def reasoning_limit(request: TaskRequest, model: Model, anyway: bool | None = None) -> int:
+    """The longest reasoning; where it gives way and the answer's length is not asked for, a
+    quarter of the context at most, so that some is left for the pictures.
+
+    Args:
+        anyway: it reasons although the request does not ask for that.
+    """
+    if anyway and not request.think:
+        return max(1, min(CORRECTING, model.num_ctx // 4))
+    if request.max_tokens or not request.reasoning_gives_way:
+        return request.max_reasoning_tokens
+    return max(1, min(request.max_reasoning_tokens, model.num_ctx // 4))
 
 
 def reasoning_tokens(request: TaskRequest, model: Model) -> int:
-    """The longest reasoning; it stands in the context beside the answer."""
-    return request.max_reasoning_tokens if request.think and model.thinks else 0
+    """What the reasoning takes of the context, beside the answer."""
+    return reasoning_limit(request, model) if request.think and model.thinks else 0
 
 
 def _planned(
@@ -155,16 +192,27 @@ def _planned(
     if not asked:
         return {}
     shown = asked[0].pictures
-    bare = [Cost.of(_words(ask), [0] * len(shown)) for ask in asked]
+    bare = [Cost.of(_words(ask, model), [0] * len(shown)) for ask in asked]
     text = max(map(model.estimator.predict, bare))
     margin = max(LEAST_MARGIN, int(MARGIN * model.num_ctx))
     natural = [pictures[position].natural for position in shown]
     left = max(0, room - text - margin)
     fits = room >= text + margin  # there may be no picture
-    planned = plan(natural, model.image_rule, left, detail) if fits else None
-    if planned is not None:
-        return dict(zip(shown, planned, strict=True))
+    kept = 0  # for the pixels that keep neighbours apart: mostly nothing
+    while fits and kept <= left:
+        planned = plan(natural, model.image_rule, left - kept, detail)
+        if planned is None:
+            break
+        sizes = dict(zip(shown, planned, strict=True))
+        sent = _apart(group, sizes, model).values()
+        over = sum(model.image_rule.tokens(*size) for size in sent) - left
+        if over <= 0:
+            return sizes
+        kept += over
     need = sum(least(size, model.image_rule) for size in natural)
+    for cost in bare:
+        whole = replace(cost, image_tokens=need)
+        model.estimator.doubt(whole, room - margin)
     answer = model.num_ctx - room
     raise ContextOverflow(
         f"The context of {model.num_ctx} tokens leaves {left} for images beside {text} of text, "
@@ -175,3 +223,17 @@ def _planned(
         answer_tokens=answer,
         image_tokens=need,
     )
+
+
+def _apart(group: Group, sizes: Mapping[int, Size], model: Model) -> dict[int, Size]:
+    """The sizes to send, in which no two pictures are alike that the engine might fuse: those of
+    one turn, with no text between."""
+    if model.separation != "sizes":
+        return dict(sizes)
+    sent = dict(sizes)
+    for ask in group:
+        for turn in ask.turns:
+            shown = [position for position in turn.pictures if position in sizes]
+            larger = apart([sizes[position] for position in shown], model.image_rule)
+            sent |= zip(shown, larger, strict=True)
+    return sent

@@ -22,6 +22,7 @@ class Record:
     failures: dict[int, Problem] = field(default_factory=dict)  # of pages, by part
     notes: list[str] = field(default_factory=list)  # warnings of the request as a whole
     estimated_tokens: int = 0
+    lacks_images: bool = False  # the engine counted too little for all of them
     prepare_ms: float = 0.0
     queue_ms: float = 0.0
     ticket: Ticket | None = None  # the first that was asked for, waiting or served
@@ -61,9 +62,10 @@ class Record:
 
     def repeatable(self, job: Job) -> bool:
         """Whether the same request would get the same again: nothing failed, and nothing is left
-        to chance. An answer of nothing is worth another try."""
+        to chance. An answer of nothing is worth another try, and so is one about fewer pictures
+        than were sent."""
         chance = options(job.task, job.request, job.model.thinks)["temperature"]
-        return chance == 0 and not self.failures and self.said()
+        return chance == 0 and not self.failures and not self.lacks_images and self.said()
 
     def taken_over(self, answer: Answer, request_id: str) -> Answer:
         """An answer that another request had generated, as that of this one."""

@@ -41,8 +41,9 @@ class Ask:
 
     `question` is the index of the question that it puts. `known` is the answer where nobody need
     be asked for it; `reader` makes what reads the answer while it comes. `format` is what the
-    engine is to hold the answer to: a JSON Schema or `json`. `think` is for this alone; None: as
-    the request says.
+    engine is to hold the answer to: a JSON Schema or `json`; `shape` is one for engines that are
+    known to hold an answer from its first token, and for a second try. `think` is for this alone;
+    None: as the request says.
     """
 
     turns: tuple[Turn, ...]
@@ -50,6 +51,7 @@ class Ask:
     known: str | None = None
     reader: Callable[[], Reader] = Reader
     format: Mapping[str, Any] | str | None = None
+    shape: Mapping[str, Any] | None = None
     think: bool | None = None
 
     @classmethod
@@ -61,13 +63,20 @@ class Ask:
         """The same once more, with what was wrong about the answer. A model that can reason does:
         only then is it held to `format` by newer daemons (`app.tasks.structured`)."""
         turns = (*self.turns, Turn("assistant", answer), Turn("user", fault))
-        return replace(self, turns=turns, think=True)
+        return replace(self, turns=turns, think=True, format=self.held)
 
     def unheld(self) -> "Ask":
         """The same for an engine that cannot be held to `format`: it is told what to write."""
-        last, schema = self.turns[-1], json.dumps(self.format, ensure_ascii=False)
+        last = self.turns[-1]
+        schema = json.dumps(self.held, ensure_ascii=False)
         text = last.text if schema in last.text else f"{last.text}\nJSON Schema: {schema}"
-        return replace(self, turns=(*self.turns[:-1], replace(last, text=text)), format=None)
+        turns = (*self.turns[:-1], replace(last, text=text))
+        return replace(self, turns=turns, format=None, shape=None)
+
+    @property
+    def held(self) -> Mapping[str, Any] | str | None:
+        """What it can be held to. (An empty schema is one.)"""
+        return self.shape if self.format is None else self.format
 
     @property
     def pictures(self) -> tuple[int, ...]:

@@ -94,7 +94,12 @@ def test_status(daemon_server: Server, daemon: Daemon) -> None:
     )
     assert told["model"]["name"] == "tiny-vlm"
     once = on_terminal("status", "--once", **settings)
-    for words in ("0.9.3 at", "tiny-vlm, completion, vision", "4,096 tokens a slot", "0 of 1"):
+    for words in (
+        f"{daemon.version} at",
+        "tiny-vlm, completion, vision",
+        "4,096 tokens a slot",
+        "0 of 1",
+    ):
         assert words in once
     refused = call("status", SERVER_URL=daemon_server.url)
     assert refused.returncode == 1

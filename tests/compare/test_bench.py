@@ -14,6 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from tests.browser import chromium
+from tests.daemon.process import Daemon
 from tests.server import REPO, Server
 from tests.standin.engine import StandIn
 from tests.standin.script import HANG, says
@@ -50,9 +51,9 @@ def compared(on_daemon: Server, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder / "page.html"
 
 
-def test_two_models_of_a_real_daemon(compared: Path) -> None:
+def test_two_models_of_a_real_daemon(compared: Path, daemon: Daemon) -> None:
     told = json.loads(compared.with_suffix(".json").read_text())
-    assert told["engine"] == "Ollama API 0.9.3" and told["whole"]
+    assert told["engine"] == f"Ollama API {daemon.version}" and told["whole"]
     first, second, missing = told["models"]
     assert "ollama pull qwen3-vl:235b" in missing["problem"]
     for one in (first, second):

@@ -12,7 +12,8 @@ from app.engine.events import Cut, Delta, Generated, Reasoning
 from app.engine.generate import Prompt, generate
 from app.engine.ollama import Ollama
 from app.engine.registry import Model
-from app.errors import DeadlineExceeded, EngineError, EngineInterrupted
+from app.errors import DeadlineExceeded, EngineError, EngineInterrupted, RepeatLimit
+from app.models.daemon import Daemon
 from tests.events import Heard
 
 THINKER = Model("thinker", frozenset({"completion", "vision", "thinking"}), "qwen3vl", 4096)
@@ -65,7 +66,8 @@ async def test_a_thinking_model_gets_closed_thoughts_and_no_think_field() -> Non
     (asked,) = engine.asked
     assert asked["messages"][-1] == {"role": "assistant", "thinking": "", "content": "\n"}
     assert "think" not in asked
-    assert asked["options"] == {"temperature": 0, "num_ctx": 4096, "num_predict": 100}
+    options = {"temperature": 0, "num_ctx": 4096, "num_predict": 100, "repeat_penalty": 1.0}
+    assert asked["options"] == options
 
 
 async def test_another_model_is_asked_plainly() -> None:
@@ -211,3 +213,109 @@ async def test_an_engine_that_falls_silent_is_left() -> None:
     engine.ollama = Ollama("http://engine.test", transport=transport)
     with pytest.raises(EngineInterrupted, match="sent nothing for"):
         await run(engine, prompt(PLAIN, stall_s=0.05))
+
+
+DOTS = "Chapter one " + ". " * 40 + "5 Chapter two " + ". " * 45 + "9 the end"
+GUARD = "prediction aborted, token repeat limit reached"
+
+
+def guarded(text: str, times: int, error: str = "") -> bytes:
+    """An answer that the daemon ends where one token came so often in a row."""
+    told, last, same = [], "", 0
+    for word in text.split(" "):
+        same = same + 1 if word == last else 1
+        last = word
+        if same > times:
+            tail = json.dumps({"error": error}).encode() + b"\n" if error else b""
+            break
+        told.append({"message": {"content": f"{word} "}})
+    else:
+        tail = json.dumps({"done": True, "done_reason": "stop", "eval_count": 9}).encode()
+    return b"".join(json.dumps(line).encode() + b"\n" for line in told) + tail
+
+
+class Page:
+    """An engine that writes a page, behind what stands there already, and ends runs of dots."""
+
+    def __init__(self, text: str, times: int, error: str = "") -> None:
+        self.text, self.times, self.error = text, times, error
+        self.asked: list[dict[str, Any]] = []
+        self.ollama = Ollama("http://engine.test", transport=httpx.MockTransport(self._answer))
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        self.asked.append(body)
+        last = body["messages"][-1]
+        done = last["content"].lstrip("\n") if last["role"] == "assistant" else ""
+        assert self.text.startswith(done)
+        content = guarded(self.text[len(done) :], self.times, self.error)
+        return httpx.Response(200, content=content)
+
+
+@pytest.mark.parametrize("error", ["", GUARD])
+async def test_a_run_of_one_token_is_gone_on_behind(error: str) -> None:
+    engine = Page(DOTS, 31, error)
+    events = await run(engine, prompt(THINKER, max_tokens=4000))  # type: ignore[arg-type]
+    assert said(events).strip() == DOTS
+    assert len(engine.asked) == 3
+    assert len(events[-1].warnings) == 1 and "continued" in events[-1].warnings[0]
+    assert events[-1].finish_reason == "stop"
+
+
+async def test_one_token_without_end_ends() -> None:
+    engine = Page("So " + ". " * 4000, 31, GUARD)
+    events = await run(engine, prompt(THINKER, max_tokens=4000))  # type: ignore[arg-type]
+    assert len(engine.asked) == 2, "the second request wrote nothing else"
+    assert events[-1].finish_reason == "length"
+    assert "without end" in events[-1].warnings[-1]
+
+
+async def test_a_model_that_cannot_go_on_says_what_happened() -> None:
+    with pytest.raises(RepeatLimit):
+        await run(Page(DOTS, 31, GUARD), prompt(PLAIN, max_tokens=4000))  # type: ignore[arg-type]
+
+
+async def test_a_stream_without_an_end_and_without_repetition_is_a_failure() -> None:
+    engine = Scripted(b'{"message":{"content":"a small"}}\n')
+    with pytest.raises(EngineInterrupted):
+        await run(engine, prompt(THINKER))
+    assert len(engine.asked) == 1
+
+
+CURRENT = Daemon("0.34.0", "qwen3vl")
+JSON = '{"a": 1}'
+
+
+def thinker() -> Model:
+    return Model("thinker", THINKER.capabilities, "qwen3vl", 4096, daemon=CURRENT)
+
+
+async def test_a_format_holds_from_the_first_token_on_a_current_daemon() -> None:
+    engine, model = Scripted(lines(content=JSON)), thinker()
+    await run(engine, prompt(model, format={"type": "object"}))
+    (asked,) = engine.asked
+    empty = {"role": "assistant", "content": "<think>\n\n</think>\n\n"}
+    assert asked["messages"][-1] == empty
+    assert asked["think"] is False
+    assert asked["format"] == {"type": "object"}
+    assert "shift" not in asked
+    assert model.holds_at_once
+
+
+@pytest.mark.parametrize("answer", ["I see a cat.", '```json\n{"a": 1}\n```', ""])
+async def test_an_answer_that_was_not_held_is_remembered(answer: str) -> None:
+    engine, model = Scripted(lines(content=answer), lines(content=JSON)), thinker()
+    await run(engine, prompt(model, format={"type": "object"}))
+    assert not model.holds_at_once
+    engine = Scripted(lines(content=JSON))
+    await run(engine, prompt(model, format={"type": "object"}))
+    assert engine.asked[0]["messages"][-1]["content"] == "\n"
+    assert "think" not in engine.asked[0]
+
+
+async def test_an_escaped_prompt_gets_its_answer_as_it_was_written() -> None:
+    engine = Scripted(lines(content="[\u2060img-0] <\u2060|im_end|>"))
+    events = await run(engine, prompt(THINKER, escaped=True))
+    assert said(events) == "[img-0] <|im_end|>"
+    engine = Scripted(lines(content="a\u2060b"))
+    assert said(await run(engine, prompt(THINKER))) == "a\u2060b"

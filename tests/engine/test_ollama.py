@@ -9,6 +9,7 @@ import pytest
 import respx
 
 from app.engine.chat import Chat, Chunk
+from app.engine.faults import message_of, problem_of
 from app.engine.ollama import Ollama
 from app.errors import (
     ContextOverflow,
@@ -18,6 +19,9 @@ from app.errors import (
     ModelLoadingFailed,
     ModelNotFound,
     Problem,
+    RepeatLimit,
+    Unfinished,
+    Unheld,
 )
 
 URL = "http://engine.test:11434"
@@ -57,8 +61,8 @@ async def test_the_request_is_streamed_and_never_cut(
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (b"", EngineInterrupted),
-        (b'{"message":{"content":"a"},"done":false}\n', EngineInterrupted),
+        (b"", Unfinished),
+        (b'{"message":{"content":"a"},"done":false}\n', Unfinished),
         (b"<html>gateway</html>\n", EngineError),
         (b'{"message":{"content":5}}\n', EngineError),
         (b'{"message":{"content":"a"}}\n{"message":{"con', EngineError),
@@ -70,6 +74,16 @@ async def test_the_request_is_streamed_and_never_cut(
         (b'{"error":"an error was encountered while running the model: unexpected EOF"}\n',
          EngineInterrupted),
         (b'{"error":"something new"}\n', EngineError),
+        (b'{"error":"prediction aborted, token repeat limit reached"}\n', RepeatLimit),
+        (b'{"error":"llama-server process has terminated: signal: killed"}\n', ModelLoadingFailed),
+        (b'{"error":"timed out waiting for llama-server to start"}\n', ModelLoadingFailed),
+        (b'{"error":"error starting llama-server: no such file"}\n', ModelLoadingFailed),
+        (b'{"error":"out-of-memory during startup"}\n', ModelLoadingFailed),
+        (b'{"error":{"error":{"code":400,"message":"request (9000 tokens) exceeds the available '
+         b'context size (8192 tokens), try increasing it"}}}\n', ContextOverflow),
+        (b'{"error":"the input length exceeds the context length"}\n', ContextOverflow),
+        (b'{"error":{"code":400,"message":"JSON schema conversion failed:\\nPattern must start '
+         b'with \'^\'"}}\n', Unheld),
     ],
 )  # fmt: skip
 @respx.mock(base_url=URL)
@@ -153,3 +167,25 @@ async def test_lines_split_anywhere_are_put_together() -> None:
     assert first.message.content == "한글 ✓"
     assert last.done
     await ollama.aclose()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("model 'm' not found", "model 'm' not found"),
+        ({"error": {"code": 500, "message": "boom", "type": "server_error"}}, "boom"),
+        ({"message": "boom"}, "boom"),
+        ('llama-server returned 400: {"error":{"code":400,"message":"boom"}}',
+         "llama-server returned 400: boom"),
+        ("a { that is no JSON", "a { that is no JSON"),
+        ({"code": 7}, '{"code": 7}'),
+        (None, ""),
+    ],
+)  # fmt: skip
+def test_the_sentence_in_an_error(error: object, told: str) -> None:
+    assert message_of(error) == told
+
+
+def test_what_the_engine_counted_of_a_prompt_that_does_not_fit() -> None:
+    problem = problem_of("request (9000 tokens) exceeds the available context size", 400, "m")
+    assert problem.extra["engine_tokens"] == 9000

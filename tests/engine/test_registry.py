@@ -10,7 +10,7 @@ import structlog
 
 from app.engine.ollama import Ollama
 from app.engine.registry import Registry, Room
-from app.errors import ModelNotFound
+from app.errors import ForbiddenModel, ModelNotFound
 from app.models.gpu import Gpu, Gpus
 from app.models.plan import DEFAULT_NUM_CTX
 
@@ -52,7 +52,7 @@ def registry(ollama: Ollama, allowed: frozenset[str] = frozenset(), **room: Any)
         ({}, DEFAULT_NUM_CTX),
         ({"gpus": CARD}, 9216),
         ({"gpus": CARD, "cache": "q8_0"}, 18_432),
-        ({"gpus": CARD, "cache": "q8_0", "slots": 2}, 9216),
+        ({"gpus": CARD, "cache": "q8_0", "slots": 2}, 18_432),  # one runs, whatever is asked
         ({"gpus": CARD, "num_ctx": 4096}, 4096),
         ({"num_ctx": 1_000_000}, 262_144),
     ],
@@ -95,3 +95,35 @@ async def test_a_model_that_is_not_loaded_is_nowhere(
 ) -> None:
     routes.get("/api/ps").respond(json={"models": []})
     assert await registry(ollama).placement(NAME) is None
+
+
+@pytest.mark.parametrize("where", [{"remote_host": "https://ollama.com:443"},
+                                   {"remote_model": "qwen3-vl:235b"}])  # fmt: skip
+@pytest.mark.parametrize("told_by", ["tags", "show"])
+async def test_a_model_that_runs_elsewhere_gets_no_pictures(
+    ollama: Ollama, routes: respx.MockRouter, where: dict[str, str], told_by: str
+) -> None:
+    if told_by == "tags":
+        routes.get("/api/tags").respond(json={"models": [{"name": NAME, **where}]})
+        assert await registry(ollama).served() == []
+    else:
+        routes.post("/api/show").respond(json=SHOWN | where)
+    with pytest.raises(ForbiddenModel, match="ALLOW_CLOUD_MODELS"):
+        await registry(ollama).find()
+    allowed = Registry(ollama, NAME, frozenset(), Room(), allow_cloud=True)
+    assert (await allowed.find()).name == NAME
+    assert len(await allowed.served()) == 1
+
+
+async def test_the_gate_is_told_how_many_run_at_once(
+    ollama: Ollama, routes: respx.MockRouter
+) -> None:
+    told: list[int] = []
+    models = Registry(ollama, NAME, frozenset(), Room(slots=4), on_slots=told.append)
+    await models.find()
+    assert told == [1]
+    assert "one request at a time" in models.one_slot
+    routes.post("/api/show").respond(json=SHOWN | {"details": {"family": "gemma3"}})
+    await models.find(fresh=True)
+    assert told == [1, 4]
+    assert models.one_slot == ""

@@ -20,6 +20,7 @@ from tests.standin.script import (
     line,
     page,
     refuses,
+    replies,
     says,
     word,
     words,
@@ -125,6 +126,10 @@ LOOP = "the same line of a table again and again, " * 200
 COUNTING = " ".join(map(str, range(2000)))
 OOM = "llama runner process has terminated: cudaMalloc failed: out of memory"
 RAM = "model requires more system memory (21.3 GiB) than is available (15.2 GiB)"
+SERVER_ENDED = "llama-server process has terminated: signal: killed"
+TOO_LONG = "request (9000 tokens) exceeds the available context size (4096 tokens)"
+REPEATED = "prediction aborted, token repeat limit reached"
+DOTS = "Contents" + " ." * 32
 BUSY = "server busy, please try again.  maximum pending requests exceeded"
 CRASH = "an error was encountered while running the model: unexpected EOF"
 BARE_DONE = line(message={"role": "assistant", "content": ""}, done=True)
@@ -148,6 +153,10 @@ SCRIPTED = [
     Scripted("Out of GPU memory while loading", "model_loading_failed",
              scripts=(refuses(500, OOM),)),
     Scripted("Not enough memory to load", "model_loading_failed", scripts=(refuses(500, RAM),)),
+    Scripted("llama-server does not start", "model_loading_failed",
+             scripts=(refuses(500, SERVER_ENDED),)),
+    Scripted("The prompt does not fit: 400, nested", "context_overflow",
+             scripts=(replies(400, {"error": {"error": {"code": 400, "message": TOO_LONG}}}),)),
     Scripted("Slow to load", "", Within.SECONDS, scripts=((Wait(1.2), *says("an answer")),)),
     Scripted("Slower to load than a request may take", "deadline_exceeded", Within.REQUEST,
              scripts=(HANG,)),
@@ -169,6 +178,13 @@ SCRIPTED = [
              scripts=(begins("a small", line(error=CRASH)),)),
     Scripted("The stream ends without `done`", "engine_interrupted",
              scripts=(begins("a small"),)),
+    Scripted("The engine ends an answer over 31 equal tokens, without a word", "",
+             fields={"model": "standin-think"}, scripts=(begins(DOTS), says("an answer"))),
+    Scripted("The engine ends an answer over 101 equal tokens, with an error", "",
+             fields={"model": "standin-think"},
+             scripts=(begins(DOTS + " ." * 70, line(error=REPEATED)), says("an answer"))),
+    Scripted("The same where the model cannot go on behind them", "engine_interrupted",
+             scripts=(begins(DOTS + " ." * 70, line(error=REPEATED)),)),
     Scripted("A line that is no JSON", "engine_error",
              scripts=(begins("a small", Send(b"panic: runtime error\n"), done()),)),
     Scripted("A line that is JSON of another kind", "engine_error",

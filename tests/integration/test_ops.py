@@ -39,10 +39,10 @@ def test_not_ready(
     assert says in response.json()["detail"]
 
 
-def test_status(client: httpx.Client) -> None:
+def test_status(client: httpx.Client, daemon: Daemon) -> None:
     client.post("/v1/describe", files={"image": encoded(scene(64, 64))})
     status = client.get("/v1/status").json()
-    assert status["engine"]["version"] == "0.9.3"
+    assert status["engine"]["version"] == daemon.version
     model = status["model"]
     assert model["name"] == "tiny-vlm"
     assert model["capabilities"] == ["completion", "vision"]

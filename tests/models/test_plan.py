@@ -1,5 +1,6 @@
 """The plan: what it promises holds for every model, every size of GPU and every number of slots."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -25,6 +26,11 @@ every = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.tag)
 slotted = pytest.mark.parametrize("slots", [1, 2, 4, 7])
 
 
+def in_slots(entry: Entry) -> Entry:
+    """The same shape in a family for which Ollama runs several requests at once."""
+    return replace(entry, family="gemma3")
+
+
 def needed(entry: Entry, kind: CacheType, tokens: int) -> float:
     """The sum in GiB, reckoned anew and finer than the plan does."""
     return (2 * GIB + entry.weights_bytes + token_bytes(entry, kind) * tokens) / GIB
@@ -33,6 +39,7 @@ def needed(entry: Entry, kind: CacheType, tokens: int) -> float:
 @every
 @slotted
 def test_what_fits_adds_up(entry: Entry, slots: int) -> None:
+    entry = in_slots(entry)
     for size in SIZES:
         done = plan(entry, size, slots)
         assert done.fits == (done.num_ctx >= LEAST)
@@ -54,6 +61,7 @@ def test_what_fits_adds_up(entry: Entry, slots: int) -> None:
 @slotted
 def test_a_step_more_would_not_fit(entry: Entry, slots: int) -> None:
     """0.05: five terms are rounded by up to a hundredth each."""
+    entry = in_slots(entry)
     for size in SIZES:
         done = plan(entry, size, slots)
         if done.fits and not done.capped:
@@ -70,6 +78,7 @@ def test_more_memory_never_gives_less(entry: Entry, slots: int, cache: CacheType
     """Less context never, for one cache type; and what fits goes on fitting. Where f16 is chosen
     over q8_0 the context may drop, but never under what is enough."""
     grid = sorted({*SIZES, *(int(i * GIB / 16) for i in range(16 * 160))})
+    entry = in_slots(entry)
     contexts = [plan(entry, size, slots, cache=cache).num_ctx for size in grid]
     for less, more in pairwise(contexts):
         assert more >= (less if cache else min(less, ENOUGH))
@@ -82,7 +91,19 @@ def test_f16_unless_it_is_short() -> None:
     assert (tight.num_ctx, tight.cache_type) == (10_240, "q8_0")
     assert any("OLLAMA_KV_CACHE_TYPE=q8_0" in line for line in tight.lines)
     assert plan(B32, 24 * GIB, cache="q8_0").num_ctx == 18_432
-    assert plan(B32, 24 * GIB, 2).cache_type == "q8_0"
+    assert plan(in_slots(B32), 24 * GIB, 2).cache_type == "q8_0"
+
+
+def test_one_slot_where_ollama_runs_no_more() -> None:
+    """The context is that of one, and nobody is told to ask for more."""
+    four, one = plan(B32, 48 * GIB, 4), plan(B32, 48 * GIB)
+    assert (four.slots, four.num_ctx, four.terms) == (1, one.num_ctx, one.terms)
+    assert "one request at a time" in four.one_slot and not one.one_slot
+    assert sum("one slot" in line for line in four.lines) == 1
+    assert not any("There is room for" in line for line in (*four.lines, *one.lines))
+    other = plan(in_slots(B32), 80 * GIB, 4)
+    assert other.slots == 4 and not other.one_slot
+    assert any("There is room for" in line for line in plan(in_slots(B32), 80 * GIB, 1).lines)
 
 
 def test_the_cap_can_be_raised_to_what_the_model_was_trained_for() -> None:

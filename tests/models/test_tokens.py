@@ -10,7 +10,7 @@ from app.models.tokens import Cost, Estimator, ImageRule, image_rule
 @pytest.mark.parametrize(
     ("info", "version", "rule"),
     [
-        ({"general.architecture": "qwen3vl"}, "0.12.7", ImageRule(32, 64, 2048)),
+        ({"general.architecture": "qwen3vl"}, "0.12.7", ImageRule(32, 64, 2048, half_to_even=True)),
         ({"general.architecture": "qwen3vl"}, "0.33.1", ImageRule(32, 1024, 4096)),
         ({"general.architecture": "qwen3vlmoe"}, "", ImageRule(32, 1024, 4096)),
         (
@@ -77,3 +77,46 @@ def test_counts_that_cannot_be_are_passed_over() -> None:
     estimator.learn(cost, 100_000)
     assert estimator.predict(cost) == before
     assert estimator.seen == 0
+
+
+def test_a_known_rule_is_not_unlearnt() -> None:
+    """Counts of fused images are passed over; weights stay within what can be."""
+    estimator = Estimator(known=True)
+    cost = Cost.of("word " * 40, [1036] * 6)
+    assert estimator.lacks_images(cost, 3204)
+    before = estimator.predict(cost)
+    for _ in range(20):
+        estimator.learn(cost, 3204)
+    assert estimator.predict(cost) == before
+    assert not estimator.lacks_images(cost, 6216 + 12 + 80)
+    assert not estimator.lacks_images(Cost.of("word " * 40, []), 5)
+    rng = random.Random(6)
+    for _ in range(500):
+        some = Cost.of("a" * rng.randint(0, 9000), [rng.randint(64, 4000)] * rng.randint(0, 4))
+        estimator.learn(some, rng.randint(0, 20_000))
+    for size in (1, 4):
+        bare = Cost.of("", [1000] * size)
+        assert 950 * size <= estimator.predict(bare) <= 1050 * size + 64 * size + 4000
+    assert estimator.predict(Cost.of("a" * 1000, [])) <= 1150 + 4000
+
+
+def test_a_wrong_refusal_heals() -> None:
+    """What was learnt says that a prompt does not fit, which was never tried: soon it is let
+    through, and teaches."""
+    estimator = Estimator()
+    text = Cost.of("a" * 9000, [])
+    for _ in range(5):
+        estimator.learn(text, 9000)  # an engine that counted three times what it is
+    room = 4000
+    assert estimator.predict(text) > room
+    tries = 0
+    while estimator.predict(text) > room:
+        tries += 1
+        estimator.doubt(text, room)
+        assert tries < 20
+    estimator.learn(text, 3000)
+    assert estimator.predict(text) == pytest.approx(3000, rel=0.05)
+    big = Cost.of("a" * 90_000, [])
+    before = list(estimator.weights)
+    estimator.doubt(big, room)
+    assert estimator.weights == before, "what never fits tells nothing"

@@ -32,6 +32,7 @@ CONTRACT = {
     "vlm_model_vram_ratio": ("gauge", {"model"}),
     "vlm_slots": ("gauge", set()),
     "vlm_queue_limit": ("gauge", set()),
+    "vlm_engine_faults_total": ("counter", {"model", "fault"}),
     "process_resident_memory_bytes": ("gauge", set()),
     "process_cpu_seconds_total": ("counter", set()),
     "process_start_time_seconds": ("gauge", set()),

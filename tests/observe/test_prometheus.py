@@ -44,7 +44,7 @@ def chosen(expression: str) -> str:
 
 def test_the_configuration_is_valid(tmp_path: Path, server: Server) -> None:
     folder = placed(tmp_path, server)
-    assert "12 rules found" in promtool("check", "config", "prometheus.yml", folder=folder)
+    assert "13 rules found" in promtool("check", "config", "prometheus.yml", folder=folder)
     assert "SUCCESS" in promtool("check", "rules", "--lint-fatal", "alerts.yml")
 
 
@@ -88,7 +88,7 @@ def test_the_whole_of_it_on_a_running_server(
 def alerts_are_explained(rules: Any) -> None:
     """Each is loaded and evaluates; says what it is about, and what to do."""
     alerts = [rule for group in rules["groups"] for rule in group["rules"]]
-    assert len(alerts) == 12
+    assert len(alerts) == 13
     for alert in alerts:
         assert alert["health"] in ("ok", "unknown"), alert
         told = alert["annotations"]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.models.catalog import new_enough
 from tests.daemon.install import install
 from tests.daemon.models import store
 from tests.daemon.process import Daemon
@@ -28,9 +29,14 @@ def test_no_network_is_one_sentence(checkout: Checkout, offline_daemon: Daemon) 
 
 
 def test_an_old_daemon_is_told_to_update(checkout: Checkout, daemon: Daemon) -> None:
+    if new_enough(daemon.version):
+        pytest.skip(f"Ollama {daemon.version} is new enough.")
     done = checkout.run("download_model.sh", OLLAMA_HOST=daemon.url)
     assert done.returncode != 0
-    assert f"Ollama at {daemon.url} is 0.9.3; qwen3-vl needs 0.12.7 or newer." in done.stderr
+    assert (
+        f"Ollama at {daemon.url} is {daemon.version}; qwen3-vl needs 0.12.7 or newer."
+        in done.stderr
+    )
 
 
 def test_an_installed_model_is_only_checked(checkout: Checkout, daemon: Daemon) -> None:

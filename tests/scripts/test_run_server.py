@@ -71,7 +71,7 @@ def test_a_command_runs_when_ready_and_gives_its_status(
     )
     output, _ = run.communicate(timeout=60)
     assert run.returncode == 7, output
-    assert f"Using the engine at {daemon.url} (version 0.9.3)." in output
+    assert f"Using the engine at {daemon.url} (version {daemon.version})." in output
     assert output.endswith(f"asked http://127.0.0.1:{port}\n")
     assert ends(run.pid)
     assert daemon.running(), "it ended a daemon that it had not started"

@@ -69,6 +69,7 @@ class StandIn:
         self.url = f"http://127.0.0.1:{self.port}"
         self.counts = Counts()
         self.asked: deque[dict[str, Any]] = deque(maxlen=8)
+        self.slots = 0  # chats that run at once, the others wait without a word; 0: all
         self._scripts: dict[str, deque[Script]] = {}
         self._connections: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
         self._ready = threading.Event()
@@ -118,6 +119,7 @@ class StandIn:
 
     async def _serve(self) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        self._turns = asyncio.Semaphore(self.slots or 1_000_000)
         server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
         self._ready.set()
         await self._over.wait()
@@ -150,8 +152,15 @@ class StandIn:
         if path != "/api/chat":
             return await _play(script, writer)
         self.asked.append(json.loads(body))
+        async with self._turns:
+            await self._generate(script, reader, writer)
+        return False
+
+    async def _generate(
+        self, script: Script, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         with self.counts.one():
-            playing = asyncio.create_task(_play(script, writer))
+            playing = asyncio.create_task(_play(script, writer, last=True))
             leaving = asyncio.create_task(reader.read())
             try:
                 await asyncio.wait((playing, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -160,7 +169,6 @@ class StandIn:
                 playing.cancel()
                 leaving.cancel()
                 await asyncio.gather(playing, leaving, return_exceptions=True)
-        return False
 
     def _script(self, path: str, body: bytes) -> Script:
         if path in ("/api/show", "/api/chat"):
@@ -191,12 +199,12 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, bytes] | None:
     return first.split()[1], await reader.readexactly(length)
 
 
-async def _play(script: Script, writer: asyncio.StreamWriter) -> bool:
-    """Whether the answer came to its end."""
+async def _play(script: Script, writer: asyncio.StreamWriter, *, last: bool = False) -> bool:
+    """Whether the answer came to its end; the `last` one says that the connection ends with it."""
     for step in script:
         match step:
             case Head():
-                writer.write(_head(step))
+                writer.write(_head(step, last))
             case Send():
                 writer.write(b"%x\r\n%b\r\n" % (len(step.data), step.data))
                 await writer.drain()
@@ -212,12 +220,14 @@ async def _play(script: Script, writer: asyncio.StreamWriter) -> bool:
     return True
 
 
-def _head(head: Head) -> bytes:
+def _head(head: Head, last: bool) -> bytes:
     lines = [
         f"HTTP/1.1 {head.status} {HTTPStatus(head.status).phrase}",
         f"Content-Type: {head.media_type}",
         "Transfer-Encoding: chunked",
     ]
+    if last:
+        lines.append("Connection: close")
     if head.location:
         lines.append(f"Location: {head.location}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode()

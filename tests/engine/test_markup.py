@@ -1,0 +1,36 @@
+"""A client's text stays text, and what the model writes stays what it wrote."""
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.engine import markup
+from tests.standin.rules import CONTROL, TAG
+
+SPECIALS = ["[img-0]", "[img]", "[img-12]", "<|image_pad|>", "<|im_end|>", "<__media__>",
+            "<start_of_turn>", "</start_of_image>", "[", "<", "img", "|>", " "]  # fmt: skip
+TEXTS = st.lists(st.sampled_from(SPECIALS) | st.text(max_size=8), max_size=12).map("".join)
+
+
+@given(TEXTS)
+def test_nothing_in_it_is_acted_upon_and_nothing_is_lost(text: str) -> None:
+    escaped = markup.escaped(text)
+    assert "[img" not in escaped
+    assert not TAG.search(escaped) and not CONTROL.search(escaped)
+    assert markup.plain(escaped) == markup.plain(text)
+    assert markup.is_escaped(escaped) or escaped == text
+
+
+@given(TEXTS)
+def test_ordinary_text_is_untouched(text: str) -> None:
+    ordinary = re.sub(r"\[img|<", "", text)
+    if "[img" not in ordinary:
+        assert markup.escaped(ordinary) == ordinary
+
+
+def test_pictures_have_their_places_where_the_daemon_takes_tags() -> None:
+    assert markup.content("Same?", 2, 3, tags=True) == "Image 3: [img]\nImage 4: [img]\nSame?"
+    assert markup.content("Same?", 2, 1, tags=False) == "Same?"
+    assert markup.content("What?", 1, 1, tags=True) == "What?"
+    assert markup.content("[img]", 0, 1, tags=True) == f"[{markup.JOINER}img]"

@@ -1,0 +1,1 @@
+"""llama.cpp's own picture code (libmtmd), which Ollama's engine runs: see `library`."""

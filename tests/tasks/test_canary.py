@@ -1,0 +1,113 @@
+"""The canary: known pictures are read once after a change, and never before a waiting client."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from PIL import Image, ImageOps
+
+from app.engine.cache import Answers
+from app.engine.gate import Gate
+from app.engine.ollama import Ollama
+from app.engine.registry import Registry, Room
+from app.images.decoder import Decoder
+from app.images.picture import Limits
+from app.settings import Settings
+from app.tasks.canary import Canary, probes
+from app.tasks.run import Line
+from tests.standin.ollama import NAME, FakeOllama
+from tests.standin.rules import Rendered, Rules
+from tests.standin.script import HANG
+
+
+def reads(told: Rendered) -> str:
+    """A model that reads the number of a picture by how much ink there is, as it was sent."""
+    known = {}
+    for probe in probes():
+        for number, data in zip(probe.numbers, probe.files, strict=True):
+            with Image.open(io.BytesIO(data)) as image:
+                known[number] = _ink(ImageOps.exif_transpose(image))
+    said = []
+    for seen, data in zip(told.pictures, told.files, strict=False):
+        with Image.open(io.BytesIO(data)) as image:
+            upright = (seen.width, seen.height) == (640, 480) or seen.width == 641
+            ink = _ink(image)
+            nearest = min(known, key=lambda number: abs(known[number] - ink))
+            said.append(nearest if upright else "0")
+    return ", ".join(said)
+
+
+def _ink(image: Image.Image) -> int:
+    return sum(image.convert("L").histogram()[:128])
+
+
+@asynccontextmanager
+async def canary(daemon: FakeOllama) -> AsyncIterator[tuple[Canary, Line]]:
+    settings = Settings(_env_file=None, model_name=NAME, ollama_host=daemon.url, num_ctx=8192)
+    ollama = Ollama(daemon.url)
+    registry = Registry(ollama, NAME, frozenset(), Room(8192))
+    decoder = Decoder(Limits(50))
+    line = Line(settings, registry, decoder, Gate(1, 4), ollama, Answers(0))
+    try:
+        yield Canary(line), line
+    finally:
+        decoder.close()
+        await ollama.aclose()
+
+
+async def test_it_reads_once_and_again_after_a_change() -> None:
+    with FakeOllama(Rules("0.34.0"), text=reads) as daemon:
+        async with canary(daemon) as (bird, line):
+            assert await bird.look()
+            assert daemon.generations == 2
+            assert [len(told.pictures) for told in daemon.prompts] == [1, 2]
+            assert (await line.registry.find()).observed.warning == ""
+            assert not await bird.look()
+            daemon.digest = "e" * 64
+            await line.registry.find(fresh=True)
+            assert await bird.look()
+            daemon.rules = Rules("0.35.0")
+            await line.registry.find(fresh=True)
+            assert await bird.look()
+            assert daemon.generations == 6
+
+
+async def test_a_misread_picture_is_named() -> None:
+    with FakeOllama(Rules("0.34.0"), text="a house") as daemon:
+        async with canary(daemon) as (bird, line):
+            assert await bird.look()
+            model = await line.registry.find()
+            assert "misreads known pictures" in model.observed.warning
+            assert "4807 as 'a house'" in model.observed.warning
+            assert line.registry.faults()[NAME, "canary"] == 1
+
+
+async def test_it_gives_way() -> None:
+    """To who is there already, and to who comes while it reads."""
+    with FakeOllama(Rules("0.34.0"), text=reads) as daemon:
+        async with canary(daemon) as (bird, line):
+            with line.gate.enter():
+                assert not await bird.look()
+            assert daemon.generations == 0
+            daemon.chosen = lambda body: HANG  # it takes for ever
+            looking = asyncio.create_task(bird.look())
+            for _ in range(500):
+                if not line.gate.running:
+                    await asyncio.sleep(0.01)
+            with line.gate.enter("client") as ticket:
+                assert not await asyncio.wait_for(looking, 10)
+                await asyncio.wait_for(anext(line.gate.places(ticket), None), 10)
+                assert ticket.granted
+            daemon.chosen = None
+
+
+async def test_it_loads_no_model_and_asks_none_that_cannot_see() -> None:
+    with FakeOllama(Rules("0.34.0"), text=reads) as daemon:
+        async with canary(daemon) as (bird, _):
+            daemon.is_loaded = False
+            assert not await bird.look()
+            daemon.is_loaded, daemon.sees = True, False
+        async with canary(daemon) as (bird, _):
+            assert not await bird.look()
+        assert daemon.generations == 0

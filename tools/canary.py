@@ -1,0 +1,28 @@
+"""Draw the pictures of the canary (`app.tasks.canary`): `python -m tools.canary`.
+
+They are carried as files, so that the server need not load a library to draw them.
+"""
+
+from PIL import Image, ImageDraw, ImageFont
+
+from app.images.orientation import ORIENTATION
+from app.tasks.canary import PICTURES
+
+SIZE = (640, 480)
+LYING = 6  # EXIF: to be turned by a quarter
+
+
+def main() -> None:
+    for digits, lying in (("4807", True), ("615", False), ("392", False)):
+        image = Image.new("RGB", SIZE, "white")
+        font = ImageFont.load_default(200)
+        ImageDraw.Draw(image).text((320, 240), digits, "black", font, anchor="mm")
+        exif = Image.Exif()
+        if lying:
+            exif[ORIENTATION] = LYING
+            image = image.transpose(Image.Transpose.ROTATE_90)
+        image.save(PICTURES / f"{digits}.jpg", "JPEG", quality=90, exif=exif)
+
+
+if __name__ == "__main__":
+    main()
