@@ -1,6 +1,7 @@
 """From an HTTP request, multipart or JSON, to the fields and files of a task."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -49,7 +50,7 @@ async def read_task(
     if content_type in FORM_TYPES:
         form = _from_form(body, told, model)
     elif content_type == "application/json":
-        form = _from_json(body)
+        form = _from_json(body, model)
     else:
         raise InvalidRequest(
             f"Content-Type is {content_type or 'missing'}; send multipart/form-data "
@@ -158,8 +159,14 @@ def _object(body: bytes) -> dict[str, Any]:
     return fields
 
 
-def _from_json(body: bytes) -> _Form:
-    fields = _object(body)
+def _from_json(body: bytes, model: type[BaseModel]) -> _Form:
+    """Null means absent, as typed clients send every field."""
+    known = {info.alias or name for name, info in model.model_fields.items()} | {"image"}
+    fields = {
+        name: value
+        for name, value in _object(body).items()
+        if value is not None or name not in known
+    }
     images = fields.pop("image", [])
     images = images if isinstance(images, list) else [images]
     if not all(isinstance(image, str) for image in images):
@@ -183,14 +190,35 @@ def checked(model: type[Fields], fields: dict[str, Any], *, is_text: bool = Fals
     try:
         return model.model_validate(fields, strict=False if is_text else None)
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_input=False, include_context=False)
+        errors = error.errors(include_url=False, include_input=False)
     # The deepest one: where a field may be this or that, it is about what was meant.
     worst = max(errors, key=lambda one: len(one["loc"]))
     parameter = str(worst["loc"][0]) if worst["loc"] else ""
-    name = ".".join(map(str, worst["loc"]))
+    name = written_path(worst["loc"], fields)
     if worst["type"] == "missing":
         raise InvalidRequest(f"The field `{name}` is missing.", parameter=parameter)
+    if worst["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        kinds = worst.get("ctx", {}).get("expected_tags") or "'text', 'image_url' or 'file'"
+        raise InvalidParameter(f"{name}.type: must be one of {kinds}.", parameter=parameter)
     if worst["type"] == "extra_forbidden":
         known = ", ".join(["image", *(f.alias or n for n, f in model.model_fields.items())])
         raise InvalidParameter(f"`{name}` is no field here. Fields: {known}.", parameter=parameter)
-    raise InvalidParameter(f"{name}: {worst['msg']}.", parameter=parameter)
+    same = [one["msg"] for one in errors if written_path(one["loc"], fields) == name]
+    raise InvalidParameter(f"{name}: {'; or: '.join(dict.fromkeys(same))}.", parameter=parameter)
+
+
+def written_path(loc: Sequence[int | str], value: Any) -> str:
+    """The place of an error as its sender writes it, such as `messages[0].content[1].text`.
+
+    The validator puts the names of union members among the keys; what is no key or index of what
+    was sent is one of them, except for the last, which may be a key that is missing.
+    """
+    path = ""
+    for at, step in enumerate(loc):
+        if isinstance(step, int) and isinstance(value, list):
+            path += f"[{step}]"
+            value = value[step] if step < len(value) else None
+        elif isinstance(value, dict) and (step in value or at == len(loc) - 1):
+            path += f".{step}" if path else f"{step}"
+            value = value.get(step)
+    return path

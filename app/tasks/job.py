@@ -78,6 +78,14 @@ class Job:
         )
         return replace(self, pictures=pictures)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the request was changed, as warnings."""
+        asked, kept = self.request.max_tokens, answer_tokens(self.task, self.request, self.model)
+        if asked is None or asked == kept:
+            return ()
+        return (f"max_tokens was lowered to {kept}: the context has {self.model.num_ctx} tokens.",)
+
     def known(self) -> bool:
         """Whether the engine need not be asked at all."""
         return all(ask.known is not None for group in self.groups for ask in group)
@@ -133,9 +141,13 @@ def _words(ask: Ask) -> str:
 
 
 def answer_tokens(task: Task, request: TaskRequest, model: Model) -> int:
-    """The longest answer: as asked, else the task's own, where that leaves half the context for
-    the pictures."""
-    return request.max_tokens or min(task.max_tokens(request), model.num_ctx // 2)
+    """The longest answer: as asked where the context can hold it at all, else half the context;
+    the task's own where nothing is asked, within that half."""
+    half = model.num_ctx // 2
+    asked = request.max_tokens
+    if asked is None:
+        return min(task.max_tokens(request), half)
+    return asked if asked < model.num_ctx else half
 
 
 def reasoning_tokens(request: TaskRequest, model: Model) -> int:
