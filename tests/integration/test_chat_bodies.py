@@ -39,14 +39,12 @@ class Sent:
     says: str = ""
 
 
-NULLS = dict.fromkeys(
-    (
-        *("stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature"),
-        *("top_p", "presence_penalty", "frequency_penalty", "seed", "stop", "response_format"),
-        *("reasoning_effort", "n", "tools", "tool_choice", "logprobs", "top_logprobs", "model"),
-        *("logit_bias", "user", "metadata", "store", "service_tier", "parallel_tool_calls"),
-    )
+ABSENT = (
+    "stream stream_options max_tokens max_completion_tokens temperature top_p presence_penalty "
+    "frequency_penalty seed stop response_format reasoning_effort n tools tool_choice logprobs "
+    "top_logprobs model logit_bias user metadata store service_tier parallel_tool_calls"
 )
+NULLS = dict.fromkeys(ABSENT.split())
 HELLO = [{"role": "user", "content": "Hello"}]
 ANSWERED = [
     Sent("every field null", user(TEXT, SEEN), NULLS),
