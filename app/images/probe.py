@@ -37,7 +37,9 @@ class Picture:
     width, height: of the upright original: pixels, or points (1/72 inch) for a page of a PDF.
     plain: it can be sent as it is (see `images.plain`).
     scale: pixels worth sending a unit of these.
-    text: the page's own, where it carries one that is sound.
+    text: the page's own, where it carries one that serves.
+    region, below: where only a part of the page must be read, that part as shares of its sides
+        (left, top, right, bottom), and the page's own text that comes after it.
     """
 
     data: bytes
@@ -49,6 +51,8 @@ class Picture:
     text: str | None = None
     scale: float = 1.0
     plain: bool = False
+    region: tuple[float, float, float, float] | None = None
+    below: str = ""
 
     def sent_as_it_is(self, size: tuple[int, int]) -> bool:
         """Whether the file itself is the picture in that size."""
@@ -62,7 +66,9 @@ class Picture:
     @property
     def natural(self) -> tuple[int, int]:
         """The size, in pixels, beyond which nothing more is to be seen."""
-        return max(1, round(self.width * self.scale)), max(1, round(self.height * self.scale))
+        left, top, right, bottom = self.region or (0.0, 0.0, 1.0, 1.0)
+        width, height = self.width * (right - left), self.height * (bottom - top)
+        return max(1, round(width * self.scale)), max(1, round(height * self.scale))
 
 
 def probe(data: bytes, index: int, limits: Limits, pages: str | None = None) -> tuple[Picture, ...]:
@@ -115,7 +121,21 @@ def _pdf(data: bytes, index: int, limits: Limits, pages: str | None) -> tuple[Pi
             width, height = max(1, round(page.width)), max(1, round(page.height))
             _check_aspect(width, height, f"{name} page {number}")
             scale = pdf.DPI / pdf.POINTS_PER_INCH
-            found.append(Picture(data, index, number, width, height, (), page.text, scale))
+            notes = tuple(f"{name} page {number}: {note}." for note in page.notes)
+            found.append(
+                Picture(
+                    data,
+                    index,
+                    number,
+                    width,
+                    height,
+                    notes,
+                    page.text,
+                    scale,
+                    region=page.region,
+                    below=page.below,
+                )
+            )
         return tuple(found)
 
 

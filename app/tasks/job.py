@@ -49,6 +49,7 @@ class Job:
             ContextOverflow: prompt, pictures and answer do not fit, with the numbers.
         """
         groups = task.asks(request, pictures, settings.default_language)
+        pictures = _shown(groups, pictures)
         sizes: dict[int, Size] = {}
         room = (
             model.num_ctx - answer_tokens(task, request, model) - reasoning_tokens(request, model)
@@ -134,6 +135,17 @@ class Job:
             max_reasoning_tokens=self.request.max_reasoning_tokens,
             stall_s=self.settings.stall_timeout_s,
         )
+
+
+def _shown(groups: Sequence[Group], pictures: Sequence[Picture]) -> tuple[Picture, ...]:
+    """The pictures as they are asked about: whole, but for those of which a region is wanted."""
+    regions = {
+        position for group in groups for ask in group if ask.region for position in ask.pictures
+    }
+    return tuple(
+        picture if position in regions or picture.region is None else replace(picture, region=None)
+        for position, picture in enumerate(pictures)
+    )
 
 
 def _words(ask: Ask) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.images.probe import Picture
 from app.schemas import OcrRequest, TextFormat
+from app.tasks.between import Between
 from app.tasks.boxes import LineReader
 from app.tasks.html import HtmlReader
 from app.tasks.joining import Joined, Page, joined
@@ -52,7 +53,7 @@ def asks(
     """One turn a picture, so that each is read with the whole budget and in its order.
 
     A page that carries its own text is not read again, unless another form or something special
-    is asked for.
+    is asked for; where its text lacks a part of it (a table that is a picture), that part is.
     """
     told = [READ, FORMATS[request.format]]
     if request.language:
@@ -63,8 +64,11 @@ def asks(
     plain = request.format is TextFormat.TEXT and not request.prompt
 
     def ask(position: int, picture: Picture) -> Ask:
-        if plain and picture.text is not None:
+        if plain and picture.text is not None and picture.region is None:
             return Ask.of(text, (position,), known=picture.text)
+        if plain and picture.text is not None:
+            reader = partial(Between, picture.text, picture.below)
+            return Ask.of(text, (position,), reader=reader, region=True)
         boxed = request.format is TextFormat.JSON
         reader = partial(LineReader, picture) if boxed else READERS[request.format]
         return Ask.of(text, (position,), reader=reader)

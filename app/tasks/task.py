@@ -42,7 +42,8 @@ class Ask:
     `question` is the index of the question that it puts. `known` is the answer where nobody need
     be asked for it; `reader` makes what reads the answer while it comes. `format` is what the
     engine is to hold the answer to: a JSON Schema or `json`. `think` is for this alone; None: as
-    the request says.
+    the request says. `region`: it is about the region of its picture that the text layer lacks,
+    not about the whole.
     """
 
     turns: tuple[Turn, ...]
@@ -51,6 +52,7 @@ class Ask:
     reader: Callable[[], Reader] = Reader
     format: Mapping[str, Any] | str | None = None
     think: bool | None = None
+    region: bool = False
 
     @classmethod
     def of(cls, text: str, pictures: tuple[int, ...], **how: Any) -> "Ask":

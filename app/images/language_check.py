@@ -1,0 +1,207 @@
+"""Whether the characters of a text layer can be text of some language.
+
+A font may claim Unicode that is not what it draws: shifted, swapped or ciphered codes, private-use
+code points. What is claimed then is text of no language. No dictionary is needed to see most of
+it: which ideographs and syllables are common is what the national character sets say, and which
+letters are is a line a script.
+"""
+
+import itertools
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+
+class Verdict(Enum):
+    SOUND = "text of a language"
+    BROKEN = "text of no language"
+    DOUBT = "too little or too odd to tell"
+
+
+ODD = {"Cn", "Co", "Cs", "Cc"}  # unassigned, private use, surrogates, control
+MOST_ODD = 0.02  # share of a sound text
+
+# Function words of languages in Latin letters, by which a dozen words of prose are known.
+_COMMON = (
+    "the of and to in is that for it with as was on be by this are at from or an not have you "
+    "la de el en que los las del un una por con para es se no al lo como más su der die und das "
+    "den von zu mit sich des auf für ist im dem nicht ein eine auch als le les et du une dans "
+    "est pour qui par sur pas plus au avec sont di il che della per non si da sono alla nel dos "
+    "do um uma não com os mais een het van dat niet zijn op te voor ook och att det som på är "
+    "av inte till med ett ikke og til af er jeg har kan ved ja että ei oli hän mutta tai kun "
+    "ovat joka w na się nie jest że jak po co za od o jako je že ako sa pre alebo a az egy és "
+    "hogy nem ez meg și în cu pe care nu ve bir bu için ile çok olarak yang dan untuk dengan "
+    "tidak ini itu dari akan pada của và là có trong một các cho không được với này người tôi "
+    "cũng để ang mga ng ay kapag nga ở will can if when should may must which your all has but "
+    "they we use used any one other only more some these into than then them its about up out "
+    "so "
+)
+COMMON = frozenset(_COMMON.split())
+LEAST_WORDS, COMMON_SHARE = 8, 0.10
+
+_TOP = {  # the commonest letters of a script, of which sound text has at least this share
+    "cyrillic": (r"\u0400-\u04ff", "оеаинтсрвліуклд", 0.67),
+    "greek": (r"\u0370-\u03ff\u1f00-\u1fff", "αοιετσνηυρπκςάίόέή", 0.66),
+    "hebrew": (r"\u05d0-\u05ea", "יוהלאתרמבשנ", 0.62),
+    "arabic": (r"\u0621-\u064a", "اليمنوترةبعه", 0.65),
+    "thai": (r"\u0e01-\u0e5b", "ารนกอเงมยลวดทสต่้ีัิ", 0.55),
+    "devanagari": (r"\u0900-\u097f", "ाकरेहीिसनम्ंतपलय", 0.55),
+    "hiragana": (r"\u3041-\u3096", "のいにたるはしをとてがなでれかすまこらっもあくりう", 0.70),
+}
+TOP = {
+    name: (re.compile(f"[{span}]"), frozenset(top), least)
+    for name, (span, top, least) in _TOP.items()
+}
+LEAST_LETTERS = 20
+
+_WORD = re.compile(r"[^\W\d_]+")
+_LATIN = re.compile(r"[A-Za-zÀ-ɏẠ-ỹ]")
+_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+_HANGUL = re.compile(r"[가-힣]")
+# Last syllables of Korean words: particles and endings.
+_ENDINGS = frozenset(
+    "다요은는이가을를의에로고서도지한기해세오과와만할된인들게며면자니까라여나든려야히성적화금일월년원"
+    "시분간부번호음임함됨"
+)
+LEAST_WORDS_KO, ENDING_SHARE = 20, 0.25
+LEAST_HAN, COMMON_HAN = 6, 0.75
+LEAST_HANGUL, COMMON_HANGUL = 6, 0.85
+_SCRIPTS = (  # those that do not mix within a word
+    re.compile(r"[A-Za-zÀ-ɏ]"),
+    re.compile(r"[\u0400-\u04ff]"),
+    re.compile(r"[\u0590-\u05ff]"),
+    re.compile(r"[\u0600-\u06ff]"),
+    re.compile(r"[\u0e00-\u0e7f]"),
+    re.compile(r"[\u0900-\u0dff]"),
+    re.compile(r"[가-힣]"),
+    re.compile(r"[\u10a0-\u10ff\u1200-\u139f\u1680-\u18af\ua000-\ua4cf]"),
+)
+MOST_MIXED = 0.3  # of at least so many words
+LEAST_MIXED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """`latin`: the doubt is about Latin letters and digits, whose shapes are known."""
+
+    verdict: Verdict
+    latin: bool = False
+
+
+def judge(text: str) -> Judged:
+    """Judge what one font claims to have drawn."""
+    marks = "".join(text.split())
+    if not marks:
+        return Judged(Verdict.DOUBT)
+    if _odd(marks) or _swapped(marks) or _mixed(text):
+        return Judged(Verdict.BROKEN)
+    verdicts = [check(text) for check in (_han, _hangul, _lettered, _words)]
+    if Verdict.BROKEN in verdicts:
+        return Judged(Verdict.BROKEN)
+    if Verdict.SOUND in verdicts:
+        return Judged(Verdict.SOUND)
+    latin = sum(char.isascii() and char.isalnum() for char in marks)
+    return Judged(Verdict.DOUBT, latin > len(marks) / 2)
+
+
+def _odd(marks: str) -> bool:
+    if marks.isascii() and marks.isprintable():
+        return False
+    odd = sum(char == "\ufffd" or unicodedata.category(char) in ODD for char in marks)
+    return odd > MOST_ODD * len(marks)
+
+
+def _swapped(marks: str) -> bool:
+    """Code units with their bytes swapped: Latin letters become ideographs that end in 00."""
+    wide = [char for char in marks if char >= "\u0100"]
+    return len(wide) >= LEAST_MIXED and sum(ord(c) & 0xFF == 0 for c in wide) > len(wide) / 2
+
+
+def _mixed(text: str) -> bool:
+    if text.isascii():
+        return False
+    words = [word for word in _WORD.findall(text) if len(word) > 2 and not word.isascii()]
+    mixed = sum(_changes(word) for word in words)
+    return mixed >= LEAST_MIXED and mixed > MOST_MIXED * len(words)
+
+
+def _changes(word: str) -> bool:
+    """Whether a word goes to and fro between scripts; one change is a suffix ("PC방", "USB는")."""
+    kinds = [next((n for n, one in enumerate(_SCRIPTS) if one.match(c)), -1) for c in word]
+    kinds = [kind for kind in kinds if kind >= 0]
+    changes = sum(a != b for a, b in itertools.pairwise(kinds))
+    with_hangul = 6 in kinds
+    return changes > (2 if with_hangul else 0)
+
+
+def _words(text: str) -> Verdict:
+    words = _WORD.findall(text.lower())
+    known = [word for word in words if len(word) > 1 and word in COMMON]
+    if len(words) < LEAST_WORDS or len(known) < COMMON_SHARE * len(words):
+        return Verdict.DOUBT
+    return Verdict.SOUND if len(set(known)) >= 3 else Verdict.DOUBT
+
+
+def _han(text: str) -> Verdict:
+    found = _HAN.findall(text)
+    if len(found) < LEAST_HAN:
+        return Verdict.DOUBT
+    common = sum(map(common_han, found))
+    return Verdict.SOUND if common >= COMMON_HAN * len(found) else Verdict.BROKEN
+
+
+def _hangul(text: str) -> Verdict:
+    found = _HANGUL.findall(unicodedata.normalize("NFC", text))
+    if len(found) < LEAST_HANGUL:
+        return Verdict.DOUBT
+    if sum(map(common_hangul, found)) < COMMON_HANGUL * len(found):
+        return Verdict.BROKEN
+    words = list(re.findall(r"[가-힣]{2,}", text))
+    if len(words) < LEAST_WORDS_KO:
+        return Verdict.SOUND
+    ended = sum(word[-1] in _ENDINGS for word in words)
+    return Verdict.SOUND if ended >= ENDING_SHARE * len(words) else Verdict.BROKEN
+
+
+def _lettered(text: str) -> Verdict:
+    """Scripts of few letters, by the share of their commonest."""
+    if text.isascii():
+        return Verdict.DOUBT
+    text = unicodedata.normalize("NFC", text.lower())
+    best = Verdict.DOUBT
+    for letters, top, least in TOP.values():
+        found = letters.findall(text)
+        if len(found) < LEAST_LETTERS:
+            continue
+        share = sum(char in top for char in found) / len(found)
+        # Of few letters the share varies.
+        slack = 0.6 / len(found) ** 0.5
+        if share < least - slack:
+            return Verdict.BROKEN
+        best = Verdict.SOUND
+    return best
+
+
+@lru_cache(maxsize=8192)
+def common_han(char: str) -> bool:
+    """Whether one of the national sets has it in its first level, that of daily use."""
+    for codec, last in (("gb2312", 0xD7), ("euc_jp", 0xCF), ("big5", 0xC6)):
+        try:
+            code = char.encode(codec)
+        except UnicodeEncodeError:
+            continue
+        if len(code) == 2 and code[0] <= last:
+            return True
+    return False
+
+
+@lru_cache(maxsize=8192)
+def common_hangul(char: str) -> bool:
+    """Whether KS X 1001 has it: 2,350 of 11,172 syllables."""
+    try:
+        char.encode("euc_kr")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,427 @@
+"""Whether a PDF page's text layer can stand for the page, and what of it.
+
+It serves where it is what is drawn (its fonts claim what they show, and it can be seen) and where
+it is the page (no picture or drawn shape beside it holds text). Cheap signs come first: a page of
+dark text and nothing else needs no second look. Where a sign is there, the page is drawn and
+looked at.
+"""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+from pypdfium2 import raw  # type: ignore[import-untyped]
+
+from app.images import glyph_check, page_objects, picture_text, reading_order, visible_text
+from app.images.language_check import Verdict, judge
+from app.images.page_objects import Mark, Objects, TextObject, handle_of
+from app.images.visible_text import Char, Drawn, Frame
+
+LEAST_TEXT = 16  # characters; less is a page number or a stamp on a scan
+LEAST_CLAIM = 4  # characters of a font that count on a page
+LEAST_SHARE = 0.03  # and their share of it
+LINE_HYPHEN = "\ufffe"  # PDFium's mark for a hyphen at a line's end
+ENOUGH = 400  # characters of a font that are judged
+Shares = tuple[float, float, float, float]  # left, top, right, bottom, of the page's sides
+
+UNLIKE = "its text layer is not what is drawn, so the page itself was read"
+HIDDEN = "{count} characters of its text layer cannot be seen on the page and were left out"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What a page's own text says. `text` is None where the page must be read. Where `region` is
+    there, that part of it must, between `text` and `below`."""
+
+    text: str | None
+    notes: tuple[str, ...] = ()
+    region: Shares | None = None
+    below: str = ""
+
+
+@dataclass(slots=True)
+class Fonts:
+    """What is known of a document's fonts so far, by their handles."""
+
+    samples: dict[int, str] = field(default_factory=lambda: defaultdict(str))
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One open page and what is on it."""
+
+    page: Any
+    text_page: Any
+    objects: Objects
+    frame: Frame
+
+
+def layer(page: Any, fonts: Fonts) -> Layer:
+    """The text layer of an open page, as far as it serves."""
+    text_page = page.get_textpage()
+    try:
+        found = page_objects.objects(handle_of(page))
+        sheet = Sheet(page, text_page, found, Frame.of(page))
+        return _judged(sheet, fonts)
+    finally:
+        text_page.close()
+
+
+def _judged(sheet: Sheet, fonts: Fonts) -> Layer:
+    if not sheet.objects.texts:
+        return Layer(None)
+    if _broken(sheet, fonts):
+        return Layer(None, (UNLIKE,))
+    pictured = _suspects(sheet)
+    seen = _drawn_for(sheet, bool(pictured))
+    if not seen.hidden and not pictured and not _needs_order(sheet):
+        text = cleaned(sheet.text_page.get_text_range())
+        return Layer(text if _enough(text) else None)
+    return _looked_at(sheet, seen, pictured)
+
+
+def _looked_at(sheet: Sheet, seen: "Seen", pictured: list[visible_text.Box]) -> Layer:
+    """By what is drawn."""
+    places = _pictured(pictured, seen.drawn) if pictured and seen.drawn else []
+    if not seen.hidden and not places and not _needs_order(sheet):
+        text = cleaned(sheet.text_page.get_text_range())
+        return Layer(text if _enough(text) else None)
+    chars = visible_text.characters(handle_of(sheet.text_page), sheet.frame)
+    notes: tuple[str, ...] = ()
+    if seen.hidden:
+        chars, count = _kept(sheet, chars, seen.hidden)
+        notes = (HIDDEN.format(count=count),) if count else ()
+    if any(_covers(place, sheet.frame) for place in places):
+        return Layer(None, () if _over_picture(sheet, pictured) else notes)
+    if places:
+        above, below = _around(chars, places[0])
+        shares = _shares(reduce(reading_order.union, places), sheet.frame)
+        return Layer(_written(sheet, above), notes, shares, _written(sheet, below))
+    text = _written(sheet, chars)
+    return Layer(text if _enough(text) else None, notes)
+
+
+def _enough(text: str) -> bool:
+    return len("".join(text.split())) >= LEAST_TEXT
+
+
+# --- fonts ---------------------------------------------------------------------------------------
+
+
+def _broken(sheet: Sheet, fonts: Fonts) -> bool:
+    """Whether a font that matters on this page claims what it does not draw."""
+    texts = [one for one in sheet.objects.texts if not one.mode_hides]
+    new = {one.font for one in texts} - fonts.verdicts.keys()
+    if not new and Verdict.BROKEN not in fonts.verdicts.values():
+        return False
+    text_page = handle_of(sheet.text_page)
+    said: dict[int, str] = defaultdict(str)
+    total = max(1, raw.FPDFText_CountChars(sheet.text_page.raw))
+    broken = {font for font, one in fonts.verdicts.items() if one is Verdict.BROKEN}
+    for one in texts:
+        if one.font in new or one.font in broken:
+            said[one.font] += page_objects.text_of(one, text_page) + " "
+    for font in new:
+        least = max(LEAST_CLAIM, LEAST_SHARE * total)
+        if len("".join(said[font].split())) >= least:
+            _learn(sheet, fonts, font, said[font])
+    claimed = sum(
+        len("".join(text.split()))
+        for font, text in said.items()
+        if fonts.verdicts.get(font) is Verdict.BROKEN
+    )
+    return claimed >= max(LEAST_CLAIM, LEAST_SHARE * total)
+
+
+def _learn(sheet: Sheet, fonts: Fonts, font: int, said: str) -> None:
+    sample = fonts.samples[font] = (fonts.samples[font] + " " + said)[-2 * ENOUGH :]
+    judged = judge(bulleted(_LINE_HYPHENS.sub("-", sample)))
+    verdict = judged.verdict
+    if verdict is Verdict.DOUBT and judged.latin:
+        right = glyph_check.right(_shapes(sheet, font))
+        if right is not None:
+            verdict = Verdict.SOUND if right else Verdict.BROKEN
+    if verdict is not Verdict.DOUBT or len(sample) >= ENOUGH:
+        fonts.verdicts[font] = verdict
+
+
+LINES = 3  # text objects of a font whose letters are looked at
+LINE_CHARACTERS = 120
+
+
+def _shapes(sheet: Sheet, font: int) -> dict[str, glyph_check.Shape]:
+    """Pictures of a font's letters and digits on this page, from a few of its lines."""
+    text_page = handle_of(sheet.text_page)
+    said = {
+        one: page_objects.text_of(one, text_page)[:LINE_CHARACTERS]
+        for one in sheet.objects.texts
+        if one.font == font and one.visible
+    }
+    chosen: list[TextObject] = []
+    known: set[str] = set()
+    while len(chosen) < LINES and said:
+        best = max(said, key=lambda one: len(set(said[one]) - known))
+        known |= set(said.pop(best))
+        chosen.append(best)
+    owners = {one.handle for one in chosen}
+    chars = visible_text.characters(text_page, sheet.frame, owners)
+    quarter = reading_order.direction(chars)
+    shapes: dict[str, glyph_check.Shape] = {}
+    for owner in owners:
+        line = [char for char in chars if char.owner == owner]
+        for char, picture in visible_text.close_ups(sheet.page, line, sheet.frame):
+            upright = picture.rotate(90 * quarter, expand=True) if quarter else picture
+            one = glyph_check.shape(upright) if char in glyph_check.KNOWN else None
+            if one and char not in shapes:
+                shapes[char] = one
+    return shapes
+
+
+# --- what cannot be seen -------------------------------------------------------------------------
+
+THIN = 3.0  # points; a line so thin covers no text
+SLACK = 1.0
+COARSE, FINE = 1.0, 2.0  # pixels a point that a page is looked at in
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A page looked at, where there was a reason to; the text objects of which some is hidden."""
+
+    drawn: Drawn | None
+    hidden: frozenset[int]
+
+
+def _drawn_for(sheet: Sheet, pictured: bool) -> Seen:
+    """Look at the page where text may be hidden, or where pictures may hold some."""
+    found = sheet.objects
+    unseen = frozenset(one.handle for one in found.texts if one.mode_hides)
+    doubtful = [one for one in _may_be_hidden(sheet) if not one.mode_hides]
+    if not doubtful and not pictured:
+        return Seen(None, unseen)
+    drawn = visible_text.drawn(sheet.page, found.texts, FINE if pictured else COARSE)
+    hidden = {
+        one.handle
+        for one in doubtful
+        if found.nested or not visible_text.inked(sheet.frame.shown(*one.box), drawn)
+    }
+    return Seen(drawn, unseen | hidden)
+
+
+def _may_be_hidden(sheet: Sheet) -> list[TextObject]:
+    """Texts with a sign that they may not be seen: their colour, mode, clip or size, their place
+    off the page, or something drawn over them."""
+    found = sheet.objects
+    if found.nested or not found.whole:
+        return found.texts
+    left, bottom, right, top = sheet.frame.bounds
+    inside = left - SLACK, bottom - SLACK, right + SLACK, top + SLACK
+    covers = [
+        mark
+        for mark in found.marks
+        if mark.filled and _thick(mark) and mark.order > found.texts[0].order
+    ]
+    return [
+        one
+        for one in found.texts
+        if not one.visible
+        or one.box[0] < inside[0]
+        or one.box[1] < inside[1]
+        or one.box[2] > inside[2]
+        or one.box[3] > inside[3]
+        or any(one.order < mark.order and _overlap(one.box, mark.box) for mark in covers)
+    ]
+
+
+def _thick(mark: Mark) -> bool:
+    return mark.box[2] - mark.box[0] > THIN and mark.box[3] - mark.box[1] > THIN
+
+
+def _overlap(one: page_objects.Box, other: page_objects.Box) -> bool:
+    return (
+        one[0] < other[2] - SLACK
+        and other[0] < one[2] - SLACK
+        and one[1] < other[3] - SLACK
+        and other[1] < one[3] - SLACK
+    )
+
+
+def _kept(sheet: Sheet, chars: Sequence[Char], doubtful: frozenset[int]) -> tuple[list[Char], int]:
+    """The characters that can be seen, and how many cannot."""
+    drawn = visible_text.drawn(sheet.page, sheet.objects.texts, FINE)
+    unseen = {one.handle for one in sheet.objects.texts if one.mode_hides}
+    flags = visible_text.visible(chars, drawn, doubtful)
+    flags = [flag and char.owner not in unseen for char, flag in zip(chars, flags, strict=True)]
+    kept = [char for char, flag in zip(chars, flags, strict=True) if flag]
+    hidden = sum(
+        not flag and not char.generated and bool(char.text.strip())
+        for char, flag in zip(chars, flags, strict=True)
+    )
+    return kept, hidden
+
+
+# --- what is no text layer -----------------------------------------------------------------------
+
+LEAST_PICTURE = 0.004  # of the page; smaller ones are icons
+OUTLINES = 12  # shapes as tall as letters, from which they may be some
+OUTLINE_POINTS = (3.0, 90.0)
+OUTLINE_SEGMENTS = 8
+COVERS = 0.55  # of the page, from which a picture is the page
+MARGIN = 4.0  # points around a part that is read
+
+
+def _suspects(sheet: Sheet) -> list[visible_text.Box]:
+    """Places of pictures, and of shapes that may be letters, as the page is shown."""
+    frame = sheet.frame
+    page_area = frame.width * frame.height
+    outlines = []
+    found = []
+    for mark in sheet.objects.marks:
+        box = frame.shown(*mark.box)
+        if mark.kind == page_objects.IMAGE:
+            if (box[2] - box[0]) * (box[3] - box[1]) >= LEAST_PICTURE * page_area:
+                found.append(_clamped(box, frame))
+        elif mark.segments >= OUTLINE_SEGMENTS and mark.filled:
+            sides = box[2] - box[0], box[3] - box[1]
+            if OUTLINE_POINTS[0] <= min(sides) and sides[1] <= OUTLINE_POINTS[1]:
+                outlines.append(_clamped(box, frame))
+    return found + (outlines if len(outlines) >= OUTLINES else [])
+
+
+def _clamped(box: visible_text.Box, frame: Frame) -> visible_text.Box:
+    return max(0.0, box[0]), max(0.0, box[1]), min(frame.width, box[2]), min(frame.height, box[3])
+
+
+def _pictured(boxes: Sequence[visible_text.Box], drawn: Drawn) -> list[visible_text.Box]:
+    """The places of pictures that hold text, from the top down."""
+    places = []
+    for place in _grouped(boxes):
+        pixels = tuple(round(side * drawn.scale) for side in place)
+        if picture_text.holds_text(drawn.bare.crop(pixels)):  # type: ignore[arg-type]
+            places.append(place)
+    return sorted(places, key=lambda place: place[1])
+
+
+def _grouped(boxes: Sequence[visible_text.Box]) -> list[visible_text.Box]:
+    """Boxes that touch, as one: scans come in strips, outlines a letter each."""
+    groups: list[visible_text.Box] = []
+    for box in sorted(boxes, key=lambda one: (one[1], one[0])):
+        grown = box
+        while near := [one for one in groups if _touch(one, grown)]:
+            for one in near:
+                groups.remove(one)
+                grown = reading_order.union(grown, one)
+        groups.append(grown)
+    return groups
+
+
+def _touch(one: visible_text.Box, other: visible_text.Box) -> bool:
+    return (
+        one[0] <= other[2] + MARGIN
+        and other[0] <= one[2] + MARGIN
+        and one[1] <= other[3] + MARGIN
+        and other[1] <= one[3] + MARGIN
+    )
+
+
+def _covers(place: visible_text.Box, frame: Frame) -> bool:
+    """Whether a picture is the page, rather than on it."""
+    return (place[2] - place[0]) * (place[3] - place[1]) > COVERS * frame.width * frame.height
+
+
+def _over_picture(sheet: Sheet, boxes: Sequence[visible_text.Box]) -> bool:
+    """Whether the layer is a scan's own: invisible text over a picture of the page."""
+    return any(_covers(box, sheet.frame) for box in boxes)
+
+
+def _around(chars: Sequence[Char], first: visible_text.Box) -> tuple[list[Char], list[Char]]:
+    """The layer's lines before and after the first picture that is read. Those to its left are
+    before it."""
+    above: list[Char] = []
+    below: list[Char] = []
+    side = above
+    for char in chars:
+        if not char.generated and char.text.strip():
+            middle = (char.box[1] + char.box[3]) / 2
+            beside = middle <= first[3] and char.box[2] <= first[0]
+            side = above if middle < first[1] or beside else below
+        side.append(char)
+    return above, below
+
+
+def _shares(region: visible_text.Box, frame: Frame) -> Shares:
+    left, top, right, bottom = _clamped(
+        (region[0] - MARGIN, region[1] - MARGIN, region[2] + MARGIN, region[3] + MARGIN), frame
+    )
+    width, height = frame.width, frame.height
+    return left / width, top / height, right / width, bottom / height
+
+
+# --- order and form ------------------------------------------------------------------------------
+
+
+def _needs_order(sheet: Sheet) -> bool:
+    """Whether the file's own order may not be that of reading."""
+    if sheet.frame.turns or sheet.objects.nested:
+        return True
+    texts = sheet.objects.texts
+    tall = sum(one.box[3] - one.box[1] for one in texts if _stands(one))
+    wide = sum(one.box[2] - one.box[0] for one in texts if not _stands(one))
+    return tall > wide or _crosses(texts) >= reading_order.LEAST_LINES
+
+
+def _stands(one: TextObject) -> bool:
+    return one.box[3] - one.box[1] > 1.5 * (one.box[2] - one.box[0]) > 0
+
+
+def _crosses(texts: Sequence[TextObject]) -> int:
+    """How often a text is followed by one beside it, far to the right."""
+    count = 0
+    last = None
+    for one in texts:
+        box = one.box
+        if last is not None and box[0] - last[2] > 12 and abs(box[1] - last[1]) < 3:
+            count += last[2] - last[0] > 90 and box[2] - box[0] > 90
+        last = box
+    return count
+
+
+def _written(sheet: Sheet, chars: Sequence[Char]) -> str:
+    """Characters as text: in the file's order, or by their places where that is not to be used."""
+    placed = (
+        sheet.objects.nested
+        or reading_order.direction(chars) != 0
+        or reading_order.across_columns(chars)
+    )
+    text = reading_order.arranged(chars) if placed else "".join(char.text for char in chars)
+    return cleaned(text)
+
+
+_LINE_HYPHENS = re.compile(f"[\x02{LINE_HYPHEN}]")  # the first in text objects, the other in pages
+_FORMS = re.compile(r"[\ufb00-\ufdff\ufe70-\ufefc]+")
+_BULLETS = re.compile(r"[\uf0a7\uf0b7\uf0a8\uf0d8\uf0fc\uf06c\uf06e\uf076]")
+
+
+def bulleted(text: str) -> str:
+    """With the private-use codes that word processors have for bullets as bullets."""
+    return text if text.isascii() else _BULLETS.sub("•", text)
+
+
+def cleaned(text: str) -> str:
+    """A layer's text as it is written: NFC, letters for their presentation forms, and lines that
+    end where they end on the page. A word broken there stays broken, as line breaks do."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+    text = text.replace("\x02", LINE_HYPHEN)
+    if not text.isascii():
+        # PDFium drops the line's end there.
+        text = re.sub(f"{LINE_HYPHEN}\n?", "-\n", text)
+        text = re.sub("\u00ad *\n", "-\n", text).replace("\u00ad", "")
+        text = bulleted(text)
+        text = _FORMS.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
+        text = unicodedata.normalize("NFC", text)
+    return "\n".join(line.rstrip() for line in text.split("\n")).strip()
