@@ -3,9 +3,18 @@
 They are drawn, but stand outside of the page's content, where a text layer is read from.
 """
 
+import ctypes
 from typing import Any
 
 from pypdfium2 import raw  # type: ignore[import-untyped]
+
+from app.images.page_objects import call, handle_of
+
+_V, _I = ctypes.c_void_p, ctypes.c_int
+_count = call(raw.FPDFPage_GetAnnotCount, _I, _V)
+_get = call(raw.FPDFPage_GetAnnot, _V, _V, _I)
+_subtype = call(raw.FPDFAnnot_GetSubtype, _I, _V)
+_close = call(raw.FPDFPage_CloseAnnot, None, _V)
 
 # They draw no text of their own: links, marks over the page's text, and what a click opens.
 SILENT = {
@@ -21,10 +30,11 @@ SILENT = {
 
 def drawn(page: Any) -> bool:
     """Whether a page has annotations that may draw text."""
-    for at in range(raw.FPDFPage_GetAnnotCount(page.raw)):
-        annotation = raw.FPDFPage_GetAnnot(page.raw, at)
-        kind = raw.FPDFAnnot_GetSubtype(annotation)
-        raw.FPDFPage_CloseAnnot(annotation)
+    handle = handle_of(page)
+    for at in range(_count(handle)):
+        annotation = _get(handle, at)
+        kind = _subtype(annotation) if annotation else raw.FPDF_ANNOT_LINK
+        _close(annotation)
         if kind not in SILENT:
             return True
     return False

@@ -7,7 +7,8 @@ ciphered one is no nearer than any other.
 
 import ctypes
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 
 import pypdfium2 as pdfium  # type: ignore[import-untyped]
@@ -20,6 +21,7 @@ SIDE = 16  # pixels a side that a character is compared in
 INK = 96  # of 255, from which a pixel counts
 NEAR = 3  # a claim among so many nearest classes is right
 LEAST_CHARACTERS = 5  # different ones, to tell at all
+SURE, SURE_SHARE = 5, 0.7  # near ones, after which no more are looked at
 CHANCE = 0.12  # that another character is among the nearest
 DEVIATIONS = 2.0
 ASPECT = 60  # pixels of difference that a shape twice as wide counts as
@@ -43,21 +45,42 @@ def shape(picture: Image.Image) -> Shape | None:
     return bits, width / height
 
 
-def right(shapes: Mapping[str, Shape]) -> bool | None:
+@dataclass(slots=True)
+class _Tally:
+    """How many different characters were compared, and how many are near their claims."""
+
+    compared: int = 0
+    near: int = 0
+
+    @property
+    def surely_right(self) -> bool:
+        return self.near >= SURE and self.near >= SURE_SHARE * self.compared
+
+    @property
+    def by_chance(self) -> bool:
+        spread = (self.compared * CHANCE * (1 - CHANCE)) ** 0.5
+        return self.near <= self.compared * CHANCE + DEVIATIONS * spread
+
+
+def right(pictures: Iterable[tuple[str, Image.Image]]) -> bool | None:
     """Whether characters look more like what they are claimed to be than by chance; None for too
-    few of them."""
-    letters = {char: one for char, one in shapes.items() if char.isalpha()}
-    digits = {char: one for char, one in shapes.items() if char.isdigit()}
-    told = [_by_chance(one) for one in (letters, digits) if len(one) >= LEAST_CHARACTERS]
-    return not any(told) if told else None
+    few of them. Letters and digits are told apart: a cipher may leave the one as they are.
 
-
-def _by_chance(shapes: Mapping[str, Shape]) -> bool:
-    """Whether no more are near their claims than would be by chance. Letters and digits are told
-    apart: a cipher may leave the one as they are."""
-    near = sum(_rank(char, one) < NEAR for char, one in shapes.items())
-    spread = (len(shapes) * CHANCE * (1 - CHANCE)) ** 0.5
-    return near <= len(shapes) * CHANCE + DEVIATIONS * spread
+    Args:
+        pictures: characters and what is drawn for them ("L"), looked at until it is sure.
+    """
+    letters, digits = _Tally(), _Tally()
+    done: set[str] = set()
+    for char, picture in pictures:
+        tally = digits if char.isdigit() else letters
+        if char not in KNOWN or char in done or tally.surely_right:
+            continue
+        if one := shape(picture):
+            done.add(char)
+            tally.compared += 1
+            tally.near += _rank(char, one) < NEAR
+    told = [one for one in (letters, digits) if one.compared >= LEAST_CHARACTERS]
+    return not any(one.by_chance for one in told) if told else None
 
 
 def _rank(char: str, drawn: Shape) -> int:

@@ -40,6 +40,17 @@ _COMMON = (
 )
 COMMON = frozenset(_COMMON.split())
 LEAST_WORDS, COMMON_SHARE = 8, 0.10
+# The commonest pairs of letters, counted in the Debian installation guide's fourteen languages in
+# Latin letters: they are 76 to 89 % of those languages' pairs, and at most 44 % of their ciphers'.
+_PAIRS = (
+    "er de en in st te an ar re ti es ta al on at le or ra nt me is la se ns ng et di el ma ll "
+    "ne io he it si li em co ri nd th ch pa ro un da as om to pr ve po tr il ge ie fi ic ia na "
+    "pe rt ca os ur bi ed do ad ue ou ec qu am ce eb ut ac so be nu us ha ci lo ni ot no ka ss "
+    "op hi fo ig sa ir mo va rd su ke oo ul vi od tu rm sc vo sp id ol iv au ai mp ei gu du ap "
+    "im ys mi bo sy tt ee rs ct ru nf og wa gr ho ui sk um nc "
+)
+PAIRS = frozenset(_PAIRS.split())
+LEAST_PAIRS, PAIR_SHARE = 16, 0.6
 
 _TOP = {  # the commonest letters of a script, of which sound text has at least this share
     "cyrillic": (r"\u0400-\u04ff", "оеаинтсрвліуклд", 0.67),
@@ -139,9 +150,16 @@ def _changes(word: str) -> bool:
 def _words(text: str) -> Verdict:
     words = _WORD.findall(text.lower())
     known = [word for word in words if len(word) > 1 and word in COMMON]
-    if len(words) < LEAST_WORDS or len(known) < COMMON_SHARE * len(words):
+    enough = len(words) >= LEAST_WORDS and len(known) >= COMMON_SHARE * len(words)
+    if enough and len(set(known)) >= 3:
+        return Verdict.SOUND
+    pairs = [word[at : at + 2] for word in words if word.isascii() for at in range(len(word) - 1)]
+    if len(pairs) < LEAST_PAIRS:
         return Verdict.DOUBT
-    return Verdict.SOUND if len(set(known)) >= 3 else Verdict.DOUBT
+    share = sum(pair in PAIRS for pair in pairs) / len(pairs)
+    # Of few pairs the share varies.
+    least = max(PAIR_SHARE, 0.5 + 0.8 / len(pairs) ** 0.5)
+    return Verdict.SOUND if share >= least else Verdict.DOUBT
 
 
 def _han(text: str) -> Verdict:

@@ -8,12 +8,13 @@ looked at.
 
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
+from PIL import Image
 from pypdfium2 import raw  # type: ignore[import-untyped]
 
 from app.images import glyph_check, page_objects, picture_text, reading_order, visible_text
@@ -26,6 +27,7 @@ LEAST_CLAIM = 4  # characters of a font that count on a page
 LEAST_SHARE = 0.03  # and their share of it
 LINE_HYPHEN = "\ufffe"  # PDFium's mark for a hyphen at a line's end
 ENOUGH = 400  # characters of a font that are judged
+TRIES = 3  # pages on which one is judged that stays doubtful
 Shares = tuple[float, float, float, float]  # left, top, right, bottom, of the page's sides
 
 UNLIKE = "its text layer is not what is drawn, so the page itself was read"
@@ -49,6 +51,7 @@ class Fonts:
 
     samples: dict[int, str] = field(default_factory=lambda: defaultdict(str))
     verdicts: dict[int, Verdict] = field(default_factory=dict)
+    tries: Counter[int] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def _broken(sheet: Sheet, fonts: Fonts) -> bool:
         for font, text in said.items()
         if fonts.verdicts.get(font) is Verdict.BROKEN
     )
-    return claimed >= max(LEAST_CLAIM, LEAST_SHARE * total)
+    return bool(claimed >= max(LEAST_CLAIM, LEAST_SHARE * total))
 
 
 def _learn(sheet: Sheet, fonts: Fonts, font: int, said: str) -> None:
@@ -143,10 +146,11 @@ def _learn(sheet: Sheet, fonts: Fonts, font: int, said: str) -> None:
     judged = judge(bulleted(_LINE_HYPHENS.sub("-", sample)))
     verdict = judged.verdict
     if verdict is Verdict.DOUBT and judged.latin:
-        right = glyph_check.right(_shapes(sheet, font))
+        right = glyph_check.right(_letters(sheet, font))
         if right is not None:
             verdict = Verdict.SOUND if right else Verdict.BROKEN
-    if verdict is not Verdict.DOUBT or len(sample) >= ENOUGH:
+    fonts.tries[font] += 1
+    if verdict is not Verdict.DOUBT or len(sample) >= ENOUGH or fonts.tries[font] == TRIES:
         fonts.verdicts[font] = verdict
 
 
@@ -154,7 +158,7 @@ LINES = 3  # text objects of a font whose letters are looked at
 LINE_CHARACTERS = 120
 
 
-def _shapes(sheet: Sheet, font: int) -> dict[str, glyph_check.Shape]:
+def _letters(sheet: Sheet, font: int) -> Iterator[tuple[str, Image.Image]]:
     """Pictures of a font's letters and digits on this page, from a few of its lines."""
     text_page = handle_of(sheet.text_page)
     said = {
@@ -170,16 +174,11 @@ def _shapes(sheet: Sheet, font: int) -> dict[str, glyph_check.Shape]:
         chosen.append(best)
     owners = {one.handle for one in chosen}
     chars = visible_text.characters(text_page, sheet.frame, owners)
-    quarter = reading_order.direction(chars)
-    shapes: dict[str, glyph_check.Shape] = {}
+    quarter = reading_order.direction(chars) if _sideways(sheet) else 0
     for owner in owners:
         line = [char for char in chars if char.owner == owner]
         for char, picture in visible_text.close_ups(sheet.page, line, sheet.frame):
-            upright = picture.rotate(90 * quarter, expand=True) if quarter else picture
-            one = glyph_check.shape(upright) if char in glyph_check.KNOWN else None
-            if one and char not in shapes:
-                shapes[char] = one
-    return shapes
+            yield char, picture.rotate(90 * quarter, expand=True) if quarter else picture
 
 
 # --- what cannot be seen -------------------------------------------------------------------------
@@ -204,7 +203,8 @@ def _drawn_for(sheet: Sheet, pictured: bool) -> Seen:
     doubtful = [one for one in _may_be_hidden(sheet) if not one.mode_hides]
     if not doubtful and not pictured:
         return Seen(None, unseen)
-    drawn = visible_text.drawn(sheet.page, found.texts, FINE if pictured else COARSE)
+    scale = FINE if pictured else COARSE
+    drawn = visible_text.drawn(sheet.page, found.texts, scale, ink=bool(doubtful))
     hidden = {
         one.handle
         for one in doubtful
@@ -220,21 +220,26 @@ def _may_be_hidden(sheet: Sheet) -> list[TextObject]:
     if found.nested or not found.whole:
         return found.texts
     left, bottom, right, top = sheet.frame.bounds
-    inside = left - SLACK, bottom - SLACK, right + SLACK, top + SLACK
+    x1, y1, x2, y2 = left - SLACK, bottom - SLACK, right + SLACK, top + SLACK
     covers = [
         mark
         for mark in found.marks
-        if mark.filled and _thick(mark) and mark.order > found.texts[0].order
+        if mark.filled and mark.order > found.texts[0].order and _thick(mark)
     ]
-    return [
+    doubtful = [
         one
         for one in found.texts
         if not one.visible
-        or one.box[0] < inside[0]
-        or one.box[1] < inside[1]
-        or one.box[2] > inside[2]
-        or one.box[3] > inside[3]
-        or any(one.order < mark.order and _overlap(one.box, mark.box) for mark in covers)
+        or not (x1 <= one.box[0] and y1 <= one.box[1] and one.box[2] <= x2 and one.box[3] <= y2)
+    ]
+    if not covers:
+        return doubtful
+    known = set(doubtful)
+    return doubtful + [
+        one
+        for one in found.texts
+        if any(one.order < mark.order and _overlap(one.box, mark.box) for mark in covers)
+        and one not in known
     ]
 
 
@@ -367,12 +372,19 @@ def _shares(region: visible_text.Box, frame: Frame) -> Shares:
 
 def _needs_order(sheet: Sheet) -> bool:
     """Whether the file's own order may not be that of reading."""
-    if sheet.frame.turns or sheet.objects.nested:
+    if sheet.objects.nested or _sideways(sheet):
+        return True
+    return _crosses(sheet.objects.texts) >= reading_order.LEAST_LINES
+
+
+def _sideways(sheet: Sheet) -> bool:
+    """Whether most text may not be upright as the page is shown."""
+    if sheet.frame.turns:
         return True
     texts = sheet.objects.texts
     tall = sum(one.box[3] - one.box[1] for one in texts if _stands(one))
     wide = sum(one.box[2] - one.box[0] for one in texts if not _stands(one))
-    return tall > wide or _crosses(texts) >= reading_order.LEAST_LINES
+    return tall > wide
 
 
 def _stands(one: TextObject) -> bool:

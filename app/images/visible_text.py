@@ -75,7 +75,7 @@ class Frame:
 
 def characters(text_page: int, frame: Frame, owners: Collection[int] | None = None) -> list[Char]:
     """All characters of the layer, in its order; or those of some text objects alone."""
-    room = Numbers(ctypes.c_double, 4)
+    room = Numbers("d", 4)
     left, right, bottom, top = room.places
     found = []
     for at in range(_count(text_page)):
@@ -101,16 +101,16 @@ class Drawn:
     scale: float
 
 
-def drawn(page: Any, texts: Sequence[TextObject], scale: float) -> Drawn:
-    """The page drawn with its text and without."""
+def drawn(page: Any, texts: Sequence[TextObject], scale: float, *, ink: bool = True) -> Drawn:
+    """The page drawn without its text and, for its ink, with it."""
     scale = min(scale, MOST_SIDE / max(page.get_size()))
-    whole = _render(page, scale)
+    whole = _render(page, scale) if ink else None
     activate(texts, on=False)
     try:
         bare = _render(page, scale)
     finally:
         activate(texts, on=True)
-    return Drawn(bare, ImageChops.difference(whole, bare), scale)
+    return Drawn(bare, ImageChops.difference(whole, bare) if whole else bare, scale)
 
 
 GLYPH_PIXELS = 30  # of a line's height in a close-up
