@@ -237,7 +237,8 @@ class Answer(BaseModel):
         "and `text` as it was read; the answer's `text` is the document, where tables that run on "
         "are joined, and repeated headers, footers and page numbers left out. OCR as json: "
         "`lines`, each with its `text`, `box` in pixels of the original (left, top, right, bottom; "
-        "points on a PDF page), `image` and `page`. Extract: what fits the schema",
+        "points on a PDF page), `image` and `page`, and `confidence` (0 to 1) where the engine "
+        "tells it. Extract: what fits the schema",
     )
     objects: list[DetectedObject] | None = None
     images: list[ImageInfo]

@@ -13,7 +13,7 @@ from functools import cache
 
 import pypdfium2 as pdfium  # type: ignore[import-untyped]
 from PIL import Image
-from pypdfium2 import raw  # type: ignore[import-untyped]
+from pypdfium2 import raw
 
 KNOWN = string.ascii_letters + string.digits
 FONTS = ("Helvetica", "Helvetica-Bold", "Times-Roman", "Times-Italic", "Courier")
@@ -59,7 +59,7 @@ class _Tally:
     @property
     def by_chance(self) -> bool:
         spread = (self.compared * CHANCE * (1 - CHANCE)) ** 0.5
-        return self.near <= self.compared * CHANCE + DEVIATIONS * spread
+        return bool(self.near <= self.compared * CHANCE + DEVIATIONS * spread)
 
 
 def right(pictures: Iterable[tuple[str, Image.Image]]) -> bool | None:

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from app.images.probe import Picture
@@ -19,12 +19,21 @@ MOST_QUOTED = 200  # characters of an answer that is none
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text and where it stands, in pixels of the original."""
+    """A line of text and where it stands, in pixels of the original. `confidence`, 0 to 1, is
+    there where the engine tells it: that of its least sure digit, or of the line."""
 
     text: str
     box: Box | None
     image: int
     page: int | None
+    confidence: float | None = None
+
+    def data(self) -> dict[str, Any]:
+        """As it is answered."""
+        fields = asdict(self)
+        if self.confidence is None:
+            del fields["confidence"]
+        return fields
 
 
 class BoxReader(Reader):
@@ -81,7 +90,9 @@ class LineReader(BoxReader):
         if not text.strip():
             return ""
         self.without_box += box is None
-        self.lines.append(Line(text, box, self.picture.index, self.picture.page))
+        self.lines.append(
+            Line(text, box, self.picture.index, self.picture.page, _share(found.get("confidence")))
+        )
         return text
 
     def end(self) -> str:
@@ -95,6 +106,12 @@ class LineReader(BoxReader):
         if self.without_box:
             notes.insert(0, f"{self.without_box} line(s) came without a usable box.")
         return notes
+
+
+def _share(value: Any) -> float | None:
+    """A number from 0 to 1; None for anything else."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number and 0 <= value <= 1 else None
 
 
 class ObjectReader(BoxReader):

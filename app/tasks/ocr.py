@@ -1,7 +1,6 @@
 """OCR: reads all text, in reading order, and adds nothing."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -69,9 +68,9 @@ def asks(
         if plain and picture.text is not None:
             reader = partial(Between, picture.text, picture.below)
             return Ask.of(text, (position,), reader=reader, region=True)
-        boxed = request.format is TextFormat.JSON
-        reader = partial(LineReader, picture) if boxed else READERS[request.format]
-        return Ask.of(text, (position,), reader=reader)
+        if request.format is TextFormat.JSON:
+            return Ask.of(text, (position,), reader=partial(LineReader, picture))
+        return Ask.of(text, (position,), reader=READERS[request.format])
 
     return tuple((ask(position, picture),) for position, picture in enumerate(pictures))
 
@@ -81,7 +80,7 @@ def data(request: OcrRequest, pictures: Sequence[Picture], parts: Sequence[Part]
     joined: each as it was read."""
     if request.format is TextFormat.JSON:
         readers = [part.reader for part in parts if isinstance(part.reader, LineReader)]
-        return {"data": {"lines": [asdict(line) for reader in readers for line in reader.lines]}}
+        return {"data": {"lines": [line.data() for reader in readers for line in reader.lines]}}
     if not _documents(pictures):
         return {}
     pages = [
