@@ -67,6 +67,7 @@ TOP = {
 }
 LEAST_LETTERS = 20
 
+LEAST_KINDS = 5  # of Latin letters and digits, to look at their shapes
 _WORD = re.compile(r"[^\W\d_]+")
 _LATIN = re.compile(r"[A-Za-zÀ-ɏẠ-ỹ]")
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
@@ -95,7 +96,7 @@ LEAST_MIXED = 4
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """`latin`: the doubt is about Latin letters and digits, whose shapes are known."""
+    """`latin`: there are Latin letters and digits, whose shapes are known."""
 
     verdict: Verdict
     latin: bool = False
@@ -113,8 +114,8 @@ def judge(text: str) -> Judged:
         return Judged(Verdict.BROKEN)
     if Verdict.SOUND in verdicts:
         return Judged(Verdict.SOUND)
-    latin = sum(char.isascii() and char.isalnum() for char in marks)
-    return Judged(Verdict.DOUBT, latin > len(marks) / 2)
+    latin = {char for char in marks if char.isascii() and char.isalnum()}
+    return Judged(Verdict.DOUBT, len(latin) >= LEAST_KINDS)
 
 
 def _odd(marks: str) -> bool:

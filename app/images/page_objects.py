@@ -61,7 +61,7 @@ class TextObject(NamedTuple):
     box: Box
     order: int
     visible: bool  # its colour, mode, clip and size let it be seen on white
-    mode_hides: bool  # it is in a mode that draws nothing
+    hides: bool  # it is in a mode that draws nothing, or of no size
 
 
 class Mark(NamedTuple):
@@ -167,7 +167,8 @@ def _texts(
         if clip > 0 and seen:
             seen = _inside_clip(_clip(handle), box)
         if seen and box[3] - box[1] < LEAST_SIZE and not nested:
-            seen = _size(handle) >= LEAST_SIZE
+            hides = _size(handle) < LEAST_SIZE
+            seen = not hides
         found.append(TextObject(handle, font or 0, box, order, seen, hides))
     return found
 

@@ -118,7 +118,7 @@ def _enough(text: str) -> bool:
 
 def _broken(sheet: Sheet, fonts: Fonts) -> bool:
     """Whether a font that matters on this page claims what it does not draw."""
-    texts = [one for one in sheet.objects.texts if not one.mode_hides]
+    texts = [one for one in sheet.objects.texts if not one.hides]
     new = {one.font for one in texts} - fonts.verdicts.keys()
     if not new and Verdict.BROKEN not in fonts.verdicts.values():
         return False
@@ -199,8 +199,8 @@ class Seen:
 def _drawn_for(sheet: Sheet, pictured: bool) -> Seen:
     """Look at the page where text may be hidden, or where pictures may hold some."""
     found = sheet.objects
-    unseen = frozenset(one.handle for one in found.texts if one.mode_hides)
-    doubtful = [one for one in _may_be_hidden(sheet) if not one.mode_hides]
+    unseen = frozenset(one.handle for one in found.texts if one.hides)
+    doubtful = [one for one in _may_be_hidden(sheet) if not one.hides]
     if not doubtful and not pictured:
         return Seen(None, unseen)
     scale = FINE if pictured else COARSE
@@ -259,7 +259,7 @@ def _overlap(one: page_objects.Box, other: page_objects.Box) -> bool:
 def _kept(sheet: Sheet, chars: Sequence[Char], doubtful: frozenset[int]) -> tuple[list[Char], int]:
     """The characters that can be seen, and how many cannot."""
     drawn = visible_text.drawn(sheet.page, sheet.objects.texts, FINE)
-    unseen = {one.handle for one in sheet.objects.texts if one.mode_hides}
+    unseen = {one.handle for one in sheet.objects.texts if one.hides}
     flags = visible_text.visible(chars, drawn, doubtful)
     flags = [flag and char.owner not in unseen for char, flag in zip(chars, flags, strict=True)]
     kept = [char for char, flag in zip(chars, flags, strict=True) if flag]
@@ -397,8 +397,9 @@ def _crosses(texts: Sequence[TextObject]) -> int:
     last = None
     for one in texts:
         box = one.box
-        if last is not None and box[0] - last[2] > 12 and abs(box[1] - last[1]) < 3:
-            count += last[2] - last[0] > 90 and box[2] - box[0] > 90
+        if last is not None and box[0] - last[2] > 12:
+            level = abs(box[1] + box[3] - last[1] - last[3]) < box[3] - box[1]
+            count += level and last[2] - last[0] > 90 and box[2] - box[0] > 90
         last = box
     return count
 

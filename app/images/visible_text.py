@@ -93,8 +93,8 @@ def characters(text_page: int, frame: Frame, owners: Collection[int] | None = No
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What is on a page beside its text, and the ink of the text itself ("L", 0 for none), at
-    `scale` pixels a point."""
+    """What is on a page beside its text ("L"), and where its text shows (255, else 0), at `scale`
+    pixels a point."""
 
     bare: Image.Image
     ink: Image.Image
@@ -110,7 +110,10 @@ def drawn(page: Any, texts: Sequence[TextObject], scale: float, *, ink: bool = T
         bare = _render(page, scale)
     finally:
         activate(texts, on=True)
-    return Drawn(bare, ImageChops.difference(whole, bare) if whole else bare, scale)
+    if whole is None:
+        return Drawn(bare, bare, scale)
+    ink = ImageChops.difference(whole, bare)
+    return Drawn(bare, ink.point(lambda value: 255 if value >= CONTRAST else 0), scale)
 
 
 GLYPH_PIXELS = 30  # of a line's height in a close-up
@@ -154,11 +157,9 @@ def inked(box: Box, drawn: Drawn) -> bool:
     width, height = strip.size
     if height > width:
         strip, width, height = strip.transpose(Image.Transpose.ROTATE_90), height, width
-    profile = strip.resize((width, 1), Image.Resampling.BOX).tobytes()
-    least = max(1.0, CONTRAST / height)
     gap = longest = 0
-    for value in profile:
-        gap = 0 if value >= least else gap + 1
+    for value in strip.resize((width, 1), Image.Resampling.BOX).tobytes():
+        gap = 0 if value else gap + 1
         longest = max(longest, gap)
     return longest <= 1.2 * height + 2
 
@@ -185,8 +186,7 @@ def _has_ink(char: Char, drawn: Drawn) -> bool:
     pixels = _pixels(char.box, drawn)
     if pixels is None:
         return False
-    most = drawn.ink.crop(pixels).getextrema()[1]
-    return isinstance(most, int | float) and most >= CONTRAST
+    return drawn.ink.crop(pixels).getbbox() is not None
 
 
 def _pixels(box: Box, drawn: Drawn) -> tuple[int, int, int, int] | None:

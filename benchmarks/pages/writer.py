@@ -1,6 +1,7 @@
 """A small PDF writer that can lie: what a glyph claims to be is set apart from what it shows."""
 
 import io
+import logging
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from pathlib import Path
 from fontTools import subset  # type: ignore[import-untyped]
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 from PIL import Image
+
+logging.getLogger("fontTools").setLevel(logging.ERROR)
 
 Claims = Callable[[str], str]
 SIZE = (595, 842)  # A4, points
@@ -202,7 +205,7 @@ def _font(writer: Writer, face: Face, claims: Claims) -> int:
 
 def _to_unicode(face: Face, claims: Claims) -> bytes:
     rows = [
-        f"<{number:04X}> <{claims(char).encode('utf-16-be').hex().upper()}>"
+        f"<{number:04X}> <{claims(char).encode('utf-16-be', 'surrogatepass').hex().upper()}>"
         for char, number in face.ids.items()
     ]
     blocks = [rows[at : at + 100] for at in range(0, len(rows), 100)]
