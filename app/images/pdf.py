@@ -46,10 +46,10 @@ class Document:
 
     def page(self, number: int) -> Page:
         """Page `number`, from 1."""
-        page = self._opened(number)
+        page, filled = self._opened(number)
         try:
             width, height = page.get_size()
-            layer = text_layer.layer(page, self._fonts)
+            layer = text_layer.layer(page, self._fonts, filled=filled)
             return Page(number, width, height, layer.text, layer.notes, layer.region, layer.below)
         finally:
             page.close()
@@ -59,7 +59,7 @@ class Document:
     ) -> Image.Image:
         """The page in RGB on white, in `size` (width, height in pixels); or a region of it, without
         the text that its layer has."""
-        page = self._opened(number) if region else self._document[number - 1]
+        page = self._opened(number)[0] if region else self._document[number - 1]
         try:
             if region:
                 found = page_objects.objects(page_objects.handle_of(page))
@@ -74,13 +74,13 @@ class Document:
         finally:
             page.close()
 
-    def _opened(self, number: int) -> pdfium.PdfPage:
-        """The page with what its annotations draw as its own content."""
+    def _opened(self, number: int) -> tuple[pdfium.PdfPage, bool]:
+        """The page with what its annotations draw as its own content, and whether there is any."""
         page = self._document[number - 1]
-        if annotations.drawn(page) and annotations.into_page(page):
-            page.close()
-            page = self._document[number - 1]
-        return page
+        if not (annotations.drawn(page) and annotations.into_page(page)):
+            return page, False
+        page.close()
+        return self._document[number - 1], True
 
 
 @contextmanager

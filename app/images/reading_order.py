@@ -199,6 +199,7 @@ def _gutter(runs: Sequence[Run]) -> float | None:
         return None
     height = median(run.height for run in runs)
     prose = [run for run in runs if run.width > LONG * height]
+    best: tuple[int, float] | None = None  # lines that cross it, its place
     for edge in sorted({round(run.box[2]) for run in prose}):
         x = edge + 1.0
         left = [run for run in runs if run.box[2] <= x]
@@ -210,6 +211,7 @@ def _gutter(runs: Sequence[Run]) -> float | None:
             and crossing <= len(runs) / 5
             and sides[0] >= (1 - MOST_UNDER) * len(left)
             and sides[1] >= (1 - MOST_UNDER) * len(right)
+            and (best is None or crossing < best[0])
         ):
-            return x
-    return None
+            best = crossing, x
+    return best[1] if best else None

@@ -62,14 +62,19 @@ class Sheet:
     text_page: Any
     objects: Objects
     frame: Frame
+    filled: bool
 
 
-def layer(page: Any, fonts: Fonts) -> Layer:
-    """The text layer of an open page, as far as it serves."""
+def layer(page: Any, fonts: Fonts, *, filled: bool = False) -> Layer:
+    """The text layer of an open page, as far as it serves.
+
+    Args:
+        filled: what annotations draw was put into the page, so that its order is not the file's.
+    """
     text_page = page.get_textpage()
     try:
         found = page_objects.objects(handle_of(page))
-        sheet = Sheet(page, text_page, found, Frame.of(page))
+        sheet = Sheet(page, text_page, found, Frame.of(page), filled)
         return _judged(sheet, fonts)
     finally:
         text_page.close()
@@ -372,7 +377,7 @@ def _shares(region: visible_text.Box, frame: Frame) -> Shares:
 
 def _needs_order(sheet: Sheet) -> bool:
     """Whether the file's own order may not be that of reading."""
-    if sheet.objects.nested or _sideways(sheet):
+    if sheet.filled or _sideways(sheet):
         return True
     return _crosses(sheet.objects.texts) >= reading_order.LEAST_LINES
 
@@ -407,9 +412,7 @@ def _crosses(texts: Sequence[TextObject]) -> int:
 def _written(sheet: Sheet, chars: Sequence[Char]) -> str:
     """Characters as text: in the file's order, or by their places where that is not to be used."""
     placed = (
-        sheet.objects.nested
-        or reading_order.direction(chars) != 0
-        or reading_order.across_columns(chars)
+        sheet.filled or reading_order.direction(chars) != 0 or reading_order.across_columns(chars)
     )
     text = reading_order.arranged(chars) if placed else "".join(char.text for char in chars)
     return cleaned(text)
