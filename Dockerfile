@@ -6,12 +6,15 @@
 #
 # With --build-arg REQUIREMENTS=requirements-embedded.txt it is also the engine of machines without
 # a GPU: the same image, run as `python -m app.embedded`.
+#
+# The base image is named by its tag. To pin it, append @ and the digest that
+# `docker buildx imagetools inspect python:3.12-slim-bookworm` prints.
 FROM python:3.12-slim-bookworm
 ARG REQUIREMENTS=requirements.txt
 ENV HOST=0.0.0.0 PORT=8000 LOG_FORMAT=json PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1
 WORKDIR /app
 COPY requirements*.txt ./
-RUN pip install -r "$REQUIREMENTS" && useradd --system --uid 10001 vlm
+RUN pip install --require-hashes -r "$REQUIREMENTS" && useradd --system --uid 10001 vlm
 COPY server.py ./
 COPY app ./app
 USER 10001

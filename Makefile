@@ -30,14 +30,14 @@ format: $(READY)
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-lock: $(READY)  ## pin again what pyproject.toml asks for
+lock: $(READY)  ## pin again what pyproject.toml asks for, with the hash of each file
 	for extras in "" "--extra ray" "--extra embedded" "--extra embedded --extra dev"; do \
 	  name=$$(echo "$$extras" | awk 'NF {print "-" $$NF}'); \
-	  .venv/bin/uv pip compile -q --universal --no-header --no-annotate --no-emit-index-url \
+	  .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
 	    --no-emit-find-links $$extras pyproject.toml -o "requirements$$name.txt"; \
 	done
 
 $(READY): requirements-dev.txt
 	python3 -m venv .venv
-	$(PYTHON) -m pip install -q --disable-pip-version-check -r requirements-dev.txt
+	$(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	touch $@

@@ -47,7 +47,7 @@ install_packages() { # REQUIREMENTS-FILE: once for each content of the file
     mkdir -p .cache/logs
     printf 'Installing the packages of %s ... ' "$1"
     SECONDS=0
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$1" \
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$1" \
         >.cache/logs/pip.log 2>&1 || {
         say "failed."
         tail -n 3 .cache/logs/pip.log >&2

@@ -1,13 +1,14 @@
 """Run the server: `python server.py`. What can be set: `app/settings.py`."""
 
 import sys
+from functools import partial
 
 import uvicorn
 from pydantic import ValidationError
 
 from app import heap
 from app.auth import is_loopback
-from app.connection import Connection
+from app.connection import Reading
 from app.drain import DrainingServer
 from app.logs import log
 from app.main import create_app
@@ -32,8 +33,10 @@ def main() -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=Connection,
+        http=partial(Reading, settings.stall_timeout_s),  # type: ignore[arg-type]
         ws="none",
+        proxy_headers=bool(settings.forwarded_allow_ips),
+        forwarded_allow_ips=settings.forwarded_allow_ips,
         access_log=False,
         log_config=None,  # its lines come in the form of ours
         log_level="warning",

@@ -1,54 +1,233 @@
-"""A connection that brings its request in time, or is closed.
+"""uvicorn's HTTP protocol, with bounds on what one connection may send, hold and leave unread.
 
-uvicorn has no such bound: half a head holds its connection for ever, and httptools keeps however
-many header fields come. Both are measured in `tests/integration/test_slow_clients.py`. What comes
-of a body while somebody waits for it is bounded by who reads it (`app.routes.body`).
+uvicorn has none of them: half a head holds its connection for ever, trailers without end are all
+kept, and a response that nobody reads stays in memory. `tests/integration/test_connections.py`,
+`test_slow_clients.py` and `test_slow_readers.py` have the measurements. What comes of a body that
+somebody waits for is bounded by its reader (`app.routes.body`).
+
+    read  --->  Reading (one buffer for all)  --->  Connection (bounds)  --->  uvicorn
 """
 
 import asyncio
+import fcntl
+import socket
+import struct
+import termios
+from contextlib import suppress
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_S = 10.0  # for the head of a request, and for the rest of a body that nobody waits for
-MAX_HEAD = 65_536  # bytes of a request's line and header fields
+# Bytes that may come without a byte of content: of a head, of trailers, of one chunk's head. As
+# much again is one read, so that a connection holds at most twice this before its key is checked.
+MAX_HEAD = 65_536
+MAX_FIELDS = 256  # of a head; each takes ten times its smallest size
+MAX_PIPELINED = 16  # requests that wait behind the one that is answered
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: nothing is sent any more, nothing is waited for
+LOOKS = 8  # in `stall_timeout_s`, at whether a slow reader has taken anything
+
+
+class _Refused(Exception):
+    """A request that is not taken. The message goes to the client."""
+
+
+class Reading(asyncio.BufferedProtocol):
+    """Reads into one buffer of `MAX_HEAD` bytes, which all connections share: what is read is
+    parsed at once. An `asyncio.Protocol` gets up to 256 kB in one piece.
+
+    Args:
+        stall_timeout_s: after which a reader that takes nothing is dropped.
+        more: what uvicorn gives to its protocols.
+    """
+
+    _buffer = memoryview(bytearray(MAX_HEAD))
+
+    def __init__(self, stall_timeout_s: float, **more: Any) -> None:
+        self._http = Connection(stall_timeout_s, **more)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._http.connection_made(transport)  # type: ignore[arg-type]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._http.connection_lost(exc)
+
+    def get_buffer(self, _size: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, size: int) -> None:
+        self._http.data_received(self._buffer[:size])
+
+    def eof_received(self) -> None:
+        self._http.eof_received()
+
+    def pause_writing(self) -> None:
+        self._http.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._http.resume_writing()
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's, with a clock that runs whenever something is to come and nobody waits for it."""
+    """Closes the connection of a client that sends too slowly or too much, or does not read."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._clock: asyncio.TimerHandle | None = None
-        self._in_head = False
-        self._head = 0  # bytes of it so far
+    def __init__(self, stall_timeout_s: float, **more: Any) -> None:
+        super().__init__(**more)
+        self._stall_timeout_s = stall_timeout_s
+        self._clock: asyncio.TimerHandle | None = None  # while something is to come
+        self._watch: asyncio.TimerHandle | None = None  # while something is to be read
+        self._unread = self._since_s = 0.0  # bytes that wait, and when they last became fewer
+        self._in_head = self._began = self._content = self._over = False
+        self._size = 0  # bytes since the head began, or since content was last taken
+        self._running: Any = None  # the cycle whose response is awaited
+        self._reason = ""
 
+    # What comes
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._start()
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
+        if self._over:
+            return
         if self._clock is None and (self.cycle is None or self.cycle.response_complete):
             self._start()
-        super().data_received(data)
-        if self._in_head:
-            self._head += len(data)
-            if self._head > MAX_HEAD:
-                self._in_head = False
-                self.send_400_response(f"The head of the request is over {MAX_HEAD} bytes.")
+        self._began = False
+        super().data_received(data)  # type: ignore[arg-type]  # any buffer will do
+        self._size = len(data) if self._began else self._size + len(data)
+        if self._size >= MAX_HEAD and not self._over:
+            self._take_stock()
 
+    def _take_stock(self) -> None:
+        """`MAX_HEAD` bytes have come: wait until what is content is taken, refuse what is none."""
+        if self._content:
+            self._size, self._content = 0, False
+            if self.cycle.body:
+                self.flow.pause_reading()  # until the application asks for it
+        elif self._size > MAX_HEAD or not self._began:
+            what = "head of the request" if self._in_head else "framing of the body"
+            self.send_400_response(f"The {what} is over {MAX_HEAD} bytes.")
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what came, and all that follows. Requests before it are answered first, and the
+        last of these answers closes the connection."""
+        msg, self._reason = self._reason or msg, ""
+        self._over = True
+        cycle = self.cycle
+        if cycle is not None and cycle.response_complete and cycle.more_body and not self._in_head:
+            self.transport.close()  # the rest of a body whose request has its answer
+            return
+        if cycle is not None and not cycle.response_complete:
+            whole = not cycle.more_body
+            if self.pipeline and not whole:
+                self.pipeline.popleft()  # the newest: it is the one that is refused
+                cycle, whole = (self.pipeline[0][0] if self.pipeline else self._running), True
+            if whole:
+                cycle.keep_alive = False
+                return
+            if cycle.response_started:
+                self.transport.close()
+                return
+        super().send_400_response(msg)
+        self._watch_reader()
+
+    # The parser's callbacks
     def on_message_begin(self) -> None:
-        self._in_head, self._head = True, 0
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise _Refused  # its cycle is not made; the last one that waits closes the connection
+        self._in_head = self._began = True
+        self._content = False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._check_head()
         self._stop()
         super().on_headers_complete()
+        if self.pipeline:
+            self.flow.resume_reading()  # else nobody would notice that the client has left
+        self.headers = []  # what follows are trailers: those of the scope stay as they are
+
+    def _check_head(self) -> None:
+        version = self.parser.get_http_version()
+        hosts = [name for name, _ in self.headers].count(b"host")
+        if version not in ("1.1", "1.0"):
+            self._reason = f"This server speaks HTTP/1.1, not HTTP/{version}."
+        elif hosts > 1 or (hosts == 0 and version == "1.1"):
+            self._reason = f"The request has {hosts} Host fields; it must have one."
+        elif len(self.headers) > MAX_FIELDS:
+            self._reason = f"The head of the request has more than {MAX_FIELDS} fields."
+        if self._reason:
+            raise _Refused
+
+    def on_body(self, body: bytes) -> None:
+        self._content = True
+        super().on_body(body)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    # What goes
+    def on_response_complete(self) -> None:
+        self._running.body.clear()  # of a request that was answered unread
+        super().on_response_complete()
+        self._watch_reader()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread = float("inf")  # it has taken something
+
+    def _watch_reader(self) -> None:
+        """Look whether what is written is taken; most responses leave at once."""
+        if self._watch is None and self.transport.get_write_buffer_size():
+            self._unread, self._since_s = self._outstanding(), self.loop.time()
+            self._watch = self.loop.call_later(self._stall_timeout_s / LOOKS, self._look)
+
+    def _outstanding(self) -> int:
+        """Bytes that the client has not acknowledged, here and in the kernel. The kernel takes more
+        from here only once a third of its own buffer, 1 MB, is free again."""
+        queued = bytearray(4)
+        with suppress(OSError):  # closed
+            fcntl.ioctl(self.transport.get_extra_info("socket"), termios.TIOCOUTQ, queued)
+        here: int = self.transport.get_write_buffer_size()
+        return here + int(struct.unpack("i", queued)[0])
+
+    def _look(self) -> None:
+        """Drop a reader that has taken nothing for `stall_timeout_s`. Bytes are only counted while
+        none are added: where writing is paused, or a response is over."""
+        self._watch = None
+        over = self.cycle is None or self.cycle.response_complete or self.transport.is_closing()
+        if not self.transport.get_write_buffer_size() or not (over or self.flow.write_paused):
+            return
+        unread, now = self._outstanding(), self.loop.time()
+        if unread < self._unread:
+            self._unread, self._since_s = unread, now
+        elif now - self._since_s >= self._stall_timeout_s:
+            self._reset()
+            return
+        self._watch = self.loop.call_later(self._stall_timeout_s / LOOKS, self._look)
+
+    def _reset(self) -> None:
+        """End the connection, and what lies unread in the kernel: up to 4 MB, for minutes."""
+        with suppress(OSError):
+            sock = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        if self._watch:
+            self._watch.cancel()
         super().connection_lost(exc)
+        # uvicorn tells only the newest request, which may still wait behind the one that runs.
+        if (running := self._running) is not None and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
 
     def _start(self) -> None:
         self._clock = self.loop.call_later(HEAD_S, self.transport.close)

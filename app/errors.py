@@ -24,6 +24,7 @@
     ├── EngineUnavailable     503 engine_unavailable
     ├── ModelLoadingFailed    503 model_loading_failed
     ├── Draining              503 draining
+    ├── ServerBusy            503 server_busy
     └── DeadlineExceeded      504 deadline_exceeded
 
 `detail` is for the person who reads it: what is wrong and what to do.
@@ -169,6 +170,12 @@ class Draining(EngineUnavailable):
     def headers(self) -> dict[str, str]:
         """The next request is for another server."""
         return {**super().headers(), "Connection": "close"}
+
+
+class ServerBusy(Problem):
+    """The server itself, not the engine, has no room for the request now."""
+
+    status, code = 503, "server_busy"
 
 
 class DeadlineExceeded(Problem):

@@ -20,7 +20,7 @@ from app.engine.registry import Registry, Room
 from app.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, Problem
 from app.images.decoder import Decoder
 from app.images.fetch import Fetcher
-from app.images.probe import Limits
+from app.images.picture import Limits
 from app.metrics import Metrics
 from app.middleware import Envelope
 from app.models.gpu import look
@@ -29,6 +29,7 @@ from app.routes import document, openai, ops, page, tasks
 from app.routes.problems import problem_response
 from app.settings import Settings
 from app.tasks.run import Line
+from app.uploads import Uploads
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -43,10 +44,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         room = Room(settings.num_ctx, gpus, settings.num_parallel, settings.kv_cache_type)
         registry = Registry(ollama, settings.model_name, settings.allowed, room)
         gate = Gate(settings.num_parallel, settings.max_queue)
-        decoder = Decoder(Limits(settings.max_image_megapixels, settings.max_pages))
+        decoder = Decoder(
+            Limits(settings.max_image_megapixels, settings.max_pages),
+            settings.decode_timeout_s,
+            settings.decode_memory_mb,
+        )
+        decoder.start()
         app.state.metrics = Metrics(gate)
         app.state.spans = spans = traces.from_environment(os.environ)
         app.state.rates = Rates(settings.rate_limit)
+        app.state.uploads = Uploads(int(settings.uploads_max_mb * 1e6))
         answers = Answers(int(settings.cache_mb * 1e6))
         app.state.line = Line(settings, registry, decoder, gate, ollama, answers)
         fetcher = Fetcher(int(settings.max_body_mb * 1e6)) if settings.allow_url_fetch else None
@@ -66,6 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Qwen3-VL server",
         summary="Describe images, read them, ask about them",
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would go to the `Host` that the client names
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours: `app.traces`
     )
     asked = tasks.router(settings.max_images)

@@ -88,4 +88,6 @@ class Envelope:
             problem = InternalError("A fault in this server ended the request.")
             await problem_response(problem, scope)(scope, receive, send_with_headers)
         finally:
+            if upload := scope["state"].get("upload"):
+                upload.release()
             self._tell(scope, status, started)

@@ -46,6 +46,8 @@ TAG = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"  # of a language, BCP 47
 
 NonEmpty = Annotated[str, Field(min_length=1, max_length=32_768)]
 Several = Annotated[list[NonEmpty], Field(min_length=1, max_length=64)]
+Label = Annotated[str, Field(min_length=1, max_length=200)]
+Labels = Annotated[list[Label], Field(min_length=1, max_length=64)]
 OneOrMore = Annotated[Several, BeforeValidator(_listed, json_schema_input_type=NonEmpty | Several)]
 Named = Field(strict=False)  # JSON has no enums; their values are meant
 
@@ -169,7 +171,9 @@ class ExtractRequest(TaskRequest):
 class DetectRequest(TaskRequest):
     """Finds things, in pixels of the original image."""
 
-    labels: OneOrMore = Field(description="What to find: one label or more")
+    labels: Annotated[Labels, BeforeValidator(_listed, json_schema_input_type=Label | Labels)] = (
+        Field(description="What to find: one label or more")
+    )
 
 
 class ImageInfo(BaseModel):

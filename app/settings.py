@@ -1,11 +1,19 @@
 """Every environment variable, once, with its meaning. A `.env` file counts too."""
 
+import ipaddress
 from functools import cached_property
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from limits import parse
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.models.catalog import DEFAULT_MODEL
@@ -36,6 +44,16 @@ def _rule(value: str) -> str:
     if value.strip() and not parse(value).amount:
         raise ValueError(f"{value} lets nobody in")
     return value
+
+
+def _proxies(value: str) -> str:
+    """Raises ValueError for what is neither an address nor a network: uvicorn would take it for a
+    name that nobody has."""
+    listed = [one.strip() for one in value.split(",") if one.strip()]
+    if listed != ["*"]:
+        for one in listed:
+            ipaddress.ip_network(one)
+    return ",".join(listed)
 
 
 class Settings(BaseSettings):
@@ -77,9 +95,21 @@ class Settings(BaseSettings):
     )
     keep_alive: str = Field("-1", description="How long the daemon keeps the model loaded")
     max_body_mb: float = Field(20, gt=0)
+    uploads_max_mb: float = Field(
+        256,
+        gt=0,
+        validate_default=True,
+        description="Bodies that are held together; a client may take half of what is left",
+    )
     max_image_megapixels: float = Field(50, gt=0)
     max_images: int = Field(16, ge=1)
     max_pages: int = Field(50, ge=1, description="Pages of a document that are taken at once")
+    decode_timeout_s: float = Field(
+        10, gt=0, description="CPU time that decoding one picture or page may take"
+    )
+    decode_memory_mb: int = Field(
+        768, ge=384, description="Memory of large pictures and documents that are decoded at once"
+    )
     cache_mb: float = Field(64, ge=0, description="Answers that are kept; 0: none")
     stall_timeout_s: float = Field(
         60, gt=0, description="Silence between two tokens after which an answer is given up"
@@ -90,8 +120,22 @@ class Settings(BaseSettings):
     rate_limit: Annotated[str, AfterValidator(_rule)] = Field(
         "", description="Of each client, such as 60/minute; empty: none"
     )
+    forwarded_allow_ips: Annotated[str, AfterValidator(_proxies)] = Field(
+        "",
+        description="Comma-separated addresses or networks of proxies whose X-Forwarded-For and "
+        "X-Forwarded-Proto count; *: anybody's",
+    )
     cors_origins: str = Field("", description="Comma-separated origins of web pages that may ask")
     log_format: Literal["console", "json"] = "console"
+
+    @field_validator("uploads_max_mb")
+    @classmethod
+    def _room_for_two(cls, value: float, info: ValidationInfo) -> float:
+        """A client may hold half of it, which is to be enough for one body."""
+        least = 2 * info.data.get("max_body_mb", 0.0)
+        if value < least:
+            raise ValueError(f"at least {least:g}, twice MAX_BODY_MB, is needed")
+        return value
 
     @cached_property
     def keys(self) -> frozenset[str]:

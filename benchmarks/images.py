@@ -23,7 +23,8 @@ from PIL import Image, ImageFilter
 
 from app.images.budget import fit
 from app.images.decode import prepare
-from app.images.probe import Limits, probe
+from app.images.picture import Limits
+from app.images.probe import probe
 from app.models.tokens import ImageRule
 from tests.engine_embedded import embedded_engine
 from tests.pictures import text_pdf

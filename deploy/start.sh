@@ -33,7 +33,7 @@ bring_packages() { # into .venv; uv also brings a Python where the image's own i
     }
     [ -x .venv/bin/python ] || $uv venv --quiet --python '>=3.11' .venv
     say "Installing the packages of $1 ..."
-    $uv pip install --quiet --python .venv -r "$1"
+    $uv pip install --quiet --require-hashes --python .venv -r "$1"
     PATH=$PWD/.venv/bin:$PATH # also for download_model.sh, which says python3
 }
 

@@ -17,9 +17,13 @@ REPO = Path(__file__).parents[1]
 
 
 class Server:
-    """`python server.py` on a free port; settings as environment variables."""
+    """`python server.py` on a free port; settings as environment variables.
 
-    def __init__(self, log: Path, **settings: str) -> None:
+    Args:
+        program: what is run in place of `server.py`.
+    """
+
+    def __init__(self, log: Path, program: str = "server.py", **settings: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log_path = log
@@ -28,7 +32,7 @@ class Server:
         environment |= {"HOST": "127.0.0.1", "PORT": str(self.port), **settings}
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "server.py"],
+                [sys.executable, program],
                 cwd=REPO,
                 env=environment,
                 stdout=out,

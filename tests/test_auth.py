@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from app.auth import is_loopback
+from app.client.client import Client
 from tests.server import Server
 from tests.test_server import start
 
@@ -98,3 +99,29 @@ def test_no_public_address_without_a_key(tmp_path: Path) -> None:
 )
 def test_loopback(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
+
+
+NON_ASCII = "schlüssel-열쇠"
+
+
+@pytest.mark.parametrize("field", ["X-API-Key: ", "Authorization: Bearer "])
+@pytest.mark.parametrize(
+    ("key", "sent"),
+    [(NON_ASCII, NON_ASCII.encode()), ("clé", "clé".encode()), ("clé", "clé".encode("latin-1"))],
+    ids=["UTF-8", "UTF-8 of Latin-1", "Latin-1"],
+)
+def test_a_key_that_is_not_ascii(tmp_path: Path, field: str, key: str, sent: bytes) -> None:
+    """Header fields are bytes: most clients send UTF-8, some Latin-1 where it has the letters."""
+    with Server(tmp_path / "log", OLLAMA_HOST="127.0.0.1:9", API_KEYS=key) as other:
+        for value, status in ((sent, 200), (sent + b"x", 401), (sent[:-1], 401)):
+            raw = [(b"Host", b"x")]
+            name, _, scheme = field.partition(": ")
+            raw.append((name.encode(), scheme.encode() + value))
+            response = httpx.get(f"{other.url}/v1/status", headers=raw, trust_env=False)
+            assert response.status_code == status, value
+
+
+async def test_our_client_sends_such_a_key(tmp_path: Path) -> None:
+    with Server(tmp_path / "log", OLLAMA_HOST="127.0.0.1:9", API_KEYS=NON_ASCII) as other:
+        async with Client(other.url, NON_ASCII) as client:
+            assert (await client._http.get("/v1/status")).status_code == 200

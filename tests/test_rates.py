@@ -1,6 +1,7 @@
 """How often a client may ask, and which web pages may."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -96,3 +97,39 @@ def test_every_answer_says_how_it_may_be_used(server: Server) -> None:
     headers = httpx.get(f"{server.url}/health", trust_env=False).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
+
+
+def statuses(folder: Path, claims: list[str], **settings: str) -> list[int]:
+    """Of requests that claim to come from these addresses, at two an hour."""
+    known = {"OLLAMA_HOST": "127.0.0.1:9", "RATE_LIMIT": "2/hour"}
+    with Server(folder / "log", **known, **settings) as server:
+        return [
+            httpx.post(
+                f"{server.url}/v1/ocr", headers={"X-Forwarded-For": claim}, trust_env=False
+            ).status_code
+            for claim in claims
+        ]
+
+
+CLAIMS = [f"198.51.100.{number}" for number in range(4)]
+
+
+def test_a_claimed_address_does_not_count(tmp_path: Path) -> None:
+    """Not even from loopback, which uvicorn trusts by itself."""
+    assert statuses(tmp_path, CLAIMS) == [400, 400, 429, 429]
+
+
+@pytest.mark.parametrize("trusted", ["127.0.0.1", "10.0.0.0/8, 127.0.0.0/8", "*"])
+def test_a_trusted_proxy_tells_the_address(tmp_path: Path, trusted: str) -> None:
+    assert statuses(tmp_path, CLAIMS, FORWARDED_ALLOW_IPS=trusted) == [400] * 4
+
+
+def test_another_proxy_is_not_trusted(tmp_path: Path) -> None:
+    told = statuses(tmp_path, CLAIMS, FORWARDED_ALLOW_IPS="10.0.0.1")
+    assert told == [400, 400, 429, 429]
+
+
+def test_a_proxy_that_is_no_address_is_one_sentence() -> None:
+    ended = start(FORWARDED_ALLOW_IPS="10.0.0.0/99")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("The setting FORWARDED_ALLOW_IPS is wrong: ")

@@ -35,9 +35,10 @@ class Client:
 
     def __init__(self, url: str, api_key: str = "", *, fresh: bool = False) -> None:
         self.url = address(url)
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        # Bytes: httpx takes only ASCII in a string.
+        headers = [(b"Authorization", f"Bearer {api_key}".encode())] if api_key else []
         if fresh:
-            headers["Cache-Control"] = "no-store"
+            headers.append((b"Cache-Control", b"no-store"))
         self._http = httpx.AsyncClient(
             base_url=self.url, headers=headers, timeout=TIMEOUT, limits=LIMITS, trust_env=False
         )

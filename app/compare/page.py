@@ -22,7 +22,8 @@ from app.compare.questions import Question
 from app.compare.report import Cell, Report, Subject
 from app.errors import Problem
 from app.images.decode import prepare
-from app.images.probe import Limits, probe
+from app.images.picture import Limits
+from app.images.probe import probe
 
 SHOWN_PX = 640  # the longer side of a picture on the page
 WORD = re.compile(r"\s*\S+(?:\s+$)?")  # with the space before it, the last one with that behind

@@ -17,6 +17,8 @@ import orjson
 from app.engine.faults import BROKE, problem_of
 from app.errors import EngineError, EngineInterrupted, Problem
 
+MOST_LINE = 8_000_000  # bytes; of a token it is some 150
+MOST_ERROR = 2000  # characters of an error that are told
 END_S = 0.1  # how long the end of a response may take after its last line
 
 
@@ -94,7 +96,7 @@ def _chunks(lines: Sequence[bytes], model: str) -> tuple[list[Chunk], Problem | 
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return chunks, EngineError("The engine sent a line that is not Ollama's.")
         if chunk.error:
-            return chunks, problem_of(chunk.error.strip(), 500, model)
+            return chunks, problem_of(chunk.error[:MOST_ERROR].strip(), 500, model)
         chunks.append(chunk)
     return chunks, None
 
@@ -107,7 +109,8 @@ class Lines:
         self._response = response
         self._received = aiter(cast(httpx.AsyncByteStream, response.stream))
         self._model = model
-        self._rest = b""  # the beginning of a line
+        self._rest: list[bytes] = []  # the beginning of a line
+        self._length = 0  # of that
         self._over = False
         self._problem: Problem | None = None
 
@@ -133,9 +136,7 @@ class Lines:
 
     async def _next(self) -> list[Chunk]:
         data = await anext(self._received, b"")
-        # What is left at the end is a line, too.
-        *lines, self._rest = (self._rest + data).split(b"\n") if data else (self._rest, b"")
-        chunks, self._problem = _chunks(lines, self._model)
+        chunks, self._problem = _chunks(self._lines(data), self._model)
         self._over = bool(chunks) and chunks[-1].done
         if self._over:
             await self._finish()
@@ -143,6 +144,19 @@ class Lines:
             told = "The engine's answer ended before it was done."
             self._problem = EngineInterrupted(told, partial="")
         return chunks
+
+    def _lines(self, data: bytes) -> list[bytes]:
+        """The lines that end with this piece. What is left at the end is a line, too."""
+        *lines, rest = data.split(b"\n")
+        if lines or not data:
+            first = lines[0] if lines else b""
+            lines[:1] = [b"".join([*self._rest, first])]
+            self._rest, self._length = [], 0
+        self._rest.append(rest)
+        self._length += len(rest)
+        if self._length > MOST_LINE:
+            lines.append(b"too long")
+        return lines
 
     async def _finish(self) -> None:
         """Read to the end: a connection that is left a moment before it is closed, not kept, and a

@@ -7,6 +7,7 @@ answers at once; with the thoughts so far it must answer now, which gives reason
 renderer does so only where `content` is not empty and `think` is not false; it trims the newline.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,8 @@ from app.errors import ContextOverflow, EngineError
 
 Answered = Delta | Cut | Reasoning
 
+LONGEST = 1_000_000  # characters of an answer, and of the thoughts before it
+PIECE = 4096  # characters that are read at once: what reads them has the event loop meanwhile
 LIVELIER = 0.4  # the temperature at which a model leaves the loop that it is in at 0
 
 
@@ -48,6 +51,8 @@ class _Tally:
     completion: int = 0
     reasoning: int = 0
     answered: int = 0  # pieces of the answer: a token each, as far as the stream shows
+    written: int = 0  # characters of it
+    thought: int = 0  # characters of the reasoning
     load_ns: int = 0
     prompt_ns: int = 0
     generate_ns: int = 0
@@ -171,16 +176,22 @@ async def _ask(
     answer repeats itself."""
     part = _Part(chat, prompt, tally, tally.forced and bool(tally.thoughts or tally.unheld))
     guard = LoopGuard()
+    unyielded = 0
     while chunks := await stream.read():
         thought, text = part.take(chunks)
         if thought and prompt.think:
             await say(Reasoning(thought))
-        if text:
-            await say(Delta(text))
-            if surplus := guard.feed(text):
-                tally.cut(surplus)
-                await say(Cut(surplus))
-                break
+        for start in range(0, len(text), PIECE):
+            piece = text[start : start + PIECE]
+            await say(Delta(piece))
+            unyielded += len(piece)
+            if unyielded >= PIECE:  # what has come already is read without waiting
+                unyielded = 0
+                await asyncio.sleep(0)
+        if text and (surplus := guard.feed(text)):
+            tally.cut(surplus)
+            await say(Cut(surplus))
+            break
         if part.last:
             _refuse_cut(part.last, prompt)
             tally.close(part.last)
@@ -210,10 +221,12 @@ class _Part:
         thoughts, texts = [], []
         for chunk in chunks:
             if (thought := chunk.message.thinking) and not self.retrying:
-                if tally.reasoning == prompt.max_reasoning_tokens:
+                if tally.reasoning == prompt.max_reasoning_tokens or tally.thought > LONGEST:
                     self.over = True
                     break
+                thought = thought[:LONGEST]
                 tally.reasoning += 1
+                tally.thought += len(thought)
                 self.pieces += 1
                 thoughts.append(thought)
             # Models open with spaces, or with the newline that the template trimmed.
@@ -222,10 +235,12 @@ class _Part:
                 if self.chat.format is None and prompt.format is not None:
                     tally.unheld = self.over = True  # the thoughts are over: now the answer
                     break
-                if tally.answered == prompt.max_tokens:
+                if tally.answered == prompt.max_tokens or tally.written == LONGEST:
                     self.over = True
                     break
+                text = text[: LONGEST - tally.written]
                 tally.answered += 1
+                tally.written += len(text)
                 self.pieces += 1
                 texts.append(text)
             if chunk.done:

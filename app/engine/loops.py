@@ -50,8 +50,8 @@ class LoopGuard:
             if block * LEAST_TIMES > end:
                 return 0
             if block >= LEAST_BLOCK:
-                stretch = self._stretch(block)
-                if stretch >= block * LEAST_TIMES and stretch >= LEAST_STRETCH:
+                same = max(block * LEAST_TIMES, LEAST_STRETCH) - block
+                if end >= same + block and tail.endswith(tail[-same - block : -block]):
                     return block
         return 0
 

@@ -1,18 +1,21 @@
 """Any mode and any profile to sRGB, laid on a ground."""
 
 import io
+from collections.abc import Callable
 
 from PIL import Image, ImageCms
 
 SIXTEEN_TO_EIGHT = 1 / 257  # 65,535 -> 255; Pillow's own conversion clips instead
+BAND = 256  # rows
 _SRGB = ImageCms.createProfile("sRGB")
 
 
 def eight_bit(image: Image.Image) -> Image.Image:
     """An image of 16 or 32 bits a sample, or of floats, scaled to 8 bits; others as they are."""
     if image.mode.startswith("I;16"):
-        image = image.convert("I")
-        return image.point(lambda value: value * SIXTEEN_TO_EIGHT).convert("L")
+        return _by_bands(
+            image, lambda band: band.convert("I").point(lambda value: value * SIXTEEN_TO_EIGHT)
+        )
     if image.mode not in ("I", "F"):
         return image
     _, high = image.getextrema()
@@ -23,7 +26,16 @@ def eight_bit(image: Image.Image) -> Image.Image:
     if image.mode == "I" and white == 1.0:
         white = 255.0
     scale = 255.0 / white
-    return image.convert("F").point(lambda value: value * scale + 0.0).convert("L")
+    return _by_bands(image, lambda band: band.convert("F").point(lambda value: value * scale + 0.0))
+
+
+def _by_bands(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """The image in mode L, changed in bands: four bytes a pixel once are enough."""
+    out = Image.new("L", image.size)
+    for top in range(0, image.height, BAND):
+        box = (0, top, image.width, min(top + BAND, image.height))
+        out.paste(change(image.crop(box)).convert("L"), (0, top))
+    return out
 
 
 def plain(image: Image.Image) -> Image.Image:

@@ -6,15 +6,18 @@ the file itself where nothing is to be done, else a fresh one.
 """
 
 import io
-from dataclasses import dataclass
 
 import pybase64
-from PIL import Image, ImageOps
+from PIL import Image
 
 from app.images import formats, pdf
 from app.images.colour import eight_bit, plain, srgb_on_white
 from app.images.damage import reading
-from app.images.probe import LYING, ORIENTATION, Picture
+from app.images.orientation import LYING
+from app.images.picture import Picture, Prepared
+from app.images.plain import as_it_is
+from app.images.probe import orientation_of
+from app.images.shared_file import readable
 
 Size = tuple[int, int]
 
@@ -22,14 +25,16 @@ Size = tuple[int, int]
 FEW_COLORS = 4096
 # A document is mostly paper: lighter than this, over this share of it.
 PAPER, PAPER_SHARE = 190, 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A file as bare base64, and what went otherwise than expected."""
-
-    base64: bytes
-    warnings: tuple[str, ...] = ()
+# What sets an image of an EXIF orientation upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def prepare(picture: Picture, size: Size) -> Prepared:
@@ -39,12 +44,13 @@ def prepare(picture: Picture, size: Size) -> Prepared:
         UnreadableImage: the file is damaged.
     """
     if picture.sent_as_it_is(size):
-        return Prepared(pybase64.b64encode(picture.data))
+        return as_it_is(picture)
     note = ""
-    kind = formats.kind(picture.data)
+    content = picture.content
+    kind = formats.kind(content)
     with reading(picture.name, kind):
         if kind == "PDF":
-            with pdf.opened(picture.data, f"image[{picture.index}]") as document:
+            with pdf.opened(content, f"image[{picture.index}]") as document:
                 image = document.render(picture.page or 1, size, picture.region)
         else:
             image, note = _decoded(picture, size)
@@ -58,20 +64,24 @@ def _decoded(picture: Picture, size: Size) -> tuple[Image.Image, str]:
         # Print loses its thin strokes in a decoder's own shrinking; twice the size keeps them.
         image = _loaded(picture, size, 2)
     profile = image.info.get("icc_profile")
+    orientation = orientation_of(image, picture.content)
     image = plain(eight_bit(image))
-    ImageOps.exif_transpose(image, in_place=True)
-    if image.size != size:
-        image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    stored = size[::-1] if orientation in LYING else size
+    if image.size != stored:
+        image = image.resize(stored, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    if orientation in TURNS:  # once it is small: all pixels twice are much memory
+        image = image.transpose(TURNS[orientation])
     return srgb_on_white(image, profile)
 
 
 def _loaded(picture: Picture, size: Size, times: int) -> Image.Image:
     """All pixels, or a whole fraction of them that is still `times` as large as needed: a JPEG
     decoder shrinks by 2, 4 or 8 for less than nothing."""
-    image = Image.open(io.BytesIO(picture.data), formats=formats.FORMATS)
+    content = picture.content
+    image = Image.open(readable(content), formats=formats.FORMATS)
     if picture.page:
         image.seek(picture.page - 1)
-    lying = image.getexif().get(ORIENTATION, 1) in LYING
+    lying = orientation_of(image, content) in LYING
     width, height = (times * side for side in (size[::-1] if lying else size))
     if min(size) > 0:
         image.draft(None, (width, height))

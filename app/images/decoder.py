@@ -1,82 +1,158 @@
-"""Looking at files and decoding them, in threads that are bounded to the cores: the loop never
-waits, and a burst of photos does not take the machine."""
+"""Files of a request: looked at and decoded in processes of their own (`app.images.worker_pool`).
+
+A small file that goes to the model as it came is not decoded, and needs no process.
+"""
 
 import asyncio
 import hashlib
-import os
-import sys
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from dataclasses import replace
+from typing import TypeVar
 
-from app.images.decode import Prepared, prepare
-from app.images.probe import Limits, Picture, plain, probe
+import msgspec
 
-# Bytes of a file that is only looked at, not decoded, for which a thread costs more than the work.
+from app.errors import (
+    ImageTooLarge,
+    InternalError,
+    InvalidParameter,
+    PageOutOfRange,
+    Problem,
+    UnreadableImage,
+    UnsupportedImage,
+)
+from app.images import formats
+from app.images.decode_cost import cost_of_file, cost_of_picture
+from app.images.picture import Limits, Picture, Prepared
+from app.images.plain import as_it_is, plain
+from app.images.shared_file import SharedFile, mapped
+from app.images.worker_pool import Decoding, WorkerPool
+from app.images.worker_protocol import (
+    Bug,
+    Looked,
+    Prepare,
+    Probe,
+    Ready,
+    Refused,
+    decode_reply,
+    packed,
+    unpacked,
+)
+from app.logs import log
+
+# Bytes of a file for which a process costs more than the work, where nothing is decoded.
 SMALL = 262_144
-NICE = 10  # of the threads; the loop has 0
+AT_ONCE = 1_048_576  # bytes that are copied or hashed on the event loop, in 1 ms at most
+# What a worker may refuse with.
+REFUSALS: dict[str, type[Problem]] = {
+    one.__name__: one
+    for one in (ImageTooLarge, InvalidParameter, PageOutOfRange, UnreadableImage, UnsupportedImage)
+}
+
+
+Answer = TypeVar("Answer", Looked, Ready)
 
 
 class Decoder:
-    """Pillow lets go of the GIL, so as many threads as cores. Close it with `close`."""
+    """Start it with `start`, close it with `close`.
 
-    def __init__(self, limits: Limits) -> None:
+    Args:
+        timeout_s: of looking at one file, and of decoding one picture.
+        memory_mb: of large pictures and documents together, while they are decoded.
+    """
+
+    def __init__(self, limits: Limits, timeout_s: float = 10, memory_mb: int = 768) -> None:
         self._limits = limits
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "images", _step_back)
+        self._pool = WorkerPool(timeout_s, memory_mb)
 
-    async def probe(self, files: Sequence[bytes], pages: str | None) -> tuple[Picture, ...]:
+    def start(self) -> None:
+        self._pool.start()
+
+    async def probe(
+        self, files: Sequence[bytes], pages: str | None, client: str = ""
+    ) -> tuple[Picture, ...]:
         """What the files hold, in their order; of documents the pages selected.
 
+        Args:
+            client: who asks; clients take turns.
+
         Raises:
-            Problem: as `images.probe` does, for the first file that is refused.
+            Problem: as `images.probe` and `WorkerPool.run` do, for the first file that is refused.
         """
-        at_once: list[Picture] = []
-        for index, data in enumerate(files):
-            picture = plain(data, index, self._limits, pages) if len(data) <= SMALL else None
-            if picture is None:
-                break
-            at_once.append(picture)
-        else:
-            return tuple(at_once)
-        run = asyncio.get_running_loop().run_in_executor
-        found = await asyncio.gather(
-            *(
-                run(self._threads, probe, data, index, self._limits, pages)
-                for index, data in enumerate(files)
-            )
-        )
-        return tuple(picture for pictures in found for picture in pictures)
+        looking = [
+            asyncio.ensure_future(self._probe(data, index, pages, client))
+            for index, data in enumerate(files)
+        ]
+        try:
+            return tuple([picture for one in looking for picture in await one])
+        finally:
+            for one in looking:
+                one.cancel()
 
-    def prepare(self, picture: Picture, size: tuple[int, int]) -> asyncio.Future[Prepared]:
+    async def _probe(
+        self, data: bytes, index: int, pages: str | None, client: str
+    ) -> Sequence[Picture]:
+        if len(data) <= SMALL and (picture := plain(data, index, self._limits, pages)):
+            return (picture,)
+        cost = cost_of_file(formats.kind(data), data)
+        file = await _shared(data)
+        task = Probe(index, self._limits, pages)
+        looked = await self._run(Decoding(task, file, f"image[{index}]", client, cost), Looked)
+        return [unpacked(one, file) for one in looked.pictures]
+
+    def prepare(
+        self, picture: Picture, size: tuple[int, int], client: str = ""
+    ) -> asyncio.Future[Prepared]:
         """The picture as the daemon gets it (see `images.decode`), when it is ready."""
-        loop = asyncio.get_running_loop()
-        if picture.sent_as_it_is(size) and len(picture.data) <= SMALL:
-            ready: asyncio.Future[Prepared] = loop.create_future()
-            ready.set_result(prepare(picture, size))
+        if isinstance(picture.data, bytes) and picture.sent_as_it_is(size):
+            ready: asyncio.Future[Prepared] = asyncio.get_running_loop().create_future()
+            ready.set_result(as_it_is(picture))
             return ready
-        return loop.run_in_executor(self._threads, prepare, picture, size)
+        return asyncio.ensure_future(self._prepare(picture, size, client))
 
-    def digest(self, parts: Sequence[bytes | str]) -> asyncio.Future[bytes]:
-        """One hash over all of it, when it is ready."""
-        return asyncio.get_running_loop().run_in_executor(self._threads, _digest, parts)
+    async def _prepare(self, picture: Picture, size: tuple[int, int], client: str) -> Prepared:
+        data = picture.data
+        file = await _shared(data) if isinstance(data, bytes) else data
+        task = Prepare(packed(replace(picture, text=None, warnings=())), size)
+        cost = cost_of_picture(picture, formats.kind(picture.content))
+        ready = await self._run(Decoding(task, file, picture.name, client, cost), Ready)
+        return Prepared(ready.base64, ready.warnings)
+
+    async def _run(self, decoding: Decoding, expected: type[Answer]) -> Answer:
+        """Raises:
+        Problem: what the worker or the pool refuses it with.
+        """
+        raw = await self._pool.run(decoding)
+        try:
+            reply = decode_reply(raw)
+            if isinstance(reply, expected):
+                return reply
+            if isinstance(reply, Refused):
+                raise REFUSALS[reply.problem](reply.detail, **reply.extra)
+        except (msgspec.MsgspecError, KeyError, TypeError):
+            reply = Bug("the reply of a decoder process cannot be read")
+        trace = reply.trace if isinstance(reply, Bug) else "another reply than was asked for"
+        log.error("a bug ended a decoder's job", trace=trace)
+        raise InternalError(f"A fault in this server kept {decoding.name} from being decoded.")
+
+    async def digest(self, parts: Sequence[bytes | SharedFile]) -> bytes:
+        """One hash over all of it."""
+        if sum(map(len, parts)) <= AT_ONCE:
+            return _digest(parts)
+        return await asyncio.to_thread(_digest, parts)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
 
 
-def _step_back() -> None:
-    """Have the kernel prefer the loop to this thread (Linux has a niceness a thread, not only a
-    process): answers go on while photos are decoded."""
-    if sys.platform == "linux":
-        with suppress(OSError):  # where the system forbids even that, it goes on as it is
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+async def _shared(data: bytes) -> SharedFile:
+    if len(data) <= AT_ONCE:
+        return SharedFile.of(data)
+    return await asyncio.to_thread(SharedFile.of, data)
 
 
-def _digest(parts: Sequence[bytes | str]) -> bytes:
+def _digest(parts: Sequence[bytes | SharedFile]) -> bytes:
     whole = hashlib.blake2b(digest_size=32)
     for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        whole.update(len(data).to_bytes(8, "big"))
-        whole.update(data)
+        whole.update(len(part).to_bytes(8, "big"))
+        whole.update(mapped(part))
     return whole.digest()

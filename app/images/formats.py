@@ -4,6 +4,7 @@ import warnings
 from importlib.util import find_spec
 
 from app.errors import UnsupportedImage
+from app.images.shared_file import Buffer
 
 PILLOW = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
 TAKEN = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC and PDF"
@@ -37,10 +38,11 @@ _MAGIC = {
 }
 
 
-def kind(data: bytes) -> str:
+def kind(file: Buffer) -> str:
     """The kind of a file by its first bytes; empty for one that is not taken."""
     # Readers take a PDF's header anywhere in the first 1,024 bytes (ISO 32000-1, H.3.4.1).
-    if b"%PDF-" in data[:1024]:
+    data = file[:1024]
+    if b"%PDF-" in data:
         return "PDF"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
@@ -51,7 +53,7 @@ def kind(data: bytes) -> str:
     return next((name for magic, name in _MAGIC.items() if data.startswith(magic)), "")
 
 
-def check_heic(data: bytes, name: str) -> None:
+def check_heic(data: Buffer, name: str) -> None:
     """Raises UnsupportedImage for a HEIC file where it cannot be read here."""
     if kind(data) == "HEIC" and not READS_HEIC:
         raise UnsupportedImage(

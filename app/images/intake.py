@@ -8,10 +8,21 @@ import pybase64
 from app.errors import ForbiddenUrl, InvalidParameter, UnreadableImage
 from app.images.fetch import Fetcher
 
-_DATA_URI = re.compile(r"data:[^,;]*(;[^,;]*)*,", re.IGNORECASE)
+MAX_URI_HEAD = 1024  # characters of a data URI before its data
+# Of a data URI whose punctuation a form or a query has encoded.
+_HEAD = re.compile(r"data(?::|%3a)[^,]{0,1000}?(?:,|%2c)", re.IGNORECASE)
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_ENCODED = {b"%2b": b"+", b"%2f": b"/", b"%3d": b"=", b"%0a": b"", b"%0d": b"", b"%20": b" "}
 LINE_LENGTHS = {60, 64, 72, 76}  # of PEM, MIME and what mail programs make of them
-_URL_SAFE = str.maketrans("-_", "+/")
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,31}://", re.IGNORECASE)
+
+
+def check_number(number: int, most: int) -> None:
+    """Raises InvalidParameter for more images than are taken at once."""
+    if number > most:
+        raise InvalidParameter(
+            f"{number} images are too many; at most {most} are taken at once.", parameter="image"
+        )
 
 
 async def from_text(text: str, index: int, fetcher: Fetcher | None) -> bytes:
@@ -34,30 +45,53 @@ async def from_text(text: str, index: int, fetcher: Fetcher | None) -> bytes:
 
 
 def _decoded(text: str, index: int) -> bytes:
-    if "%" in text:  # percent-encoded by a client that put it in a form or a query
-        text = unquote(text)
-    if head := _DATA_URI.match(text):
-        if not head[0].lower().endswith(";base64,"):
+    if text[:7].lower() == "data%3a" and (head := _HEAD.match(text)):
+        text = unquote(head[0]) + text[head.end() :]
+    if text[:5].lower() == "data:":
+        comma = text.find(",", 5, MAX_URI_HEAD)
+        if comma < 0:
+            raise InvalidParameter(
+                f"image[{index}]: a data URI has a comma within {MAX_URI_HEAD} characters.",
+                parameter="image",
+            )
+        if not text[:comma].lower().endswith(";base64"):
             raise InvalidParameter(f"image[{index}]: a data URI must be base64.", parameter="image")
-        text = text[head.end() :]
-    text = _plus_signs("".join(text.splitlines()).replace("\t", "")).rstrip("=")
+        text = text[comma + 1 :]
     try:
-        # Clients that strip the padding, or use the url-safe alphabet, mean the same bytes.
-        padded = text.translate(_URL_SAFE) + "=" * (-len(text) % 4)
-        return pybase64.b64decode(padded, validate=True)
+        return _base64(text.encode("ascii"))
     except ValueError:
         raise InvalidParameter(
             f"image[{index}] is neither base64 nor a data URI.", parameter="image"
         ) from None
 
 
-def _plus_signs(text: str) -> str:
-    """Base64 whose plus signs were decoded as those of a form, to spaces; spaces between lines
-    of the usual length are dropped."""
-    if " " not in text:
-        return text
-    wrapped = {len(line) for line in text.split(" ")[:-1]}
-    return text.replace(" ", "" if wrapped <= LINE_LENGTHS else "+")
+def _base64(data: bytes) -> bytes:
+    """Raises ValueError where it is none, in any of the forms that clients send."""
+    try:
+        return _strict(data)
+    except ValueError:
+        bare = _unchanged(data)
+        if bare == data:
+            raise
+    return _strict(bare)
+
+
+def _unchanged(data: bytes) -> bytes:
+    """Base64 as it was before a form, a query or a mail changed it: percent-encoded, in the
+    url-safe alphabet, wrapped, or with spaces for its plus signs."""
+    if b"%" in data:
+        for written, meant in _ENCODED.items():
+            data = data.replace(written, meant).replace(written.upper(), meant)
+    data = data.translate(_URL_SAFE, b"\t\n\r\f\v")
+    if b" " in data:
+        wrapped = data.find(b" ") in LINE_LENGTHS
+        data = data.replace(b" ", b"" if wrapped else b"+")
+    return data.rstrip(b"=")
+
+
+def _strict(data: bytes) -> bytes:
+    # Clients that strip the padding mean the same bytes.
+    return pybase64.b64decode(data + b"=" * (-len(data) % 4), validate=True)
 
 
 def from_bytes(data: bytes, index: int) -> bytes:

@@ -12,6 +12,7 @@ import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from math import log2
 
 
 class Verdict(Enum):
@@ -52,19 +53,24 @@ _PAIRS = (
 PAIRS = frozenset(_PAIRS.split())
 LEAST_PAIRS, PAIR_SHARE = 16, 0.6
 
-_TOP = {  # the commonest letters of a script, of which sound text has at least this share
-    "cyrillic": (r"\u0400-\u04ff", "оеаинтсрвліуклд", 0.67),
-    "greek": (r"\u0370-\u03ff\u1f00-\u1fff", "αοιετσνηυρπκςάίόέή", 0.66),
-    "hebrew": (r"\u05d0-\u05ea", "יוהלאתרמבשנ", 0.62),
-    "arabic": (r"\u0621-\u064a", "اليمنوترةبعه", 0.65),
-    "thai": (r"\u0e01-\u0e5b", "ารนกอเงมยลวดทสต่้ีัิ", 0.55),
-    "devanagari": (r"\u0900-\u097f", "ाकरेहीिसनम्ंतपलय", 0.55),
-    "hiragana": (r"\u3041-\u3096", "のいにたるはしをとてがなでれかすまこらっもあくりう", 0.70),
+# Letters of a script in the order of their frequency. A text's score is the mean binary logarithm
+# of its letters' ranks: 2.7 to 3.0 in print, 3.3 and more in ciphers of the same letters.
+_RANKED = {
+    r"\u0400-\u04ff": "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъіїє",
+    r"\u0370-\u03ff\u1f00-\u1fff": "αοιετσνηυρπκμλςάίόέήωδγχθφώύβξζψ",
+    r"\u05d0-\u05ea": "יוהלאתרמבשנםעדקפחגטסזןצכךףץ",
+    r"\u0621-\u064a": "اليمنوترةبعهدسفكحقأجشطىصإخضذئثزغءظؤآ",
 }
-TOP = {
-    name: (re.compile(f"[{span}]"), frozenset(top), least)
-    for name, (span, top, least) in _TOP.items()
+_LOGS = {
+    re.compile(f"[{span}]"): {char: log2(2 + rank) for rank, char in enumerate(letters)}
+    for span, letters in _RANKED.items()
 }
+UNKNOWN_LOG = log2(48)
+MOST_LOG, LOG_SPREAD = 3.15, 1.0  # the second over the root of the number of letters
+_KANA = re.compile(r"[\u3041-\u3096]")
+# The commonest of them: 71 to 90 % of what is printed.
+_COMMON_KANA = frozenset("のいにたるはしをとてがなでれかすまこらっもあくりう")
+KANA_SHARE, KANA_SPREAD = 0.7, 0.6
 LEAST_LETTERS = 20
 
 LEAST_KINDS = 5  # of Latin letters and digits, to look at their shapes
@@ -185,22 +191,29 @@ def _hangul(text: str) -> Verdict:
 
 
 def _lettered(text: str) -> Verdict:
-    """Scripts of few letters, by the share of their commonest."""
+    """Scripts of few letters, by how common those of the text are."""
     if text.isascii():
         return Verdict.DOUBT
     text = unicodedata.normalize("NFC", text.lower())
-    best = Verdict.DOUBT
-    for letters, top, least in TOP.values():
+    verdicts = [_kana(_KANA.findall(text))]
+    for letters, logs in _LOGS.items():
         found = letters.findall(text)
         if len(found) < LEAST_LETTERS:
             continue
-        share = sum(char in top for char in found) / len(found)
-        # Of few letters the share varies.
-        slack = 0.6 / len(found) ** 0.5
-        if share < least - slack:
-            return Verdict.BROKEN
-        best = Verdict.SOUND
-    return best
+        mean = sum(logs.get(char, UNKNOWN_LOG) for char in found) / len(found)
+        most = MOST_LOG + LOG_SPREAD / len(found) ** 0.5
+        verdicts.append(Verdict.SOUND if mean <= most else Verdict.BROKEN)
+    if Verdict.BROKEN in verdicts:
+        return Verdict.BROKEN
+    return Verdict.SOUND if Verdict.SOUND in verdicts else Verdict.DOUBT
+
+
+def _kana(found: list[str]) -> Verdict:
+    if len(found) < LEAST_LETTERS:
+        return Verdict.DOUBT
+    share = sum(char in _COMMON_KANA for char in found) / len(found)
+    least = KANA_SHARE - KANA_SPREAD / len(found) ** 0.5
+    return Verdict.SOUND if share >= least else Verdict.BROKEN
 
 
 @lru_cache(maxsize=8192)
@@ -218,9 +231,9 @@ def common_han(char: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def common_hangul(char: str) -> bool:
-    """Whether KS X 1001 has it: 2,350 of 11,172 syllables."""
+    """Whether KS X 1001 has it: 2,350 of 11,172 syllables. (The codec spells out the others, in
+    eight bytes.)"""
     try:
-        char.encode("euc_kr")
+        return len(char.encode("euc_kr")) == 2
     except UnicodeEncodeError:
         return False
-    return True

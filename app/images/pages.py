@@ -40,6 +40,7 @@ def selected(pages: str | None, count: int, most: int, name: str) -> list[int]:
                 parameter="pages",
                 page_count=count,
             )
+        _check_number(last - first + 1, most, name)
         numbers |= dict.fromkeys(range(first, last + 1))
     _check_number(len(numbers), most, name)
     return list(numbers)

@@ -1,15 +1,18 @@
 """PDF: sizes, text and pictures of pages, by PDFium."""
 
+import ctypes
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pypdfium2 as pdfium  # type: ignore[import-untyped]
 from PIL import Image
 
 from app.errors import UnreadableImage
 from app.images import annotations, page_objects, text_layer
+from app.images.shared_file import Buffer
 from app.images.text_layer import Fonts, Shares
 
 POINTS_PER_INCH = 72
@@ -84,7 +87,7 @@ class Document:
 
 
 @contextmanager
-def opened(data: bytes, name: str) -> Iterator[Document]:
+def opened(data: Buffer, name: str) -> Iterator[Document]:
     """The PDF, for one thread at a time.
 
     Raises:
@@ -92,7 +95,7 @@ def opened(data: bytes, name: str) -> Iterator[Document]:
     """
     with _LOCK:
         try:
-            document = pdfium.PdfDocument(data)
+            document = pdfium.PdfDocument(_as_c(data))
         except pdfium.PdfiumError as error:
             why = str(error).lower()
             if "password" in why:
@@ -109,3 +112,8 @@ def opened(data: bytes, name: str) -> Iterator[Document]:
             raise UnreadableImage(f"{name} is a damaged PDF ({error}).") from None
         finally:
             document.close()
+
+
+def _as_c(data: Buffer) -> Any:
+    """As PDFium takes it without a copy."""
+    return data if isinstance(data, bytes) else (ctypes.c_ubyte * len(data)).from_buffer(data)

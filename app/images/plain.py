@@ -4,48 +4,107 @@ markers or checksums.
 Nothing is decoded for this. What is damaged inside a scan is found by the daemon.
 """
 
+import contextlib
+import re
 import struct
 import zlib
+from itertools import islice
 
-from PIL import Image
+import pybase64
 
-ORIENTATION = 0x0112
+from app.images.orientation import of_exif, of_xmp
+from app.images.pages import selected
+from app.images.picture import Limits, Picture, Prepared, check_size
+from app.images.shared_file import Buffer, SharedFile, mapped
+
 _SOF = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended and progressive, Huffman-coded
 _SOS, _APP1, _APP2, _APP14 = 0xDA, 0xE1, 0xE2, 0xEE
 _EOI = b"\xff\xd9"
+_SCAN = re.compile(rb"\xff\xda")
 _SRGB = (b"sRGB", "sRGB".encode("utf-16-be"))  # how a profile's description writes it
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Chunks that make more of a PNG than its pixels: an animation, transparency.
 _MORE = frozenset({b"acTL", b"tRNS"})
+MOST_SEGMENTS = 1000  # of a JPEG's head, or chunks of a PNG, that are looked through
+# Scans of a progressive JPEG: encoders write about ten. Each is a pass over the whole picture, and
+# what decodes a file that was passed on has no limit for them.
+MOST_SCANS = 32
 
 
 class _NotPlainError(Exception):
     pass
 
 
-def plain_size(data: bytes) -> tuple[int, int] | None:
+def plain(
+    data: bytes | SharedFile, index: int, limits: Limits, pages: str | None
+) -> Picture | None:
+    """The picture in a file that need not be touched; None for any other.
+
+    Raises:
+        ImageTooLarge: more pixels or a longer side than allowed.
+        InvalidParameter, PageOutOfRange: see `images.pages`.
+    """
+    size = plain_size(mapped(data))
+    if size is None:
+        return None
+    name = f"image[{index}]"
+    check_size(*size, name, limits)
+    selected(pages, 1, limits.max_pages, name)
+    return Picture(data, index, None, *size, plain=True)
+
+
+def as_it_is(picture: Picture) -> Prepared:
+    """The file itself, for the daemon."""
+    return Prepared(pybase64.b64encode(picture.content))
+
+
+def plain_size(data: Buffer) -> tuple[int, int] | None:
     """Width and height of a file that need not be touched; None for any other."""
     try:
-        if data.startswith(b"\xff\xd8"):
+        if data[:2] == b"\xff\xd8":
             return _jpeg(data)
-        if data.startswith(_PNG):
+        if data[:8] == _PNG:
             return _png(data)
-    except (_NotPlainError, struct.error, IndexError):
+    except (_NotPlainError, struct.error, ValueError, IndexError):
         pass
     return None
 
 
-def _jpeg(data: bytes) -> tuple[int, int] | None:
+def jpeg_scans(data: Buffer) -> int:
+    """How often a decoder goes over a JPEG: once where its first scan holds all components and it
+    is not progressive, else once a scan. Damaged heads count as once."""
+    components, progressive, at = 0, False, 2
+    with contextlib.suppress(struct.error, IndexError):
+        for _ in range(MOST_SEGMENTS):
+            marker, length = struct.unpack_from(">xBH", data, at)
+            if marker == 0xFF:
+                at += 1
+                continue
+            if marker in (0xC0, 0xC1, 0xC2):
+                components, progressive = data[at + 9], marker == 0xC2
+            if marker == _SOS:
+                if not progressive and data[at + 4] == components:
+                    return 1
+                # Inside a scan the marker cannot stand (ITU-T T.81, B.1.1.5).
+                return sum(1 for _ in islice(_SCAN.finditer(data, at), 10 * MOST_SCANS))
+            at += 2 + length
+    return 1
+
+
+def _jpeg(data: Buffer) -> tuple[int, int] | None:
     """Up to the first scan; from there on the file has only to be there up to its end marker."""
     size = None
     at = 2
-    while data[at] == 0xFF:
+    for _ in range(MOST_SEGMENTS):
+        if data[at] != 0xFF:
+            return None
         marker = data[at + 1]
         if marker == 0xFF:  # fill
             at += 1
             continue
         if marker == _SOS:
-            return size if data.rstrip(b"\0").endswith(_EOI) else None
+            whole = data[-64:].rstrip(b"\0").endswith(_EOI)
+            return size if whole and jpeg_scans(data) <= MOST_SCANS else None
         (length,) = struct.unpack_from(">H", data, at + 2)
         segment = data[at + 4 : at + 2 + length]
         if marker in _SOF:
@@ -69,13 +128,9 @@ def _frame(segment: bytes) -> tuple[int, int]:
 
 def _check(marker: int, segment: bytes) -> None:
     """Raises _NotPlainError for a segment that says the picture must be turned or converted."""
-    if marker == _APP1 and segment.startswith(b"Exif\0\0"):
-        exif = Image.Exif()
-        try:
-            exif.load(segment)
-        except (SyntaxError, ValueError, TypeError, OSError, KeyError):
-            raise _NotPlainError from None
-        if exif.get(ORIENTATION, 1) != 1:
+    if marker == _APP1:
+        exif = segment.startswith(b"Exif\0\0")
+        if (of_exif(segment[6:]) if exif else of_xmp(segment)) != 1:
             raise _NotPlainError
     elif marker == _APP2:
         # A colour profile, or a second picture (MPF).
@@ -85,15 +140,15 @@ def _check(marker: int, segment: bytes) -> None:
         raise _NotPlainError
 
 
-def _png(data: bytes) -> tuple[int, int] | None:
+def _png(data: Buffer) -> tuple[int, int] | None:
     size = None
     at = len(_PNG)
-    while at < len(data):
+    for _ in range(MOST_SEGMENTS):
         (length,) = struct.unpack_from(">I", data, at)
         end = at + 8 + length
         name = data[at + 4 : at + 8]
         (crc,) = struct.unpack_from(">I", data, end)
-        if zlib.crc32(memoryview(data)[at + 4 : end]) != crc or name in _MORE:
+        if _sum(data, at + 4, end) != crc or name in _MORE:
             return None
         body = data[at + 8 : end] if name in (b"IHDR", b"iCCP", b"eXIf") else b""
         if name == b"IHDR":
@@ -101,9 +156,18 @@ def _png(data: bytes) -> tuple[int, int] | None:
             if bits > 8 or colour not in (0, 2, 3):
                 return None
             size = width, height
-        elif (name == b"iCCP" and b"sRGB" not in body[:80]) or name == b"eXIf":
+        elif (
+            (name == b"iCCP" and b"sRGB" not in body[:80])
+            or name == b"eXIf"
+            or (name == b"iTXt" and of_xmp(data[at + 8 : end]) != 1)
+        ):
             return None
         at = end + 4
         if name == b"IEND":
             return size if at == len(data) else None
     return None
+
+
+def _sum(data: Buffer, start: int, end: int) -> int:
+    with memoryview(data) as whole, whole[start:end] as part:
+        return zlib.crc32(part)

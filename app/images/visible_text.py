@@ -112,8 +112,8 @@ def drawn(page: Any, texts: Sequence[TextObject], scale: float, *, ink: bool = T
         activate(texts, on=True)
     if whole is None:
         return Drawn(bare, bare, scale)
-    ink = ImageChops.difference(whole, bare)
-    return Drawn(bare, ink.point(lambda value: 255 if value >= CONTRAST else 0), scale)
+    changed = ImageChops.difference(whole, bare)
+    return Drawn(bare, changed.point(lambda value: 255 if value >= CONTRAST else 0), scale)
 
 
 GLYPH_PIXELS = 30  # of a line's height in a close-up

@@ -92,7 +92,7 @@ class Cost:
         total = plain = len(text)
         if not text.isascii():
             total = len(text.encode())
-            plain = sum(map(str.isascii, text))
+            plain = len(text.encode("ascii", "ignore"))
         return cls(plain, total - plain, len(image_tokens), sum(image_tokens))
 
     def features(self) -> tuple[float, ...]:

@@ -1,10 +1,11 @@
 """From an HTTP request, multipart or JSON, to the fields and files of a task."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from pydantic import BaseModel, ValidationError
@@ -12,14 +13,25 @@ from starlette.requests import Request
 
 from app.errors import BodyTooLarge, InvalidParameter, InvalidRequest, UploadTimeout
 from app.images.fetch import Fetcher
-from app.images.intake import from_bytes, from_text
+from app.images.intake import check_number, from_bytes, from_text
 from app.routes.multipart import MAX_PARTS, parts
 from app.schemas import containers
+from app.settings import Settings
+from app.uploads import Upload
 
 FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 SILENCE_S = 10.0  # between two pieces of a body
 LEAST_RATE = 16_384  # bytes a second, on the average: below the slowest links people have
+
+# What JSON may hold, so that reading it takes no longer than 50 ms.
+MOST_VALUES = 60_000  # counted as commas and opening brackets
+UNCOUNTED = 500_000  # bytes of JSON in which no harm can be
+MOST_FIELDS = 100
+MOST_ERRORS = 50  # of a body, among which the same place is looked for
+MOST_QUOTED = 200  # characters of a name or a message in a refusal
+
+FEW_ESCAPES = 65_536  # bytes of a form that are unquoted at once; more go to a thread
 
 Fields = TypeVar("Fields", bound=BaseModel)
 
@@ -33,30 +45,33 @@ class _Form:
 
 
 async def read_task(
-    request: Request, model: type[Fields], max_body_mb: float, fetcher: Fetcher | None
+    request: Request, model: type[Fields], settings: Settings, fetcher: Fetcher | None
 ) -> tuple[Fields, list[bytes]]:
     """The fields, checked, and the bytes of each image.
 
     Raises:
         UploadTimeout, BodyTooLarge: it comes too slowly, or is more than `max_body_mb` (10^6
             bytes each).
+        ServerBusy: the bodies in hand leave no room for it.
         InvalidRequest: the body is not what its type says, or a required field is missing.
-        InvalidParameter: a field's value is not allowed.
+        InvalidParameter: a field's value is not allowed, or there are too many images.
         Problem: an image is none (see `images.intake`).
     """
-    body = await _read(request, int(max_body_mb * 1e6))
+    body = await _read(request, int(settings.max_body_mb * 1e6))
     told = request.headers.get("content-type", "")
     content_type = told.partition(";")[0].strip().lower()
     if content_type in FORM_TYPES:
-        form = _from_form(body, told, model)
+        form = _from_form(await _form_items(body, told), model)
     elif content_type == "application/json":
-        form = _from_json(body, model)
+        form = _from_json(body)
+        form = replace(form, fields=_without_nulls(form.fields, model))
     else:
         raise InvalidRequest(
             f"Content-Type is {content_type or 'missing'}; send multipart/form-data "
             "(curl -F image=@file) or application/json."
         )
     fields = checked(model, form.fields, is_text=content_type in FORM_TYPES)
+    check_number(len(form.images), settings.max_images)
     images = [
         await from_text(image, index, fetcher)
         if isinstance(image, str)
@@ -72,17 +87,22 @@ async def json_body(request: Request, max_body_mb: float) -> dict[str, Any]:
     Raises:
         UploadTimeout, BodyTooLarge: it comes too slowly, or is more than `max_body_mb` (10^6
             bytes each).
+        ServerBusy: the bodies in hand leave no room for it.
         InvalidRequest: it is none.
     """
     return _object(await _read(request, int(max_body_mb * 1e6)))
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    """The whole body; stops as soon as it is known to be too large, or comes too slowly."""
+    """The whole body; stops as soon as it is known to be too large, comes too slowly, or does not
+    fit beside the others."""
     announced = request.headers.get("content-length", "0")
-    chunks: list[bytes] = []
-    size = int(announced) if announced.isdigit() and int(announced) > limit else 0
+    expected = int(announced) if announced.isdigit() else 0
+    size = expected if expected > limit else 0
+    first, whole = b"", BytesIO()  # most bodies come in one piece; a list of crumbs would be large
     if not size:
+        upload: Upload = request.state.upload
+        upload.check(expected)
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
@@ -91,7 +111,13 @@ async def _read(request: Request, limit: int) -> bytes:
                     size += len(chunk)
                     if size > limit:
                         break
-                    chunks.append(chunk)
+                    upload.take(len(chunk))
+                    if not first:
+                        first = chunk
+                    elif chunk:
+                        if not whole.tell():
+                            whole.write(first)
+                        whole.write(chunk)
                     late = started + SILENCE_S + size / LEAST_RATE
                     clock.reschedule(min(late, loop.time() + SILENCE_S))
         except TimeoutError:
@@ -104,17 +130,19 @@ async def _read(request: Request, limit: int) -> bytes:
         raise BodyTooLarge(
             f"The body is larger than {limit / 1e6:g} MB. Send smaller or fewer images."
         )
-    return b"".join(chunks)
+    return whole.getvalue() or first
 
 
-def _from_form(body: bytes, content_type: str, model: type[BaseModel]) -> _Form:
+def _from_form(items: Iterable[tuple[str, bytes | str]], model: type[BaseModel]) -> _Form:
     fields: dict[str, Any] = {}
     images: list[bytes | str] = []
-    for name, value in _form_items(body, content_type):
+    for name, value in items:
         if name == "image":
             images.append(value)
         elif isinstance(value, bytes):
-            raise InvalidParameter(f"{name} is a file; only `image` takes files.", parameter=name)
+            raise InvalidParameter(
+                f"{_cut(name)} is a file; only `image` takes files.", parameter=_cut(name)
+            )
         elif value == "":
             continue  # what a browser sends for a field left empty
         else:
@@ -132,42 +160,75 @@ def _from_form(body: bytes, content_type: str, model: type[BaseModel]) -> _Form:
 def _json(text: str, name: str) -> Any:
     """A form has no objects; it has their JSON."""
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+        return _decoded(text.encode())
+    except ValueError as error:
         raise InvalidParameter(f"{name} is not JSON: {error}.", parameter=name) from None
 
 
-def _form_items(body: bytes, content_type: str) -> list[tuple[str, bytes | str]]:
+def _decoded(data: bytes) -> Any:
+    """What some JSON says.
+
+    Raises:
+        ValueError: it is none, or holds more than is taken, with the reason.
+    """
+    if len(data) > UNCOUNTED and sum(map(data.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise ValueError(f"it holds more than {MOST_VALUES} values")
+    try:
+        return msgspec.json.decode(data)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+
+
+async def _form_items(body: bytes, content_type: str) -> list[tuple[str, bytes | str]]:
     """Names and values, files as bytes."""
     if content_type.lower().startswith("multipart/"):
         found = parts(body, content_type)
         return [(part.name, part.data if part.is_file else part.text) for part in found]
+    if len(body) <= FEW_ESCAPES:
+        return _pairs(body)
+    return await asyncio.to_thread(_pairs, body)
+
+
+def _pairs(body: bytes) -> list[tuple[str, bytes | str]]:
+    """Of `application/x-www-form-urlencoded` (WHATWG URL, 5.1)."""
+    if body.count(b"&") >= MAX_PARTS:
+        raise InvalidRequest(f"The form cannot be read: it has more than {MAX_PARTS} fields.")
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_PARTS)
-    except ValueError as error:
+        body.decode()
+    except UnicodeDecodeError as error:
         raise InvalidRequest(f"The form cannot be read: {error}.") from None
-    return list(pairs)
+    halves = [field.partition(b"=") for field in body.split(b"&") if field]
+    return [(_unquoted(name), _unquoted(value)) for name, _, value in halves]
+
+
+def _unquoted(text: bytes) -> str:
+    """Piece by piece: the library makes an object of each escape, 70 times what it takes here."""
+    text = text.replace(b"+", b" ")
+    pieces = []
+    start = 0
+    while start < len(text):
+        end = start + FEW_ESCAPES
+        cut = text.rfind(b"%", end - 2, end)  # an escape stays whole
+        end = cut if cut >= 0 else end
+        pieces.append(unquote_to_bytes(text[start:end]))
+        start = end
+    return b"".join(pieces).decode(errors="replace")
 
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        fields = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        fields = _decoded(body)
+    except ValueError as error:
         raise InvalidRequest(f"The body is not JSON: {error}.") from None
     if not isinstance(fields, dict):
         raise InvalidRequest("The body must be a JSON object.")
     return fields
 
 
-def _from_json(body: bytes, model: type[BaseModel]) -> _Form:
-    """Null means absent, as typed clients send every field."""
-    known = {info.alias or name for name, info in model.model_fields.items()} | {"image"}
-    fields = {
-        name: value
-        for name, value in _object(body).items()
-        if value is not None or name not in known
-    }
-    images = fields.pop("image", [])
+def _from_json(body: bytes) -> _Form:
+    fields = _object(body)
+    images = fields.pop("image", None)
+    images = [] if images is None else images
     images = images if isinstance(images, list) else [images]
     if not all(isinstance(image, str) for image in images):
         raise InvalidParameter(
@@ -175,6 +236,12 @@ def _from_json(body: bytes, model: type[BaseModel]) -> _Form:
             parameter="image",
         )
     return _Form(fields, images)
+
+
+def _without_nulls(fields: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Null means absent: typed clients send every field."""
+    known = {info.alias or name for name, info in model.model_fields.items()}
+    return {name: one for name, one in fields.items() if one is not None or name not in known}
 
 
 def checked(model: type[Fields], fields: dict[str, Any], *, is_text: bool = False) -> Fields:
@@ -187,14 +254,16 @@ def checked(model: type[Fields], fields: dict[str, Any], *, is_text: bool = Fals
         InvalidRequest: a required one is missing.
         InvalidParameter: a value is not allowed, or there is no such field.
     """
+    if len(fields) > MOST_FIELDS:
+        raise InvalidRequest(f"The body has more than {MOST_FIELDS} fields.")
     try:
         return model.model_validate(fields, strict=False if is_text else None)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
     # The deepest one: where a field may be this or that, it is about what was meant.
     worst = max(errors, key=lambda one: len(one["loc"]))
-    parameter = str(worst["loc"][0]) if worst["loc"] else ""
-    name = written_path(worst["loc"], fields)
+    parameter = _cut(str(worst["loc"][0])) if worst["loc"] else ""
+    name = _cut(written_path(worst["loc"], fields))
     if worst["type"] == "missing":
         raise InvalidRequest(f"The field `{name}` is missing.", parameter=parameter)
     if worst["type"] in ("union_tag_invalid", "union_tag_not_found"):
@@ -203,8 +272,11 @@ def checked(model: type[Fields], fields: dict[str, Any], *, is_text: bool = Fals
     if worst["type"] == "extra_forbidden":
         known = ", ".join(["image", *(f.alias or n for n, f in model.model_fields.items())])
         raise InvalidParameter(f"`{name}` is no field here. Fields: {known}.", parameter=parameter)
-    same = [one["msg"] for one in errors if written_path(one["loc"], fields) == name]
-    raise InvalidParameter(f"{name}: {'; or: '.join(dict.fromkeys(same))}.", parameter=parameter)
+    depth = len(worst["loc"])
+    near = (one for one in errors[:MOST_ERRORS] if len(one["loc"]) == depth)
+    same = [one["msg"] for one in near if written_path(one["loc"], fields) == name]
+    said = "; or: ".join(dict.fromkeys([worst["msg"], *same]))
+    raise InvalidParameter(f"{name}: {_cut(said)}.", parameter=parameter)
 
 
 def written_path(loc: Sequence[int | str], value: Any) -> str:
@@ -222,3 +294,8 @@ def written_path(loc: Sequence[int | str], value: Any) -> str:
             path += f".{step}" if path else f"{step}"
             value = value.get(step)
     return path
+
+
+def _cut(text: str) -> str:
+    """What a client sent, as a refusal quotes it."""
+    return text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]} ..."

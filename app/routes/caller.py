@@ -4,7 +4,9 @@ from fastapi import Request
 
 from app.engine.gate import Gate
 from app.errors import Draining
+from app.images.fetch import Fetcher
 from app.tasks.run import Caller, Line
+from app.uploads import Upload
 
 
 def admit(request: Request) -> Caller:
@@ -16,14 +18,19 @@ def admit(request: Request) -> Caller:
     """
     line: Line = request.app.state.line
     refuse_if_draining(line.gate)
+    key = getattr(request.state, "client", "")
+    address = request.client.host if request.client else ""
+    upload: Upload = request.app.state.uploads.open(key or address)
     caller = Caller(
         request_id=request.state.request_id,
-        key=getattr(request.state, "client", ""),
-        address=request.client.host if request.client else "",
+        key=key,
+        address=address,
+        let_go=upload.let_go,
         no_store="no-store" in request.headers.get("cache-control", "").lower(),
     )
     request.state.record = caller.record
     request.app.state.rates.check(caller.client)
+    request.state.upload = upload
     return caller
 
 
@@ -31,3 +38,30 @@ def refuse_if_draining(gate: Gate) -> None:
     """Raises Draining once the server was asked to end."""
     if gate.draining:
         raise Draining("This server is about to end and takes nothing new. Ask another one.")
+
+
+def fetcher_of(request: Request) -> Fetcher | None:
+    """What downloads the images of a request, where that is allowed."""
+    fetcher: Fetcher | None = request.app.state.fetcher
+    if fetcher is None:
+        return None
+    line: Line = request.app.state.line
+    return _Counted(fetcher, request.state.upload, int(line.settings.max_body_mb * 1e6))
+
+
+class _Counted(Fetcher):
+    """What it downloads counts as a part of the request's body; the most that it may be, until it
+    is there."""
+
+    def __init__(self, fetcher: Fetcher, upload: Upload, most_bytes: int) -> None:
+        self._fetcher, self._upload, self._most = fetcher, upload, most_bytes
+
+    async def fetch(self, url: str, index: int) -> bytes:
+        self._upload.take(self._most)
+        size = 0
+        try:
+            data = await self._fetcher.fetch(url, index)
+            size = len(data)
+            return data
+        finally:
+            self._upload.let_go(self._most - size)

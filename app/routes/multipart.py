@@ -14,10 +14,12 @@ from python_multipart.multipart import parse_options_header
 from app.errors import InvalidRequest
 
 MAX_PARTS = 256
-MAX_HEAD = 16_384  # bytes of a part's header fields
+MAX_HEAD = 8_192  # bytes of a part's header fields
+# Of a Content-Disposition that is not written as usual; 2,000 parameters take 1.4 ms to read.
+MAX_DISPOSITION = 2_048  # bytes
+MAX_PARAMETERS = 16
 # How every client writes it; anything else goes to the parser that knows all forms.
 _PLAIN = re.compile(rb'form-data; name="([^"\\]*)"(?:; filename="([^"\\]*)")?\s*', re.IGNORECASE)
-_DISPOSITION = re.compile(rb"^content-disposition:[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +71,28 @@ def _part(body: bytes, start: int, end: int) -> FormPart:
     head = body.find(b"\r\n\r\n", start, min(end, start + MAX_HEAD))
     if head < 0 or body[start : start + 2] != b"\r\n":
         raise InvalidRequest("The form cannot be read: a part has no header.")
-    told = _DISPOSITION.search(body[start + 2 : head])
-    if told is None:
-        raise InvalidRequest("The form cannot be read: a part has no Content-Disposition.")
+    told = _disposition(body[start + 2 : head])
     data = body[head + 4 : end]
-    if plain := _PLAIN.fullmatch(told[1]):
+    if plain := _PLAIN.fullmatch(told):
         name, filename = plain[1], plain[2]
     else:
-        kind, options = parse_options_header(told[1])
+        if len(told) > MAX_DISPOSITION or told.count(b";") > MAX_PARAMETERS:
+            raise InvalidRequest(
+                "The form cannot be read: a part's Content-Disposition is over "
+                f"{MAX_DISPOSITION} bytes or {MAX_PARAMETERS} parameters."
+            )
+        kind, options = parse_options_header(told)
         name, filename = options.get(b"name", b""), options.get(b"filename")
         if kind != b"form-data" or not name:
             raise InvalidRequest("The form cannot be read: a part has no name.")
     # WHATWG's forms write quotes and line breaks as %22, %0D and %0A.
     return FormPart(unquote(name.decode(errors="replace")), data, filename is not None)
+
+
+def _disposition(head: bytes) -> bytes:
+    """The value of the first Content-Disposition among header fields."""
+    for line in head.splitlines():
+        name, colon, value = line.partition(b":")
+        if colon and name.lower() == b"content-disposition":
+            return value.strip(b" \t")
+    raise InvalidRequest("The form cannot be read: a part has no Content-Disposition.")

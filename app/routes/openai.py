@@ -8,10 +8,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.errors import ModelNotFound
-from app.images.intake import from_text
+from app.images.intake import check_number, from_text
 from app.routes.answer import AnswerResponse
 from app.routes.body import checked, json_body
-from app.routes.caller import admit
+from app.routes.caller import admit, fetcher_of
 from app.routes.chat_answer import ChatCompletion, ModelEntry, ModelList
 from app.routes.chat_body import ChatBody
 from app.routes.chat_forms import Chunks, Completion
@@ -38,7 +38,8 @@ async def chat_completions(request: Request) -> Response:
     caller = admit(request)
     body = checked(ChatBody, await json_body(request, line.settings.max_body_mb))
     asked, sources = body.conversation()
-    fetcher = request.app.state.fetcher
+    check_number(len(sources), line.settings.max_images)
+    fetcher = fetcher_of(request)
     images = [await from_text(source, at, fetcher) for at, source in enumerate(sources)]
     counted = bool(body.stream_options and body.stream_options.include_usage)
     form = Chunks(counted) if body.stream else Completion()

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import Problem
 from app.routes.answer import AnswerResponse
 from app.routes.body import read_task
-from app.routes.caller import admit
+from app.routes.caller import admit, fetcher_of
 from app.routes.document import TEXT, body_schema, events, problems
 from app.routes.forms import choose
 from app.routes.problems import problem_response
@@ -51,7 +51,11 @@ def _request_body(model: type[TaskRequest], max_images: int) -> dict[str, Any]:
         return {"type": "array", "minItems": 1, "maxItems": max_images, "items": image}
 
     fields = schema["properties"]
-    text = {"type": "string", "description": "A data URI, bare base64 or (where allowed) a URL"}
+    text = {
+        "type": "string",
+        "minLength": 1,
+        "description": "A data URI, bare base64 or (where allowed) a URL",
+    }
     return {
         "required": True,
         "content": {
@@ -107,8 +111,8 @@ def _add(router: APIRouter, task: Task, max_images: int) -> None:
         line: Line = request.app.state.line
         request.state.task = task.name
         caller = admit(request)
-        most_mb, fetcher = line.settings.max_body_mb, request.app.state.fetcher
-        fields, images = await read_task(request, task.request, most_mb, fetcher)
+        fetcher = fetcher_of(request)
+        fields, images = await read_task(request, task.request, line.settings, fetcher)
         form = choose(fields.stream, request.headers.get("accept", ""))
         work = partial(line.run, task, fields, images, caller)
         return AnswerResponse(work, form, caller.request_id)

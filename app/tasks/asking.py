@@ -12,9 +12,9 @@ from app.engine.gate import Gate, Ticket
 from app.engine.generate import Answered, generate
 from app.engine.ollama import Ollama
 from app.engine.watch import Watch
-from app.errors import Problem, Unheld
-from app.images.decode import Prepared
+from app.errors import DeadlineExceeded, Problem, Unheld
 from app.images.decoder import SMALL, Decoder
+from app.images.picture import Prepared
 from app.tasks.job import Job
 from app.tasks.order import in_order
 from app.tasks.reader import Part
@@ -22,6 +22,11 @@ from app.tasks.record import Record
 from app.tasks.task import Ask, Group
 
 UNHELD = "The engine cannot be held to this schema: the answer was only checked against it."
+
+# The engine is given up at the deadline; so much later a client is that does not read, and holds a
+# slot by that.
+UNREAD_S = 0.5
+UNREAD = "The answer was not read within REQUEST_TIMEOUT_S ({:g} s). Read it as it comes."
 
 
 @dataclass(slots=True)
@@ -48,6 +53,12 @@ class Asking:
         await self._images(singles)
         if large := [i for i in singles if len(self.job.pictures[i].data) > SMALL]:
             self.job = self.job.without_files(large)
+
+    def close(self) -> None:
+        """End the decoding that nobody waits for any more."""
+        for decoding in self._decoding.values():
+            if not decoding.cancel() and not decoding.cancelled():
+                decoding.exception()  # looked at, so that asyncio does not report it
 
     async def fingerprint(self, key: str) -> bytes:
         """What two requests with the same answer have in common; `prepare` must be over.
@@ -96,18 +107,23 @@ class Asking:
         if group[0].known is not None:
             await say(self._placed(group[0], self.record.parts[first].take(group[0].known)))
             return
-        deadline = asyncio.get_running_loop().time() + self.job.settings.request_timeout_s
-        images = await self._images(group[0].pictures)
+        limit_s = self.job.settings.request_timeout_s
+        deadline = asyncio.get_running_loop().time() + limit_s
+        images = await self._images(group[0].pictures, deadline)
         self.record.notes += [note for image in images for note in image.warnings]
         within_s = deadline - asyncio.get_running_loop().time()
         with self.gate.enter(self.client, within_s) as ticket:
             self.record.ticket = self.record.ticket or ticket
-            if not ticket.granted:
-                # Places of later pages would come when they are past.
-                await self._wait(ticket, deadline, say if first == 0 else None)
-            self.record.queue_ms = max(self.record.queue_ms, ticket.waited_ms)
-            for number, ask in enumerate(group, first):
-                await self._turn(ask, self.record.parts[number], images, deadline, say)
+            try:
+                async with asyncio.timeout_at(deadline + UNREAD_S):
+                    if not ticket.granted:
+                        # Places of later pages would come when they are past.
+                        await self._wait(ticket, deadline, say if first == 0 else None)
+                    self.record.queue_ms = max(self.record.queue_ms, ticket.waited_ms)
+                    for number, ask in enumerate(group, first):
+                        await self._turn(ask, self.record.parts[number], images, deadline, say)
+            except TimeoutError:
+                raise DeadlineExceeded(UNREAD.format(limit_s), partial="") from None
 
     async def _wait(self, ticket: Ticket, deadline: float, say: Say[Queued] | None) -> None:
         """Until the ticket has its slot."""
@@ -156,11 +172,17 @@ class Asking:
         self.record.ends.append(ended)
         estimator.learn(cost, ended.asked_tokens)
 
-    async def _images(self, positions: Sequence[int]) -> list[Prepared]:
+    async def _images(
+        self, positions: Sequence[int], deadline: float | None = None
+    ) -> list[Prepared]:
+        """Raises DeadlineExceeded where they are not decoded by `deadline` (the loop's clock)."""
         coming = list(map(self._image, positions))
         if all(future.done() for future in coming):
             return [future.result() for future in coming]
-        return await asyncio.gather(*coming)
+        if deadline is None:
+            return await asyncio.gather(*coming)
+        with Watch(deadline) as watch:
+            return await watch.wait(asyncio.gather(*coming))
 
     def _image(self, position: int) -> asyncio.Future[Prepared]:
         """The image of a picture, decoded once."""
@@ -169,7 +191,7 @@ class Asking:
             raise AssertionError("a picture that nobody asks about was wanted")
         if position not in self._decoding:
             picture = self.job.pictures[position]
-            self._decoding[position] = self.decoder.prepare(picture, size)
+            self._decoding[position] = self.decoder.prepare(picture, size, self.client)
         return self._decoding[position]
 
     def _placed(self, ask: Ask, text: str) -> Delta:

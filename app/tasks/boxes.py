@@ -2,11 +2,13 @@
 
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.schemas import DetectedObject
 from app.tasks.grounding import Box, ObjectScanner, box_of, is_empty, text_of
 from app.tasks.reader import Reader
@@ -15,6 +17,8 @@ SAME = 0.95  # two boxes of one label that overlap so much are one thing, told t
 WORD = re.compile(r"[^\W_]+")
 PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ves", "fe"), ("들", ""))
 MOST_QUOTED = 200  # characters of an answer that is none
+MOST_NAMED, LONGEST_LABEL = 20, 200  # labels that are told, and characters of one that is read
+MOST_COMPARED = 300  # things of one label that a new one may be equal to, the last ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,9 @@ class ObjectReader(BoxReader):
     def __init__(self, picture: Picture, labels: Sequence[str]) -> None:
         super().__init__(picture)
         self.objects: list[DetectedObject] = []
+        self._boxes: dict[str, deque[Box]] = {
+            label: deque(maxlen=MOST_COMPARED) for label in labels
+        }
         self._labels = {_key(label): label for label in reversed(labels)}
         self._words = {label: _words(label) for label in labels}
         self._strange: list[str] = []
@@ -129,15 +136,16 @@ class ObjectReader(BoxReader):
         said = found.get("label")
         label = self._label(said) if isinstance(said, str) else self._only()
         if label is None:
-            self._strange.append(str(said or "no label"))
+            self._strange.append(str(said or "no label")[:LONGEST_LABEL])
         elif box is None:
             self.without_box += 1
-        elif any(one.label == label and _overlap(one.box, box) >= SAME for one in self.objects):
+        elif any(_overlap(one, box) >= SAME for one in self._boxes[label]):
             self._twice += 1
         else:
             picture = self.picture
             thing = DetectedObject(label=label, box=box, image=picture.index, page=picture.page)
             self.objects.append(thing)
+            self._boxes[label].append(box)
             return f"{label}: {', '.join(f'{side:g}' for side in box)}"
         return ""
 
@@ -146,7 +154,7 @@ class ObjectReader(BoxReader):
         if self.without_box:
             notes.append(f"{self.without_box} object(s) came without a usable box.")
         if self._strange:
-            names = ", ".join(dict.fromkeys(self._strange))
+            names = ", ".join(islice(dict.fromkeys(self._strange), MOST_NAMED))
             notes.append(f"{len(self._strange)} object(s) of other labels were left out: {names}.")
         if self._twice:
             notes.append(f"{self._twice} object(s) were told twice.")
@@ -157,6 +165,8 @@ class ObjectReader(BoxReader):
     def _label(self, said: str) -> str | None:
         """The label that was asked for and is meant: models add an article, a plural or a word
         (`a red cup`). Of several the one with the most words is; of equals none."""
+        if len(said) > LONGEST_LABEL:
+            return None
         if exact := self._labels.get(_key(said)):
             return exact
         words = _words(said)

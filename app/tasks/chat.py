@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.schemas import TaskRequest
 from app.tasks.reader import Reader
 from app.tasks.structured import JsonReader, Schema
@@ -48,12 +48,11 @@ def asks(
     request: ChatRequest, pictures: Sequence[Picture], default_language: str
 ) -> tuple[Group, ...]:
     """The conversation as it is; a document stands for its pages."""
+    positions: dict[int, list[int]] = {}
+    for position, picture in enumerate(pictures):
+        positions.setdefault(picture.index, []).append(position)
     turns = tuple(
-        Turn(
-            turn.role,
-            turn.text,
-            tuple(at for at, picture in enumerate(pictures) if picture.index in turn.files),
-        )
+        Turn(turn.role, turn.text, tuple(at for file in turn.files for at in positions[file]))
         for turn in request.turns
     )
     if not request.json_only:

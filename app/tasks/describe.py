@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.schemas import DescribeRequest, Style
 from app.tasks.language import instruction
 from app.tasks.task import INSTRUCT, Group, Task, one_turn, several

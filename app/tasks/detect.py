@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.schemas import DetectRequest
 from app.tasks.boxes import ObjectReader
 from app.tasks.reader import Part

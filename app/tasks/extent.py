@@ -1,33 +1,118 @@
-"""How much a JSON Schema is once its references are followed.
+"""How much work a JSON Schema is: alone, and for the data that it is to check.
 
 Two kilobytes can hold ten references to a schema of ten references, twelve levels deep: no
 validator comes to an end with that, and the server would stand still meanwhile.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+import orjson
+
 MOST = 10_000  # objects; a validator then takes some 50 ms at worst
+MOST_BYTES = 524_288  # of the schema as JSON
+MOST_VALUES = 60_000  # of all kinds in it, those of an `enum` included
+MOST_PATTERNS = 50  # different ones; each is compiled, up to `structured.PATTERN_BYTES`
 DEEPEST = 200  # levels of objects and lists, through references; JSON writers end at 254
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 DEFINITIONS = ("$defs", "definitions")  # of the schema itself: they count where they are used
 
+MOST_PAIRS = 60_000  # of a subschema and a value that `work` looks at: 100 ms of Python
+# Keywords whose subschemas apply to the value itself, and to what is inside it.
+IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
+OF_ITEMS = ("items", "prefixItems", "additionalItems", "contains", "unevaluatedItems")
+OF_PROPERTIES = ("additionalProperties", "unevaluatedProperties", "patternProperties")
+QUOTING = ("enum", "const", "required")  # an error is as large as the keyword's own value
+STEPS_A_CHARACTER = 10  # of a string that a pattern is tried on, at worst; measured
 
-def check(schema: Any) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """`values` are those of the schema with its references followed; `recursive`: it refers to
+    itself; `patterns` are the different ones."""
+
+    values: int
+    recursive: bool
+    patterns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a check of some data takes.
+
+    `steps`: for whether it fits, where the validator remembers what it has seen. `copies`: values
+    that are copied for a list of all errors, where it does not: each error holds a copy of the
+    value that it is about.
+    """
+
+    steps: int
+    copies: int
+
+
+def check(schema: Any) -> Extent:
     """Refuse what is too much, and what points out of the schema.
 
     Raises:
         ValueError: with the reason. References are `#` or `#/...`, as engines take no others.
+        TypeError: it cannot be written as JSON.
     """
-    if _Walk(schema).objects(schema, 0) > MOST:
+    values, patterns = _counted(schema)
+    if values > MOST_VALUES:
+        raise ValueError(f"it has more than {MOST_VALUES} values")
+    if len(patterns) > MOST_PATTERNS:
+        raise ValueError(f"it has more than {MOST_PATTERNS} patterns")
+    # As it goes to the engine: no lone surrogates, no huge integers.
+    if len(orjson.dumps(schema)) > MOST_BYTES:
+        raise ValueError(f"it is larger than {MOST_BYTES // 1024} kB")
+    walk = _Walk(schema)
+    objects = walk.objects(schema, 0)
+    if objects > MOST:
         raise ValueError(f"with its references followed it has more than {MOST} parts")
+    return Extent(max(values, objects), walk.recursive, len(patterns))
+
+
+def work(schema: Any, data: Any, most_steps: int) -> Work | None:
+    """What checking the data takes; None where it is more steps, or takes over 100 ms to count.
+
+    Args:
+        schema: one that passed `check`.
+    """
+    try:
+        return _Pairs(schema, most_steps).work(data)
+    except (OverflowError, RecursionError):
+        return None
+
+
+def values(data: Any) -> int:
+    """How many values there are in it, with those inside them; stops above `MOST_VALUES`."""
+    return _counted(data)[0]
+
+
+def _counted(data: Any) -> tuple[int, set[str]]:
+    """The values, and the different patterns among them (names and values of `pattern`)."""
+    waiting, seen = [data], 0
+    patterns: set[str] = set()
+    while waiting and seen <= MOST_VALUES:
+        node = waiting.pop()
+        seen += 1
+        if isinstance(node, dict):
+            if isinstance(pattern := node.get("pattern"), str):
+                patterns.add(pattern)
+            if isinstance(named := node.get("patternProperties"), dict):
+                patterns.update(named)
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+    return seen + len(waiting), patterns
 
 
 class _Walk:
     """Through one schema; what was counted once is not walked again."""
 
     def __init__(self, root: Any) -> None:
+        self.recursive = False
         self._root = root
         self._counts: dict[int, int] = {}  # by identity; 0 while it is being walked: a circle
 
@@ -41,6 +126,8 @@ class _Walk:
             self._counts[id(node)] = 0
             inner = sum(self.objects(part, depth + 1) for part in self._parts(node))
             self._counts[id(node)] = inner + isinstance(node, dict)
+        elif not self._counts[id(node)] and isinstance(node, dict):
+            self.recursive = True
         return self._counts[id(node)]
 
     def _parts(self, node: dict[str, Any] | list[Any]) -> Iterator[Any]:
@@ -49,20 +136,133 @@ class _Walk:
             return
         told = DEFINITIONS if node is self._root else ()
         yield from (part for name, part in node.items() if name not in told)
-        for name in REFERENCES:
-            if isinstance(reference := node.get(name), str):
-                yield self._target(reference)
+        yield from targets(self._root, node)
 
-    def _target(self, reference: str) -> Any:
-        if reference != "#" and not reference.startswith("#/"):
-            raise ValueError(
-                f"{reference[:80]} is elsewhere; write references as #/..., into the schema itself"
-            )
-        place = self._root
-        for written in unquote(reference[1:]).split("/")[1:]:
-            step = written.replace("~1", "/").replace("~0", "~")
-            if isinstance(place, list):
-                place = place[int(step)] if step.isdecimal() and int(step) < len(place) else None
-            else:
-                place = place.get(step) if isinstance(place, dict) else None
-        return place
+
+class _Pairs:
+    """Subschemas and the values that each is applied to. A pair with a list or an object is
+    counted once: the validator remembers it."""
+
+    def __init__(self, root: Any, most_steps: int) -> None:
+        self._root = root
+        self._most = most_steps
+        self._copies: dict[tuple[int, int], int] = {}
+        self._weights: dict[int, int] = {}
+        self._sizes: dict[int, int] = {}
+        self._steps = self._pairs = 0
+
+    def work(self, data: Any) -> Work:
+        """Raises OverflowError where there are too many pairs or steps."""
+        copies = self._of(self._root, data)
+        return Work(self._steps, copies)
+
+    def _of(self, schema: Any, data: Any) -> int:
+        self._pairs += 1
+        if self._pairs > MOST_PAIRS or self._steps > self._most:
+            raise OverflowError
+        if not isinstance(schema, dict):
+            return 1
+        pair = (id(schema), id(data))
+        if pair in self._copies and isinstance(data, dict | list):
+            return self._copies[pair]
+        self._copies[pair] = 0  # a circle
+        self._steps += self._own(schema, data)
+        inner = sum(self._of(part, data) for part in self._in_place(schema))
+        inner += sum(self._of(part, value) for part, value in _inside(schema, data))
+        keywords = len(schema) + sum(self._size(schema[name]) for name in QUOTING if name in schema)
+        self._copies[pair] = keywords * self._weight(data) + inner
+        return self._copies[pair]
+
+    def _in_place(self, schema: Mapping[str, Any]) -> Iterator[Any]:
+        for name in IN_PLACE:
+            if name in schema:
+                yield from _schemas(schema[name], name == "dependentSchemas")
+        if isinstance(either := schema.get("dependencies"), dict):
+            yield from either.values()
+        yield from targets(self._root, schema)
+
+    def _own(self, schema: Mapping[str, Any], data: Any) -> int:
+        """The steps of a schema's own keywords on a value."""
+        steps = 1 + len(schema)
+        for name in QUOTING:
+            if name in schema:
+                steps += self._size(schema[name])
+        if isinstance(data, str) and "pattern" in schema:
+            steps += STEPS_A_CHARACTER * len(data)
+        elif isinstance(data, dict):
+            patterns = len(schema.get("patternProperties", ()))
+            patterns += "propertyNames" in schema
+            if patterns:
+                steps += patterns * STEPS_A_CHARACTER * sum(map(len, data))
+        elif isinstance(data, list) and "uniqueItems" in schema:
+            steps += self._size(data)
+        return steps
+
+    def _weight(self, data: Any) -> int:
+        """The values in some data; 50 characters cost as much as a value."""
+        if isinstance(data, str):
+            return 1 + len(data) // 50
+        if not isinstance(data, dict | list):
+            return 1
+        if id(data) not in self._weights:
+            inner = data.values() if isinstance(data, dict) else data
+            weight = 1 + sum(map(self._weight, inner))
+            if isinstance(data, dict):
+                weight += sum(map(len, data)) // 50
+            self._weights[id(data)] = weight
+        return self._weights[id(data)]
+
+    def _size(self, data: Any) -> int:
+        if id(data) not in self._sizes:
+            self._sizes[id(data)] = values(data)
+        return self._sizes[id(data)]
+
+
+def _inside(schema: Mapping[str, Any], data: Any) -> Iterator[tuple[Any, Any]]:
+    """The subschemas that apply inside a value, each with what it applies to."""
+    if isinstance(data, list):
+        for name in OF_ITEMS:
+            for part in _schemas(schema.get(name), False):
+                yield from ((part, item) for item in data)
+    elif isinstance(data, dict):
+        properties = schema.get("properties")
+        if isinstance(properties, dict):
+            yield from ((properties[name], data[name]) for name in properties if name in data)
+        for name in OF_PROPERTIES:
+            for part in _schemas(schema.get(name), name == "patternProperties"):
+                yield from ((part, value) for value in data.values())
+
+
+def _schemas(given: Any, named: bool) -> Iterable[Any]:
+    """A keyword's subschemas: one, a list, or (where `named`) a mapping of them."""
+    if isinstance(given, list):
+        return given
+    if named and isinstance(given, dict):
+        return given.values()
+    return (given,) if isinstance(given, dict) else ()
+
+
+def targets(root: Any, node: Mapping[str, Any]) -> Iterator[Any]:
+    """What an object of a schema refers to.
+
+    Raises:
+        ValueError: a reference points out of the schema.
+    """
+    for name in REFERENCES:
+        if isinstance(reference := node.get(name), str):
+            yield _target(root, reference)
+
+
+def _target(root: Any, reference: str) -> Any:
+    if reference != "#" and not reference.startswith("#/"):
+        raise ValueError(
+            f"{reference[:80]} is elsewhere; write references as #/..., into the schema itself"
+        )
+    place = root
+    for written in unquote(reference[1:]).split("/")[1:]:
+        step = written.replace("~1", "/").replace("~0", "~")
+        if isinstance(place, list):
+            place = place[int(step)] if step.isdecimal() and int(step) < len(place) else None
+        else:
+            place = place.get(step) if isinstance(place, dict) else None
+    return place

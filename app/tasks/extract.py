@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.schemas import ExtractRequest
 from app.tasks.reader import Part
 from app.tasks.structured import JsonReader, Schema, told

@@ -15,6 +15,8 @@ from typing import Any
 GRID = 1000.0
 PLACES = ("bbox_2d", "bbox")
 WRITTEN = ("text_content", "text")
+LONGEST = 32_768  # characters of an object
+DEEPEST = 8  # objects around one that is looked at
 EMPTY = re.compile(r"\[\s*\]")
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -24,13 +26,15 @@ class ObjectScanner:
     """Finds complete JSON objects in a text that comes in pieces.
 
     What stands around them, fences, prose and lists, is passed over; so is an object around them,
-    and one inside them that has neither box nor text. One that is damaged is counted.
+    one inside them that has neither box nor text, and one inside `DEEPEST` others. One that is
+    damaged, or over `LONGEST` characters, is counted.
     """
 
     def __init__(self) -> None:
         self._damaged = 0
-        self._text = ""  # from the outermost opening brace on
-        self._starts: list[int] = []  # of the objects that are open, in it
+        self._text = ""  # the end of what came, as far as an object may be in it
+        self._base = 0  # characters before that
+        self._starts: list[int] = []  # of the objects that are open
         self._told = False  # something in the outermost one was found or counted
         self._in_string = self._escaped = False
 
@@ -42,9 +46,14 @@ class ObjectScanner:
     def feed(self, text: str) -> Iterator[dict[str, Any]]:
         """The objects that end in this piece. Numbers with a fraction are `Decimal`, so that text
         which a model wrote as a number keeps its digits."""
-        for char in text:
-            if self._starts:
-                self._text += char
+        for start in range(0, len(text), LONGEST):
+            yield from self._feed(text[start : start + LONGEST])
+
+    def _feed(self, text: str) -> Iterator[dict[str, Any]]:
+        kept = self._text[-LONGEST:] if self._starts else ""
+        first = self._base + len(self._text)  # of this piece
+        self._text, self._base = kept + text, first - len(kept)
+        for at, char in enumerate(text, first):
             if self._in_string:
                 if self._escaped:
                     self._escaped = False
@@ -53,16 +62,20 @@ class ObjectScanner:
                 elif char == '"':
                     self._in_string = False
             elif char == "{":
-                if not self._starts:
-                    self._text, self._told = char, False
-                self._starts.append(len(self._text) - 1)
+                self._told = self._told and bool(self._starts)
+                self._starts.append(at)
             elif self._starts and char == '"':
                 self._in_string = True
             elif self._starts and char == "}":
-                yield from self._closed(self._text[self._starts.pop() :])
+                yield from self._closed(self._starts.pop(), at + 1)
 
-    def _closed(self, text: str) -> Iterator[dict[str, Any]]:
+    def _closed(self, start: int, end: int) -> Iterator[dict[str, Any]]:
+        if len(self._starts) > DEEPEST:
+            return
         try:
+            if end - start > LONGEST:
+                raise ValueError("an object of one thing is not as long")
+            text = self._text[start - self._base : end - self._base]
             found = json.loads(text, strict=False, parse_float=Decimal)
         except (ValueError, RecursionError):
             self._damaged += not self._told

@@ -7,7 +7,8 @@ open, so each block is sound by itself.
 """
 
 import re
-from html import unescape
+from collections import Counter
+from html import escape, unescape
 
 import nh3
 
@@ -58,14 +59,28 @@ DROPPED = {"script", "style", "title", "template"}  # with all that is in them
 NAME = re.compile(r"<([a-zA-Z][a-zA-Z0-9]*)\b")
 # Around blocks stand html, body, div and others, which are left out; their blocks come one by one.
 AROUND = "html|body|head|div|section|article|main|header|footer|meta|link"
-SKIPPED = re.compile(
-    rf"\s+|<!--.*?-->|<![^>-][^>]*>|</[^>]*>|<(?:{AROUND})\b[^>]*>", re.DOTALL | re.IGNORECASE
-)
-TAIL = re.compile(rf"(?:\s|</(?:{AROUND})\s*>)+$", re.IGNORECASE)
+SPACE = re.compile(r"\s+")
+SKIPPED = re.compile(rf"\s+|<![^>-][^>]*>|</[^>]*>|<(?:{AROUND})\b[^>]*>", re.IGNORECASE)
+CLOSES_AROUND = re.compile(rf"</(?:{AROUND})\s*>", re.IGNORECASE)
 OPENS = re.compile(rf"<(?:{'|'.join(sorted(BLOCKS | DROPPED))})(?=[\s/>])", re.IGNORECASE)
 # TeX between dollars, by pandoc's rule: no space inside at either end, no digit behind.
 FORMULA = re.compile(r"\$\$.+?\$\$|\$(?=\S)[^$\n]*?(?<=\S)\$(?!\d)", re.DOTALL)
 TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
+
+# What browsers' parsing (and so html5ever's) takes more than linear time for: elements in one
+# another, and inline ones that are still open, which each paragraph opens again.
+LONGEST = 100_000  # characters of a block; a longer one is taken as text
+FEW = 500  # tags in which no harm can be
+MOST_INLINE, MOST_NESTED = 1000, 500
+ENDS_BY_ITSELF = "li|p|td|th|tr|thead|tbody|tfoot|dt|dd|caption|br|hr"
+INLINE = "strong|em|b|i|u|s|sub|sup|code"
+NESTS = "h1|h2|h3|h4|h5|h6|ul|ol|dl|table|pre|blockquote|script|style|title|template"
+OPENED = re.compile(r"<([a-zA-Z][a-zA-Z0-9]*)")
+INLINE_TAG = re.compile(rf"<(/?(?:{INLINE}))\b[^>]*>", re.IGNORECASE)
+OTHER_TAG = re.compile(
+    rf"</?(?!(?:{ENDS_BY_ITSELF}|{INLINE}|{NESTS})(?![^\s/>]))[a-zA-Z][^>]*>", re.IGNORECASE
+)
+SMALL = 2048  # characters that are looked through each time for a whole block
 
 
 class HtmlReader(Reader):
@@ -75,30 +90,41 @@ class HtmlReader(Reader):
     def __init__(self) -> None:
         self._fence = Unfenced({"", "html"})
         self._raw: list[str] = []
-        self._left = ""  # of which no block is whole yet
+        self._left: list[str] = []  # of which no block is whole yet
+        self._length = 0  # of that
+        self._looked = 0  # the length from which it is looked through again
         self._told = False
 
     def feed(self, text: str) -> str:
         self._raw.append(text)
-        self._left += self._fence.feed(text)
-        if ">" not in text:
+        self._hold(self._fence.feed(text))
+        if ">" not in text or self._length < self._looked:
             return ""
-        found, self._left = _split(self._left)
+        found, left = _split("".join(self._left))
+        self._left, self._length = [], 0
+        self._hold(left)
+        self._looked = len(left) + len(left) // 8 if len(left) > SMALL else 0
         return self._said(found)
 
     def end(self) -> str:
-        found, left = _split(self._left + self._fence.end())
-        self._left = ""
+        found, left = _split("".join(self._left) + self._fence.end())
+        self._left = []
         return self._said([*found, left])
 
     def cut(self, characters: int) -> int:
         """Blocks that are out stay; what is not whole yet is shortened."""
         characters = self._fence.cut(characters)
-        self._left = self._left[: max(0, len(self._left) - characters)]
+        left = "".join(self._left)
+        self._left, self._length = [], 0
+        self._hold(left[: max(0, len(left) - characters)])
         return 0
 
     def raw(self) -> str:
         return "".join(self._raw)
+
+    def _hold(self, text: str) -> None:
+        self._left.append(text)
+        self._length += len(text)
 
     def _said(self, written: list[str]) -> str:
         said = "\n".join(filter(None, map(clean, written)))
@@ -108,15 +134,52 @@ class HtmlReader(Reader):
 
 
 def clean(written: str) -> str:
-    """Blocks made safe and sound; text that is in none becomes a paragraph with its lines."""
-    kept = FORMULA.sub(_escaped, TAIL.sub("", written))
+    """Blocks made safe and sound; text that is in none becomes a paragraph with its lines. What
+    would take more than linear time loses its inline tags, or all of them."""
+    kept = _level(FORMULA.sub(_escaped, _without_tail(written)))
+    if kept is None:
+        return _paragraphs(escape(words(written), quote=False).strip())
     cleaned = nh3.clean(
         kept, tags=TAGS, attributes=ATTRIBUTES, clean_content_tags=DROPPED, link_rel=None
     ).strip()
-    if not cleaned or OPENS.search(cleaned):
-        return cleaned
-    paragraphs = re.split(r"\n\s*\n", cleaned)
+    return cleaned if not cleaned or OPENS.search(cleaned) else _paragraphs(cleaned)
+
+
+def _paragraphs(text: str) -> str:
+    paragraphs = re.split(r"\n\s*\n", text)
     return "\n".join(f"<p>{'<br>'.join(one.strip().splitlines())}</p>" for one in paragraphs)
+
+
+def _without_tail(text: str) -> str:
+    """Without white space and closing tags of what stands around blocks, at the end."""
+    end = len(text)
+    while True:
+        while end and text[end - 1].isspace():
+            end -= 1
+        tag = text.rfind("<", 0, end) if end and text[end - 1] == ">" else -1
+        if tag < 0 or not CLOSES_AROUND.fullmatch(text, tag, end):
+            return text[:end]
+        end = tag
+
+
+def _level(written: str) -> str | None:
+    """The same, so that it is cleaned in linear time; None where that cannot be."""
+    if len(written) > LONGEST:
+        return None
+    if written.count("<") <= FEW:
+        return written
+    end = written.rfind(">") + 1  # behind it there is no tag
+    kept = INLINE_TAG.sub(r"<\1>", OTHER_TAG.sub("", written[:end]))
+    if _count(kept, INLINE) > MOST_INLINE:
+        kept = INLINE_TAG.sub("", kept)
+    if _count(kept, NESTS) > MOST_NESTED or _count(kept, INLINE) > MOST_INLINE:
+        return None
+    return kept + written[end:]
+
+
+def _count(written: str, names: str) -> int:
+    opened = Counter(map(str.lower, OPENED.findall(written)))
+    return sum(opened[name] for name in names.split("|"))
 
 
 def blocks(text: str) -> list[str]:
@@ -127,7 +190,11 @@ def blocks(text: str) -> list[str]:
 
 def words(block: str) -> str:
     """What a block says, without its tags."""
-    return unescape(TAG.sub(" ", block))
+    bare = TAG.sub(" ", block)
+    try:
+        return unescape(bare)
+    except ValueError:  # `&#` and more digits than Python makes a number of
+        return bare
 
 
 def _escaped(formula: re.Match[str]) -> str:
@@ -138,25 +205,42 @@ def _escaped(formula: re.Match[str]) -> str:
 def _split(text: str) -> tuple[list[str], str]:
     """The blocks that are whole, as they were written, and what is left."""
     found: list[str] = []
+    at = 0
+    tags_end, comments_end = text.rfind(">") + 1, text.rfind("-->") + 3
     while True:
-        while skipped := SKIPPED.match(text):
-            text = text[skipped.end() :]
-        opening = OPENS.search(text)
-        end = (opening.start() or _end(text)) if opening else 0
+        at = _skipped(text, at, tags_end, comments_end)
+        opening = OPENS.search(text, at)
+        if not opening:
+            break
+        end = opening.start() if opening.start() > at else _end(text, at, tags_end)
         if not end:
-            return found, text
-        found.append(text[:end].rstrip())
-        text = text[end:]
+            break
+        found.append(text[at:end].rstrip())
+        at = end
+    return found, text[at:]
 
 
-def _end(text: str) -> int:
-    """Behind the block that the text begins with; 0 where it is not whole."""
-    opening = NAME.match(text)
+def _skipped(text: str, at: int, tags_end: int, comments_end: int) -> int:
+    """Behind the space, comments and tags that are no part of a block."""
+    while True:
+        if text.startswith("<!--", at):
+            if at + 7 > comments_end:
+                return at
+            at = text.index("-->", at + 4) + 3
+        elif skipped := SKIPPED.match(text, at, max(tags_end, at)) or SPACE.match(text, at):
+            at = skipped.end()
+        else:
+            return at
+
+
+def _end(text: str, at: int, tags_end: int) -> int:
+    """Behind the block that begins there; 0 where it is not whole."""
+    opening = NAME.match(text, at)
     name = opening[1].lower() if opening else ""
     if name == "hr":
-        return text.find(">") + 1
+        return text.find(">", at) + 1
     depth = 0
-    for tag in re.finditer(rf"<(/?){name}\b[^>]*>", text, re.IGNORECASE):
+    for tag in re.compile(rf"<(/?){name}\b[^>]*>", re.IGNORECASE).finditer(text, at, tags_end):
         depth += -1 if tag[1] else 1
         if depth <= 0:
             return tag.end()

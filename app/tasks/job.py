@@ -9,7 +9,7 @@ from app.engine.generate import Prompt
 from app.engine.registry import Model
 from app.errors import ContextOverflow
 from app.images.budget import Size, least, plan
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.models.tokens import Cost
 from app.schemas import Detail, ImageInfo, TaskRequest
 from app.settings import Settings

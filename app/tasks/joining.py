@@ -13,13 +13,14 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from app.schemas import TextFormat
 from app.tasks import html, tables
 from app.tasks.tables import Table
 
 MOST = 4  # lines of a header or footer
+LONGEST, MOST_NUMBERS = 300, 12  # characters of such a line; numbers one of which may be the page's
 QUOTED, QUOTED_LENGTH = 5, 80
 NUMBER = re.compile(r"\d{1,9}")
 WORD = re.compile(r"[^\W\d_]+")
@@ -90,7 +91,7 @@ class _Document:
         if self.table and rows is not None:
             tables.append(self.units, rows, self.form)
             self.units += units[length:]
-            on = replace(self.table, rows=(*self.table.rows, *rows))
+            on = replace(self.table, rows=(*self.table.rows, *rows)[-tables.SAMPLE :])
             self.table = tables.tail(units[length:], self.form) if units[length:] else on
             return True
         if units:
@@ -110,15 +111,22 @@ class _Sheet:
 
     def edge(self, last: bool) -> list[int]:
         """From the edge inwards: those that may be its header or footer, and one more."""
-        filled = [at for at, unit in enumerate(self.units) if unit.strip()]
-        inwards = filled[::-1] if last else filled
-        return list(takewhile(lambda at: not FIXED.match(self.units[at]), inwards[: MOST + 1]))
+        places = range(len(self.units))
+        inwards = (at for at in (reversed(places) if last else places) if self.units[at].strip())
+        return list(takewhile(self._may_go, islice(inwards, MOST + 1)))
+
+    def _may_go(self, at: int) -> bool:
+        return len(self.units[at]) <= LONGEST and not FIXED.match(self.units[at])
 
     def left(self) -> list[str]:
         """What stays, without empty lines at the edges."""
         kept = [unit for at, unit in enumerate(self.units) if at not in self.gone]
-        filled = [at for at, unit in enumerate(kept) if unit.strip()]
-        return kept[filled[0] : filled[-1] + 1] if filled else []
+        first, end = 0, len(kept)
+        while first < end and not kept[first].strip():
+            first += 1
+        while end > first and not kept[end - 1].strip():
+            end -= 1
+        return kept[first:end]
 
 
 def _split(text: str, form: TextFormat) -> list[str]:
@@ -167,7 +175,8 @@ def _keys(unit: str, page: int) -> set[str]:
     wherever that may be."""
     said = _said(unit)
     keys = {said}
-    for number in NUMBER.finditer(said):
+    numbers = list(islice(NUMBER.finditer(said), MOST_NUMBERS + 1))
+    for number in numbers if len(numbers) <= MOST_NUMBERS else ():
         if _is_page(said, number, page):
             step = int(number[0]) - page
             keys.add(f"{said[: number.start()]}{STEP}{step}{STEP}{said[number.end() :]}")

@@ -24,6 +24,8 @@ NAMES = {
     "zh": "Chinese",
 }
 
+LOOKED_AT = 2000  # characters of what the user wrote
+
 # Scripts that tell their language. Kana before Han: Japanese has both.
 _SCRIPTS = (
     ("ko", re.compile(r"[가-힣ㄱ-ㅎㅏ-ㅣ]")),
@@ -52,7 +54,7 @@ def instruction(language: str | None, written: str | None, default: str) -> str:
         return f"Answer in {name(language)}."
     if written:
         for tag, script in _SCRIPTS:
-            if script.search(written):
+            if script.search(written, 0, LOOKED_AT):
                 return f"Answer in {name(tag)}."
         # Latin and Cyrillic letters are shared by many languages; the model knows which it is.
         return "Answer in the language of this message."

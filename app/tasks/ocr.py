@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from app.images.probe import Picture
+from app.errors import InvalidParameter
+from app.images.picture import Picture
 from app.schemas import OcrRequest, TextFormat
 from app.tasks.between import Between
 from app.tasks.boxes import LineReader
@@ -44,6 +45,7 @@ READERS: dict[TextFormat, Callable[[], Reader]] = {
     TextFormat.HTML: HtmlReader,
 }
 MAX_TOKENS = 4096
+MOST_TEXT = 4_000_000  # characters of all text layers of a request
 
 
 def asks(
@@ -53,6 +55,9 @@ def asks(
 
     A page that carries its own text is not read again, unless another form or something special
     is asked for; where its text lacks a part of it (a table that is a picture), that part is.
+
+    Raises:
+        InvalidParameter: the pages carry too much text.
     """
     told = [READ, FORMATS[request.format]]
     if request.language:
@@ -61,6 +66,11 @@ def asks(
         told.append(request.prompt)
     text = "\n".join(told)
     plain = request.format is TextFormat.TEXT and not request.prompt
+    if plain and sum(len(picture.text or "") for picture in pictures) > MOST_TEXT:
+        raise InvalidParameter(
+            f"The pages hold more than {MOST_TEXT} characters of text. Choose some with `pages`.",
+            parameter="pages",
+        )
 
     def ask(position: int, picture: Picture) -> Ask:
         if plain and picture.text is not None and picture.region is None:

@@ -1,7 +1,5 @@
 """What the model wrote, as text of the answer: read while it comes."""
 
-from dataclasses import dataclass
-
 
 class Reader:
     """Text as it is."""
@@ -37,25 +35,32 @@ class Reader:
         return []
 
 
-@dataclass(slots=True)
 class Part:
     """What one turn gave: its text so far, and its reader."""
 
-    reader: Reader
-    text: str = ""
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self._pieces: list[str] = []
+
+    @property
+    def text(self) -> str:
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+        return self._pieces[0] if self._pieces else ""
 
     def take(self, text: str) -> str:
         """Take in a piece of the model's answer; what of it belongs to the text."""
-        text = self.reader.feed(text)
-        self.text += text
-        return text
+        return self._add(self.reader.feed(text))
 
     def cut(self, characters: int) -> None:
         """The last characters that the model wrote were a loop."""
-        self.text = self.text[: max(0, len(self.text) - self.reader.cut(characters))]
+        self._pieces = [self.text[: max(0, len(self.text) - self.reader.cut(characters))]]
 
     def end(self) -> str:
         """The turn is over; what of the text was still missing."""
-        text = self.reader.end()
-        self.text += text
+        return self._add(self.reader.end())
+
+    def _add(self, text: str) -> str:
+        if text:
+            self._pieces.append(text)
         return text

@@ -1,7 +1,8 @@
 """The line: a request's pictures are planned, its turns are asked, its answer is one stream."""
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,8 +12,9 @@ from app.engine.events import Done, Event, Piece, Say, Start
 from app.engine.gate import Gate
 from app.engine.ollama import Ollama
 from app.engine.registry import Registry
-from app.errors import InvalidParameter, InvalidRequest, Problem
+from app.errors import DeadlineExceeded, InvalidRequest, Problem
 from app.images.decoder import Decoder
+from app.images.intake import check_number
 from app.schemas import TaskRequest
 from app.settings import Settings
 from app.tasks.asking import Asking
@@ -21,19 +23,22 @@ from app.tasks.reader import Part
 from app.tasks.record import Record
 from app.tasks.task import Task
 
+FEW_CHARACTERS = 50_000  # of pages that are joined at once; more go to a thread
 LOADED_MS = 100.0  # a model that was there already reports about 1 ms (findings)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks. Answers are shared among those of one `key` (empty where no keys are wanted);
-    clients, known by key or address, take turns. `no_store`: neither shared nor kept. `record`
-    is filled on the way, for who wants to know how far it came."""
+    clients, known by key or address, take turns. `no_store`: neither shared nor kept. `let_go` is
+    told how many bytes of its files are not in memory any more. `record` is filled on the way, for
+    who wants to know how far it came."""
 
     request_id: str
     key: str = ""
     address: str = ""
     no_store: bool = False
+    let_go: Callable[[int], None] = lambda _: None
     record: Record = field(default_factory=Record)
 
     @property
@@ -72,21 +77,15 @@ class Line:
         record.started = time.perf_counter()
         self.ollama.breaker.check()
         self._check_count(files, task)
-        look_up = self.registry.seeing if files else self.registry.find
-        pictures = await self.decoder.probe(files, request.pages)
-        files.clear()
-        model = await look_up(request.model)
-        job = Job.of(task, request, model, self.settings, pictures)
-        del pictures
-        record.parts = [Part(ask.reader()) for group in job.groups for ask in group]
-        asking = Asking(job, record, self.decoder, self.gate, self.ollama, caller.client)
-        await asking.prepare()
+        came = sum(map(len, files))
+        asking = await self._prepared(task, request, files, caller)
         job = asking.job
         record.prepare_ms = record.elapsed_ms()
+        caller.let_go(came - sum({one.index: len(one.data) for one in job.pictures}.values()))
         key = b"" if caller.no_store else await asking.fingerprint(caller.key)
         if not self.answers.ready(key) and not job.known():
             self.gate.check(self.settings.request_timeout_s)  # else a stream would have begun
-        await say(Start(caller.request_id, task.name, model.name, job.infos))
+        await say(Start(caller.request_id, task.name, job.model.name, job.infos))
         make = partial(self._work, asking, caller.request_id)
         if not key:
             await make(say)
@@ -99,6 +98,36 @@ class Line:
 
         await self.answers.say(key, make, say_as_ours)
 
+    async def _prepared(
+        self, task: Task, request: TaskRequest, files: list[bytes], caller: Caller
+    ) -> Asking:
+        """The files looked at, the turns planned, and what is no page decoded, in the time that a
+        request has."""
+        asking: Asking | None = None
+        try:
+            async with asyncio.timeout(self.settings.request_timeout_s):
+                look_up = self.registry.seeing if files else self.registry.find
+                pictures = await self.decoder.probe(files, request.pages, caller.client)
+                files.clear()
+                model = await look_up(request.model)
+                job = Job.of(task, request, model, self.settings, pictures)
+                del pictures
+                caller.record.parts = [Part(ask.reader()) for group in job.groups for ask in group]
+                asking = Asking(
+                    job, caller.record, self.decoder, self.gate, self.ollama, caller.client
+                )
+                await asking.prepare()
+                return asking
+        except BaseException as error:
+            if asking:
+                asking.close()
+            if isinstance(error, TimeoutError):
+                raise DeadlineExceeded(
+                    "The images were not decoded in REQUEST_TIMEOUT_S. Send fewer or smaller ones.",
+                    partial="",
+                ) from None
+            raise
+
     async def _work(self, asking: Asking, request_id: str, say: Say[Piece]) -> None:
         """Have the answer generated."""
         record, job = asking.record, asking.job
@@ -108,9 +137,15 @@ class Line:
             if "partial" in problem.extra:
                 problem.extra["partial"] = record.text()
             raise
+        finally:
+            asking.close()
         if record.load_ms() > LOADED_MS:
             await self._check_placement(job.model.name, record)
-        await say(Done(record.answer(request_id, job), record.repeatable(job)))
+        if sum(len(part.text) for part in record.parts) > FEW_CHARACTERS:
+            answer = await asyncio.to_thread(record.answer, request_id, job)
+        else:
+            answer = record.answer(request_id, job)
+        await say(Done(answer, record.repeatable(job)))
 
     async def _check_placement(self, name: str, record: Record) -> None:
         """The model was just loaded: tell where it is not all on the GPU. An engine that cannot
@@ -121,13 +156,8 @@ class Line:
                 record.notes.append(verdict.warning)
 
     def _check_count(self, files: Sequence[bytes], task: Task) -> None:
-        most = self.settings.max_images
         if not files and task.needs_images:
             raise InvalidRequest(
                 "There is no image. Send one or more in the field `image`.", parameter="image"
             )
-        if len(files) > most:
-            raise InvalidParameter(
-                f"{len(files)} images are too many; at most {most} are taken at once.",
-                parameter="image",
-            )
+        check_number(len(files), self.settings.max_images)

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
@@ -24,40 +25,79 @@ TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\]]', re.DOTALL)  # a string, or a 
 MOST_ERRORS = 5  # that are told
 MOST_TOLD = 300  # characters of one: it quotes what it is about
 DEEPEST = 100  # levels; JSON writers end at 254, and the data stands inside the answer
+MOST_VALUES = 200_000  # in one answer: a list of as many takes some 50 ms to look at
+MOST_FOUND = 64  # JSON values that are looked at in one answer
+LONGEST_INDENTED = 100_000  # characters of an answer; indentation is up to 200 more a line
+
+# A pattern once compiled, in bytes. `^.{1,300}$` fits.
+PATTERN_BYTES = 400_000
+# Matches in linear time: without lookaround and back-references.
+PATTERNS = jsonschema_rs.RegexOptions(size_limit=PATTERN_BYTES, dfa_size_limit=PATTERN_BYTES)
+PATTERN_RULES = (
+    "Patterns are matched in linear time: they have no lookaround ((?=, (?!, (?<), no "
+    f"back-reference, and are no larger than {PATTERN_BYTES // 1000} kB when compiled"
+)
+
+# Steps of a check (`extent.Work`), some 100 ns each at worst.
+FEW_STEPS = 200_000  # that need no closer look
+MOST_STEPS = 1_000_000
+MOST_COPIES = 400_000  # of values, in errors; some 250 ns each
 
 
 class Schema:
     """A JSON Schema, or any object where it is None.
 
     Draft 2020-12 unless `$schema` says otherwise. Formats such as `date` are held to, as those who
-    write them expect. The validator (Rust) matches patterns in bounded time, and fetches nothing.
+    write them expect. The validator (Rust) matches patterns in linear time, and fetches nothing.
 
     Raises:
-        InvalidParameter: it is no JSON Schema.
+        InvalidParameter: it is no JSON Schema, or one that costs too much (`extent.check`).
     """
 
     def __init__(self, value: Mapping[str, Any] | None, parameter: str) -> None:
         self.format: Mapping[str, Any] | str = "json" if value is None else value
-        schema = {"type": "object"} if value is None else dict(value)
+        self._schema = {"type": "object"} if value is None else dict(value)
         try:
-            extent.check(schema)
-            orjson.dumps(schema)  # as it goes to the engine: no lone surrogates, no huge integers
+            self._extent = extent.check(self._schema)
             self._validator = jsonschema_rs.validator_for(
-                schema, retriever=_refuse, validate_formats=True
+                self._schema, retriever=_refuse, validate_formats=True, pattern_options=PATTERNS
             )
         except jsonschema_rs.ValidationError as error:
             reason = _told(error)
+            if reason.endswith('is not a "regex"'):
+                reason += f". {PATTERN_RULES}"
         except (jsonschema_rs.ReferencingError, TypeError, ValueError) as error:
-            reason = str(error)
+            reason = str(error)[:MOST_TOLD]
         else:
             return
         raise InvalidParameter(f"{parameter} is no JSON Schema: {reason}.", parameter=parameter)
 
     def faults(self, data: Any) -> list[str]:
-        """What is wrong with it, such as `$.total: "x" is not of type "number"`."""
-        if _deeper(data, DEEPEST):
-            return [f"it is nested deeper than {DEEPEST} levels"]
-        return [_told(error) for error in self._validator.iter_errors(data)]
+        """What is wrong with it, such as `$.total: "x" is not of type "number"`; of many faults
+        the first. Takes no more than 100 ms, whatever schema and data are."""
+        size = _Size()
+        if not size.add(data, DEEPEST):
+            many = size.values > MOST_VALUES
+            return [
+                f"it has more than {MOST_VALUES} values"
+                if many
+                else f"it is nested deeper than {DEEPEST} levels"
+            ]
+        known = self._extent
+        work: extent.Work | None = None
+        steps = known.values * size.values
+        steps += known.patterns * size.characters * extent.STEPS_A_CHARACTER
+        if steps > FEW_STEPS:
+            work = extent.work(self._schema, data, MOST_STEPS)
+            if work is None:
+                return ["it is too much to be checked against this schema"]
+        if self._validator.is_valid(data):
+            return []
+        work = work or extent.work(self._schema, data, MOST_STEPS)
+        if work is None or work.copies > MOST_COPIES:
+            return ["it does not fit the schema"]
+        errors = self._validator.iter_errors(data)
+        return [_told(error) for error in islice(errors, MOST_FOUND)]
 
 
 class JsonReader(Reader):
@@ -68,25 +108,27 @@ class JsonReader(Reader):
         self._schema = schema
         self._raw: list[str] = []
         self._corrected = False
+        self._faults: list[str] | None = None  # of what was written; None: not looked for
 
     def feed(self, text: str) -> str:
         self._raw.append(text)
+        self._faults = None
         return ""
 
     def cut(self, characters: int) -> int:
         return 0
 
     def again(self) -> str | None:
-        faults = self._read()
+        faults = self._found()
         if not faults or self._corrected:
             return None
         self._corrected = True
-        self._raw = []
+        self._raw, self._faults = [], None
         listed = "\n".join(f"- {fault}" for fault in faults[:MOST_ERRORS])
         return f"That does not fit:\n{listed}\nWrite the whole JSON again, right, and nothing else."
 
     def end(self) -> str:
-        faults = self._read()
+        faults = self._found()
         if faults:
             more = f" (and {len(faults) - MOST_ERRORS} more)" if len(faults) > MOST_ERRORS else ""
             raise SchemaUnsatisfied(
@@ -94,7 +136,9 @@ class JsonReader(Reader):
                 f"{more}. Raise max_tokens if it was cut, or make the schema simpler.",
                 raw=self.raw(),
             )
-        return orjson.dumps(self.data, option=orjson.OPT_INDENT_2).decode()
+        length = sum(map(len, self._raw))
+        option = orjson.OPT_INDENT_2 if length <= LONGEST_INDENTED else None
+        return orjson.dumps(self.data, option=option).decode()
 
     def raw(self) -> str:
         return "".join(self._raw)
@@ -102,13 +146,20 @@ class JsonReader(Reader):
     def warnings(self) -> list[str]:
         return ["The first answer did not fit the schema; it was asked again."] * self._corrected
 
+    def _found(self) -> list[str]:
+        if self._faults is None:
+            self._faults = self._read()
+        return self._faults
+
     def _read(self) -> list[str]:
         """Find the JSON in what the model wrote; what is wrong with it."""
         raw = self.raw().strip()
         try:
             values = [orjson.loads(raw)]
         except ValueError as error:
-            values = list(_values(raw.rpartition("</think>")[2]))
+            values = list(islice(_values(raw.rpartition("</think>")[2]), MOST_FOUND + 1))
+            if len(values) > MOST_FOUND:
+                return [f"it holds more than {MOST_FOUND} JSON values; write one"]
             if not values:
                 some = OPENING.search(raw)
                 return [f"it is no JSON ({error})" if some else "there is no JSON in it"]
@@ -157,12 +208,26 @@ def _path(steps: list[str | int]) -> str:
     return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
 
 
-def _deeper(data: Any, levels: int) -> bool:
-    """Whether lists and objects stand in one another more than so many times."""
-    if not isinstance(data, dict | list):
-        return False
-    inner = data.values() if isinstance(data, dict) else data
-    return levels <= 0 or any(_deeper(one, levels - 1) for one in inner)
+class _Size:
+    """Of JSON data: values, and characters of strings and keys."""
+
+    def __init__(self) -> None:
+        self.values = self.characters = 0
+
+    def add(self, data: Any, levels: int) -> bool:
+        """Count a value and what is in it; False where lists and objects stand in one another
+        more than so many times, or the values are more than `MOST_VALUES`."""
+        self.values += 1
+        if self.values > MOST_VALUES:
+            return False
+        if isinstance(data, str):
+            self.characters += len(data)
+        elif isinstance(data, dict):
+            self.characters += sum(map(len, data))
+            return levels > 0 and all(self.add(one, levels - 1) for one in data.values())
+        elif isinstance(data, list):
+            return levels > 0 and all(self.add(one, levels - 1) for one in data)
+        return True
 
 
 def _refuse(uri: str) -> Any:

@@ -9,6 +9,7 @@ new table's; else the row is data.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 
 from app.schemas import TextFormat
@@ -19,17 +20,18 @@ RULE_CELL = re.compile(r"\s*:?-+:?\s*")
 PIPE = re.compile(r"(?<!\\)\|")
 SAMPLE = 40  # rows are enough to tell of what kind a column is
 # An amount, a date, a share: digits with at most a sign, a currency or a unit around.
+LONGEST_NUMBER = 64  # characters of a cell that is one
 NUMBER = re.compile(r"[^\w\s]*\s*[A-Z]{0,3}\s*\d[\d.,:/\s%+-]*\w{0,3}[^\w\s]*")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Row:
     """A row as it is written, and what its cells say."""
 
     text: str
     cells: Cells
 
-    @property
+    @cached_property
     def said(self) -> Cells:
         return tuple(" ".join(re.sub(r"[*_`]", "", cell).split()).casefold() for cell in self.cells)
 
@@ -53,7 +55,7 @@ def run_on(first: Table, second: Table) -> list[Row] | None:
     if not any(header.said) or (first.header and header.said == first.header.said):
         return list(second.rows)
     numeric = _numeric(first.columns, first.rows) + _numeric(first.columns, second.rows)
-    if any(header.said[at] and not NUMBER.fullmatch(header.said[at].upper()) for at in numeric):
+    if any(header.said[at] and not _is_number(header.said[at]) for at in numeric):
         return None
     return [header, *second.rows]
 
@@ -62,12 +64,14 @@ def _numeric(columns: int, rows: Sequence[Row]) -> list[int]:
     """The columns in most of whose cells numbers stand."""
     found = []
     for at in range(columns):
-        said = [
-            row.said[at].upper() for row in rows[-SAMPLE:] if at < len(row.said) and row.said[at]
-        ]
-        if sum(bool(NUMBER.fullmatch(cell)) for cell in said) * 2 > len(said):
+        said = [row.said[at] for row in rows[-SAMPLE:] if at < len(row.said) and row.said[at]]
+        if sum(map(_is_number, said)) * 2 > len(said):
             found.append(at)
     return found
+
+
+def _is_number(cell: str) -> bool:
+    return len(cell) <= LONGEST_NUMBER and bool(NUMBER.fullmatch(cell.upper()))
 
 
 def head(units: Sequence[str], form: TextFormat) -> tuple[Table | None, int]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.schemas import TaskRequest
 from app.tasks.joining import Joined
 from app.tasks.reader import Part, Reader

@@ -11,6 +11,7 @@ from app.tasks.reader import Reader
 
 PIECE = re.compile(r"[^\n]*\n|[^\n]+")
 FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)[^`\n]*")
+LONGEST = 1000  # characters of a line that is held back
 UNSURE = re.compile(r"[ \t]*(`{0,2}|`{3,}.*|~{0,2}|~{3,}.*)")  # may yet be a fence, or blank
 
 
@@ -24,7 +25,7 @@ class Unfenced(Reader):
 
     def __init__(self, infos: Collection[str]) -> None:
         self._infos = infos
-        self._gap = ""  # line ends, held back until something follows
+        self._gap = 0  # line ends, held back until something follows
         self._line = ""  # the beginning of a line, held back
         self._passing = False  # whether the rest of the line goes through
         self._began = False
@@ -39,25 +40,29 @@ class Unfenced(Reader):
         return self._judge() if self._line.strip() else ""
 
     def cut(self, characters: int) -> int:
-        held = self._gap + self._line
-        self._gap, self._line = "", held[: max(0, len(held) - characters)]
-        return max(0, characters - len(held))
+        line = min(characters, len(self._line))
+        gap = min(characters - line, self._gap)
+        self._line = self._line[: len(self._line) - line]
+        self._gap -= gap
+        return characters - line - gap
 
     def _piece(self, piece: str) -> str:
         """A line, or a part of one."""
         self._line += piece
         whole = piece.endswith("\n")
-        if self._passing or not UNSURE.fullmatch(self._line.rstrip("\n")):
+        long = len(self._line) > LONGEST
+        if self._passing or long or not UNSURE.fullmatch(self._line.rstrip("\n")):
             self._passing = not whole
             return self._pass()
         return self._judge() if whole else ""
 
     def _pass(self) -> str:
-        said = self._gap + self._line
-        body = said.rstrip("\n")
-        self._line, self._gap = "", said[len(body) :]
-        self._began = self._began or bool(body)
-        return body
+        body = self._line.rstrip("\n")
+        said = "\n" * self._gap + body if body else ""
+        self._gap = len(self._line) - len(body) + (0 if body else self._gap)
+        self._line = ""
+        self._began = self._began or bool(said)
+        return said
 
     def _judge(self) -> str:
         """What goes out of a whole line that is blank or may be a fence."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.schemas import QuestionAnswer, VqaRequest
 from app.tasks.language import instruction
 from app.tasks.reader import Part

@@ -20,7 +20,9 @@ export const key = {
   set: (value) => kept.set("key", value),
 };
 
-const authorization = () => (key.get() ? { Authorization: `Bearer ${key.get()}` } : {});
+// A header field is bytes, of which `fetch` takes one a character: a key is sent as UTF-8.
+const bytes = (text) => String.fromCharCode(...new TextEncoder().encode(text));
+const authorization = () => (key.get() ? { Authorization: `Bearer ${bytes(key.get())}` } : {});
 
 async function reach(path, options = {}) {
   let response;

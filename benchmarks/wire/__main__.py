@@ -26,6 +26,7 @@ import uvloop
 from benchmarks.wire import curves, measures, page
 from benchmarks.wire.client import Connection
 from benchmarks.wire.targets import HERE, REPO, Target, python
+from tests.processes import memory_mb
 
 PEERS = tuple(page.PEERS)
 Rounds = dict[str, dict[str, list[float]]]  # target: measure: a value a round
@@ -39,7 +40,7 @@ async def run(rounds: int, with_curves: bool) -> dict[str, object]:
         targets["direct"] = engine
         stats = await Connection.to(engine.port)
         for name, target in targets.items():
-            found[name]["idle_mb"].append(measures.memory_mb(target.pid))
+            found[name]["idle_mb"].append(memory_mb(target.pid))
         for number in range(rounds):
             order = [PEERS[(at + number) % len(PEERS)] for at in range(len(PEERS))]
             for name in order:
@@ -47,7 +48,7 @@ async def run(rounds: int, with_curves: bool) -> dict[str, object]:
                 await _measure(targets[name], stats, found[name])
         await asyncio.sleep(5)
         for name, target in targets.items():
-            found[name]["after_mb"].append(measures.memory_mb(target.pid))
+            found[name]["after_mb"].append(memory_mb(target.pid))
         told: dict[str, object] = {"machine": _machine(), "rounds": found}
         if with_curves:
             told["users"] = await curves.users_curve(targets)

@@ -5,9 +5,10 @@ from typing import Any
 
 from benchmarks.wire import measures
 from benchmarks.wire.client import users
-from benchmarks.wire.measures import SHORT, STREAM, WHOLE, cpu_s, forget_peak, memory_mb
+from benchmarks.wire.measures import SHORT, STREAM, WHOLE
 from benchmarks.wire.pictures import photo, small
 from benchmarks.wire.targets import Target
+from tests.processes import cpu_s, memory_mb, peak_mb
 
 USERS = (1, 4, 16, 64, 256)
 MEGAPIXELS = (0.3, 1, 3, 12, 24, 48)
@@ -44,16 +45,16 @@ async def megapixels_curve(target: Target) -> Curve:
         data = photo(round(height * 4 / 3), height)
         request = target.request(data, SHORT)
         await users(target.port, request, 1, each=1)
-        forget_peak(target.pid)
         began = cpu_s(target.pid)
-        took = (await users(target.port, request, 1, each=5)).took
+        with peak_mb(target.pid) as samples:
+            took = (await users(target.port, request, 1, each=5)).took
         curve.append(
             {
                 "megapixels": size,
                 "file_mb": len(data) / 1e6,
                 "whole_ms": measures.medians(took)[1],
                 "cpu_ms": (cpu_s(target.pid) - began) / len(took) * 1e3,
-                "peak_mb": memory_mb(target.pid, "VmHWM"),
+                "peak_mb": max(samples),
             }
         )
     return curve

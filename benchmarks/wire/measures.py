@@ -1,16 +1,14 @@
 """Single measures of one target, each some seconds long. Times in milliseconds, sizes in MB."""
 
 import asyncio
-import os
 import statistics
 from collections.abc import Mapping
-from pathlib import Path
 
 from benchmarks.wire.client import Connection, Took, users
 from benchmarks.wire.pictures import photo, small
 from benchmarks.wire.targets import KEY, Answered, Target
+from tests.processes import cpu_s, peak_mb
 
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 WHOLE, STREAM = Answered(stream=False), Answered(stream=True)
 PACED = Answered(stream=True, delay_ms=20)
 SHORT = Answered(stream=False, tokens=4)
@@ -26,22 +24,6 @@ Values = Mapping[str, float]
 def p(share: float, values: list[float]) -> float:
     """A percentile: `share` 0.5 is the median."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
-
-
-def cpu_s(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) * TICK_S
-
-
-def memory_mb(pid: int, name: str = "VmRSS") -> float:
-    """Resident now, or (`VmHWM`) at most since the peak was forgotten."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split(f"{name}:")[1].split()[0]) / 1024
-
-
-def forget_peak(pid: int) -> None:
-    Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 async def first_token(target: Target) -> Values:
@@ -82,18 +64,18 @@ async def big(target: Target, engine: Connection) -> Values:
     alone = await users(target.port, request, 1, each=3)
     after, cpu = await engine.get("/__stats"), cpu_s(target.pid) - cpu
     chats = after["chats"] - before["chats"]
-    forget_peak(target.pid)
     own = target.name == "ours"
     if own:
         await _lag(target)
-    together = await users(target.port, request, BIG_USERS, each=3)
+    with peak_mb(target.pid) as samples:
+        together = await users(target.port, request, BIG_USERS, each=3)
     values = {
         "big_ms": statistics.median(one.whole * 1e3 for one in alone.took),
         "big_cpu_ms": cpu / 3 * 1e3,
         "big_sent_mb": (after["image_bytes"] - before["image_bytes"]) / chats / 1e6,
         "big_tokens": (after["image_tokens"] - before["image_tokens"]) / chats,
         "big_requests_s": together.requests_s,
-        "big_peak_mb": memory_mb(target.pid, "VmHWM"),
+        "big_peak_mb": max(samples),
     }
     return values | ({"lag_p99_ms": p(0.99, await _lag(target))} if own else {})
 

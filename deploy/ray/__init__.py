@@ -28,6 +28,9 @@ SETTINGS = {
     # How long a replica that is to go stays reachable, until HAProxy knows.
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deploy.ray.door:middlewares",
+    # HAProxy hands on what a client claims in X-Forwarded-For: nobody is to believe it. RATE_LIMIT
+    # is of each key, or else of all clients together.
+    "FORWARDED_ALLOW_IPS": "",
     # Ray's own ports run any code of whoever reaches them: only for those who know the token.
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from app.drain import LAST_S
+from app.drain import END_S
 from app.models.catalog import GIB, MIN_OLLAMA, find, new_enough
 from app.models.plan import plan
 from tests.deploy import environment
@@ -32,7 +32,7 @@ def documents() -> dict[str, Document]:
     """All of them, by kind."""
     read = [one for path in FOLDER.glob("*.yaml") for one in yaml.safe_load_all(path.read_text())]
     found = {one["kind"]: one for one in read}
-    assert len(found) == len(read) == 5
+    assert len(found) == len(read) == 6
     return found
 
 
@@ -60,6 +60,9 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("PersistentVolumeClaim", lambda d: d["spec"].update(accessModes="ReadWriteMany"), "array"),
     ("Job", lambda d: d["spec"].update(retries=3), "retries"),
     ("Job", lambda d: d["spec"].pop("template"), "template"),
+    ("NetworkPolicy", lambda d: d["spec"].pop("podSelector"), "podSelector"),
+    ("NetworkPolicy", lambda d: d["spec"].update(policyType=["Ingress"]), "policyType"),
+    ("NetworkPolicy", lambda d: d["spec"]["ingress"][0].update(source=[]), "source"),
     ("ScaledObject", lambda d: d["spec"].pop("scaleTargetRef"), "scaleTargetRef"),
     ("ScaledObject", lambda d: d["spec"].update(maxReplicas=4), "maxReplicas"),
     ("ScaledObject", lambda d: d["spec"]["triggers"][0].pop("type"), "type"),
@@ -130,10 +133,25 @@ def test_daemon_server_and_download_agree() -> None:
     assert new_enough(OLLAMA["image"].partition(":")[2], MIN_OLLAMA)
 
 
+def test_the_network_policy_is_of_the_pod_and_lets_it_reach_nobody() -> None:
+    policy = ALL["NetworkPolicy"]["spec"]
+    assert policy["podSelector"] == ALL["Deployment"]["spec"]["selector"]
+    assert [port["port"] for port in policy["ingress"][0]["ports"]] == [SERVER["ports"][0]["name"]]
+    assert all(policy["ingress"][0]["from"]), "an empty one is everybody"
+    # No egress at all holds only while the pod asks nobody outside.
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"} and policy["egress"] == []
+    asked = variables(SERVER)
+    assert "//127.0.0.1:" in asked["OLLAMA_HOST"]
+    assert not {name for name in asked if name.startswith(("ALLOW_URL_FETCH", "OTEL_"))}
+    # The download has to reach the internet, and is another pod.
+    download = ALL["Job"]["spec"]["template"].get("metadata", {})
+    assert "app" not in download.get("labels", {})
+
+
 def test_there_is_time_to_drain_and_the_daemon_goes_last() -> None:
     before = SERVER["lifecycle"]["preStop"]["sleep"]["seconds"]
     drain = float(variables(SERVER)["DRAIN_TIMEOUT_S"])
-    assert POD["terminationGracePeriodSeconds"] > before + drain + LAST_S
+    assert POD["terminationGracePeriodSeconds"] > before + drain + END_S
     assert OLLAMA["restartPolicy"] == "Always"  # what makes it a sidecar
 
 

@@ -220,6 +220,7 @@ def test_the_request_id_goes_through(front: str, server: Server) -> None:
 def test_a_client_has_its_own_address(proxy: Proxy, standin: StandIn, tmp_path: Path) -> None:
     """Each has its own limit, and what it claims to be does not count."""
     settings = {"OLLAMA_HOST": standin.url, "MODEL_NAME": "standin", "RATE_LIMIT": "2/minute"}
+    settings["FORWARDED_ALLOW_IPS"] = "127.0.0.1"
     with (
         Server(tmp_path / "server.log", **settings) as limited,
         started(proxy, tmp_path, limited) as url,

@@ -17,7 +17,7 @@ from tempfile import gettempdir
 import httpx
 import pytest
 
-from app.drain import LAST_S
+from app.drain import END_S
 from app.settings import Settings
 from tests.deploy.environment import debian
 from tests.pictures import encoded, scene
@@ -116,7 +116,7 @@ def test_both_say_the_same() -> None:
 
 def test_there_is_time_to_drain() -> None:
     stop_s = float(re.findall(r"^TimeoutStopSec=(\d+)$", SERVER.read_text(), re.M)[0])
-    assert stop_s > Settings.model_fields["drain_timeout_s"].default + LAST_S
+    assert stop_s > Settings.model_fields["drain_timeout_s"].default + END_S
 
 
 def test_the_server_writes_nothing_and_makes_no_call_that_is_filtered(

@@ -14,7 +14,8 @@ from app.errors import Problem
 from app.images.budget import fit
 from app.images.decode import prepare
 from app.images.intake import from_bytes
-from app.images.probe import Limits, probe
+from app.images.picture import Limits
+from app.images.probe import probe
 from app.models.tokens import ImageRule
 from tests.images.corpus import Case, corpus
 from tests.images.files import bomb_bmp, bomb_gif, bomb_png, tiff_pages

@@ -7,7 +7,8 @@ import pytest
 
 from app.errors import Problem
 from app.images.decode import prepare
-from app.images.probe import Limits, probe
+from app.images.picture import Limits
+from app.images.probe import probe
 from tests.images.corpus import Case, corpus
 
 LIMITS = Limits(max_megapixels=50)

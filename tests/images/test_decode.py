@@ -11,7 +11,8 @@ from PIL import Image
 from app.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
 from app.images.budget import fit
 from app.images.decode import prepare
-from app.images.probe import Limits, Picture, probe
+from app.images.picture import Limits, Picture
+from app.images.probe import probe
 from app.models.tokens import ImageRule
 from tests.pictures import STORED, encoded, scene
 

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image, ImageCms
 
 from app.images.decode import prepare
+from app.images.picture import Limits
 from app.images.plain import plain_size
-from app.images.probe import Limits, probe
+from app.images.probe import probe
 from tests.pictures import encoded, scene
 
 ORIENTATION = 0x0112

@@ -76,9 +76,9 @@ def _fitting(name: str, value: Any, text: bool) -> Any:
             fits = min(value, LONGEST) if value <= 1_000_000 else value
         case "schema", dict():
             fits = SCHEMA
-        case (("prompt" | "question" | "labels" | "text" | "content"), str()):
+        case (("prompt" | "question" | "text" | "content"), str()):
             fits = _short(value)
-        case (("question" | "labels"), list()):
+        case "question", list():
             fits = [_short(one) for one in value]
         case (("messages" | "content"), list()):
             fits = [_inside(one, text) for one in value[:FEW]]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.routes.body import _from_form
+from app.routes.body import _form_items, _from_form
 from app.schemas import VqaRequest
 
 PARTS = (
@@ -19,9 +19,9 @@ PARTS = (
         (b"question=one%0D%0Atwo%0Dthree%0Afour", "application/x-www-form-urlencoded"),
     ],
 )
-def test_line_breaks_are_those_of_json(body: bytes, kind: str) -> None:
+async def test_line_breaks_are_those_of_json(body: bytes, kind: str) -> None:
     """A browser sends CR LF for what a user wrote as one line break, curl sends what it is given:
     the model, and what is kept, must not see a difference. Files stay as they are."""
-    form = _from_form(body, kind, VqaRequest)
+    form = _from_form(await _form_items(body, kind), VqaRequest)
     assert form.fields == {"question": ["one\ntwo\nthree\nfour"]}
     assert form.images in ([], [b"\r\n\r\n"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.engine.registry import Model
 from app.errors import ContextOverflow
-from app.images.probe import MAX_ASPECT, Picture
+from app.images.picture import MAX_ASPECT, Picture
 from app.models.tokens import ImageRule
 from app.schemas import DescribeRequest, Detail, OcrRequest, TaskRequest, VqaRequest
 from app.settings import Settings

@@ -9,7 +9,7 @@ from app.engine.gate import Gate
 from app.engine.ollama import Ollama
 from app.engine.registry import Registry, Room
 from app.images.decoder import SMALL, Decoder
-from app.images.probe import Limits
+from app.images.picture import Limits
 from app.schemas import DescribeRequest
 from app.settings import Settings
 from app.tasks import describe

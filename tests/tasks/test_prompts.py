@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.schemas import DescribeRequest, OcrRequest, Style, TextFormat, VqaRequest
 from app.tasks import describe, ocr, vqa
 from app.tasks.language import instruction

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from app.images.probe import Picture
+from app.images.picture import Picture
 from app.tasks.boxes import LineReader
 from app.tasks.grounding import ObjectScanner, box_of
 from app.tasks.reader import Part

@@ -1,0 +1,57 @@
+"""How a picture is turned: the EXIF orientation, 1 for upright (CIPA DC-008, 4.6.4)."""
+
+import re
+import struct
+
+from app.images.shared_file import Buffer
+
+ORIENTATION = 0x0112
+LYING = (5, 6, 7, 8)  # orientations of a picture that lies on its side
+MOST_ENTRIES = 1000
+MOST_CHUNKS = 100_000  # of a PNG: 20 MB in pieces of 8 kB are 2,500
+_XMP = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
+
+
+def of_exif(exif: bytes) -> int:
+    """What an EXIF block says (TIFF 6.0, section 2: byte order, 42, where the first directory
+    stands; entries of twelve bytes).
+
+    Raises:
+        ValueError, struct.error: it is damaged.
+    """
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if order is None:
+        raise ValueError("no TIFF header")
+    (at,) = struct.unpack_from(f"{order}L", exif, 4)
+    (entries,) = struct.unpack_from(f"{order}H", exif, at)
+    for entry in range(at + 2, at + 2 + 12 * min(entries, MOST_ENTRIES), 12):
+        tag, kind, count = struct.unpack_from(f"{order}HHL", exif, entry)
+        if tag == ORIENTATION:
+            if (kind, count) != (3, 1):  # one SHORT
+                raise ValueError("an orientation that is no number")
+            (orientation,) = struct.unpack_from(f"{order}H", exif, entry + 8)
+            return int(orientation)
+    return 1
+
+
+def of_xmp(xmp: bytes) -> int:
+    """What XMP metadata say, which count where there is no EXIF block."""
+    told = _XMP.search(xmp)
+    return int(told[1]) if told else 1
+
+
+def of_png(data: Buffer) -> int:
+    """What a PNG says in its eXIf chunk, else in its XMP, wherever they stand: Pillow finds those
+    behind the pixels by decoding them all. Damage counts as upright."""
+    told, at = 1, 8
+    try:
+        for _ in range(MOST_CHUNKS):
+            length, name = struct.unpack_from(">I4s", data, at)
+            if name == b"eXIf":
+                return of_exif(data[at + 8 : at + 8 + length])
+            if name == b"iTXt":
+                told = max(told, of_xmp(data[at + 8 : at + 8 + length]))
+            at += 12 + length
+    except (struct.error, ValueError):
+        pass
+    return told

@@ -1,0 +1,163 @@
+"""A process that decodes files of clients, and the one it is forked from.
+
+`python -m app.images.worker FD` loads the decoders, reads no file ever, and forks a worker for
+each socket that comes over its control socket FD. A worker takes one job after another from its
+socket. Whoever holds the other end ends it by closing that, at any moment, native code included.
+"""
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import gc
+import math
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import AvifImagePlugin
+
+from app.errors import ImageTooLarge, Problem
+from app.images.decode import prepare
+from app.images.probe import probe
+from app.images.shared_file import SharedFile
+from app.images.worker_protocol import (
+    GOES_ON,
+    LAST,
+    Bug,
+    Job,
+    Looked,
+    Prepare,
+    Probe,
+    Ready,
+    Refused,
+    Reply,
+    decode_job,
+    encode,
+    packed,
+    unpacked,
+)
+
+MOST_JOB = 65_536  # bytes
+NICE = 10  # the server's own niceness is 0: answers go on while photos are decoded
+DESCRIPTORS = 64
+IDLE_S = 1.0  # after which a worker gives back the memory that it keeps
+# Bytes that it may keep of the jobs before; a worker with more is replaced.
+SPARE = 96 * 2**20
+PAGE = resource.getpagesize()
+
+
+def main() -> None:
+    """Fork a worker for each socket, until the control socket is closed."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the server ends it, after what it still wants
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a worker ended
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    control = socket.socket(fileno=int(sys.argv[1]))
+    gc.collect()
+    gc.freeze()
+    while True:
+        message, received, _, _ = socket.recv_fds(control, 1, 1)
+        if not message:
+            return
+        if os.fork() == 0:
+            control.close()
+            _work(socket.socket(fileno=received[0]))
+            os._exit(0)
+        os.close(received[0])
+
+
+def _work(server: socket.socket) -> None:
+    """Answer jobs until the server closes the socket."""
+    signal.signal(signal.SIGIO, signal.SIG_DFL)  # which ends the process
+    fcntl.fcntl(server, fcntl.F_SETOWN, os.getpid())
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+    with contextlib.suppress(OSError):
+        os.nice(NICE)
+    fresh = _memory()[1]
+    more = GOES_ON
+    while more == GOES_ON:
+        if not select.select([server], [], [], IDLE_S)[0]:
+            _give_back()
+        message, received, _, _ = socket.recv_fds(server, MOST_JOB, 1)
+        if not message:
+            return
+        file = SharedFile(received[0])
+        job = decode_job(message)
+        with _bounded(server, job):
+            reply = _answer(job.task, file)
+        del file
+        out = SharedFile.of(encode(reply))
+        del reply
+        more = GOES_ON if _memory()[1] < fresh + SPARE else LAST
+        socket.send_fds(server, [more], [out.fd])
+
+
+@contextlib.contextmanager
+def _bounded(server: socket.socket, job: Job) -> Iterator[None]:
+    """While the job runs: its limits, and an end where the server closes the socket."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu_s = math.ceil(used.ru_utime + used.ru_stime) + job.cpu_s
+    flags = fcntl.fcntl(server, fcntl.F_GETFL)
+    fcntl.fcntl(server, fcntl.F_SETFL, flags | os.O_ASYNC)  # SIGIO when it is closed
+    if select.select([server], [], [], 0)[0]:  # it was already
+        os._exit(0)
+    _limit(resource.RLIMIT_CPU, cpu_s)
+    if sys.platform == "linux":
+        _limit(resource.RLIMIT_AS, _memory()[0] + job.memory_bytes)
+    try:
+        yield
+    finally:
+        _limit(resource.RLIMIT_AS, resource.RLIM_INFINITY)
+        fcntl.fcntl(server, fcntl.F_SETFL, flags)
+
+
+def _limit(what: int, most: int) -> None:
+    """Set the soft limit, which can be raised again."""
+    hard = resource.getrlimit(what)[1]
+    resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def _answer(task: Probe | Prepare, file: SharedFile) -> Reply:
+    try:
+        match task:
+            case Probe():
+                found = probe(file, task.index, task.limits, task.pages)
+                return Looked([packed(picture) for picture in found])
+            case Prepare():
+                made = prepare(unpacked(task.picture, file), task.size)
+                return Ready(made.base64, made.warnings)
+    except Problem as problem:
+        return Refused(type(problem).__name__, problem.detail, problem.extra)
+    except Exception as error:  # of the server's own: it logs them
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+            told = "An image takes too much memory to be decoded. Shrink it."
+            return Refused(ImageTooLarge.__name__, told, {})
+        return Bug(traceback.format_exc())
+
+
+def _give_back() -> None:
+    """What malloc keeps goes back to the system."""
+    gc.collect()
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # another C library than glibc
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def _memory() -> tuple[int, int]:
+    """Bytes of address space, and of resident memory."""
+    if sys.platform != "linux":
+        return 0, 0
+    pages = Path("/proc/self/statm").read_text().split()
+    return int(pages[0]) * PAGE, int(pages[1]) * PAGE
+
+
+if __name__ == "__main__":
+    main()

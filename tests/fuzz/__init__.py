@@ -1,0 +1,1 @@
+"""Fuzzing of what reads bodies and answers: `python -m tests.fuzz --seconds 600`."""

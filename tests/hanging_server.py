@@ -1,0 +1,37 @@
+"""The server, with something of the outside world that never ends: `HANG=dns` or `HANG=driver`.
+
+A call that hangs in a thread cannot be ended; this is what a name server that does not answer, or a
+GPU driver in trouble, looks like from here.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import app.main
+import server
+from app.images.fetch import Fetcher
+
+
+async def look_up(_host: str, _port: int) -> list[str]:
+    print("looking up", file=sys.stderr, flush=True)
+    await asyncio.to_thread(time.sleep, 600)
+    return []
+
+
+def look(_url: str) -> None:
+    print("asking the driver", file=sys.stderr, flush=True)
+    time.sleep(600)
+
+
+if os.environ["HANG"] == "dns":
+    defaults = Fetcher.__init__.__kwdefaults__
+    assert defaults
+    defaults["resolve"] = look_up
+else:
+    app.main.look = look  # type: ignore[attr-defined,assignment]
+server.main()

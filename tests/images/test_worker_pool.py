@@ -1,0 +1,213 @@
+"""Decoder processes: their limits, their end, and which job runs next."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from app.errors import ImageTooLarge, ServerBusy, UnreadableImage
+from app.images import worker_pool
+from app.images.decode_cost import Cost
+from app.images.picture import Limits, Picture
+from app.images.shared_file import SharedFile
+from app.images.worker_pool import Decoding, WorkerPool
+from app.images.worker_protocol import Looked, Prepare, Probe, decode_reply, packed
+from tests.bombs.pdf import deflated, images
+from tests.pictures import encoded, scene
+from tests.processes import cpu_s, family
+
+LIGHT, HEAVY = Cost(False, 96), Cost(True, 256)
+PICTURE = encoded(scene(64, 64), "WEBP")
+# Drawn for minutes.
+GRAY = b"/Width 4000/Height 4000/BitsPerComponent 8/ColorSpace/DeviceGray/Filter/FlateDecode"
+LONG = images(GRAY, deflated(1, 16 * 10**6), 30_000)
+PAGE = Picture(b"", 0, 1, 400, 400)
+Pool = Callable[..., WorkerPool]
+
+
+def job(data: bytes, cost: Cost = LIGHT, client: str = "") -> Decoding:
+    long = Prepare(packed(PAGE), (1000, 1000))
+    task = long if data is LONG else Probe(0, Limits(50), None)
+    return Decoding(task, SharedFile.of(data), "image[0]", client, cost)
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    made: list[WorkerPool] = []
+
+    def make(timeout_s: float = 60, memory_mb: int = 768, cores: int = 1) -> WorkerPool:
+        made.append(WorkerPool(timeout_s, memory_mb, cores))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+async def until(what: Callable[[], bool]) -> None:
+    """Raises TimeoutError where it does not become true."""
+    async with asyncio.timeout(30):
+        while not what():  # noqa: ASYNC110 - the kernel tells nobody
+            await asyncio.sleep(0.02)
+
+
+def workers() -> list[int]:
+    """Processes of all pools of this one: children of its fork servers."""
+    return [one for one in family(os.getpid()) if b"images.worker" in command(one)]
+
+
+def command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def still(pids: list[int]) -> bool:
+    """Whether they take no more CPU time."""
+    before = sum(map(cpu_s, pids))
+    time.sleep(0.3)
+    return sum(map(cpu_s, pids)) - before < 0.1
+
+
+async def test_a_reply(pool: Pool) -> None:
+    reply = decode_reply(await pool().run(job(PICTURE)))
+    assert isinstance(reply, Looked)
+    assert len(reply.pictures) == 1
+
+
+async def test_one_process_takes_one_job_after_another(pool: Pool) -> None:
+    one = pool()
+    for _ in range(3):
+        await one.run(job(PICTURE))
+    assert len(workers()) == 2  # it, and the one it was forked from
+
+
+async def test_a_job_ends_when_its_time_is_over(pool: Pool) -> None:
+    one = pool(timeout_s=0.5)
+    with pytest.raises(UnreadableImage, match=r"longer than 0\.5 s .* \(DECODE_TIMEOUT_S\)"):
+        await one.run(job(LONG, HEAVY))
+    await until(lambda: still(workers()))
+    await one.run(job(PICTURE))
+
+
+async def test_a_job_ends_when_nobody_waits_for_it(pool: Pool) -> None:
+    one = pool()
+    waiting = asyncio.ensure_future(one.run(job(LONG, HEAVY)))
+    await until(lambda: not still(workers()))
+    waiting.cancel()
+    await until(lambda: still(workers()))
+    await one.run(job(PICTURE))
+
+
+async def test_a_job_that_waits_is_forgotten_when_nobody_waits_for_it(pool: Pool) -> None:
+    one = pool()
+    running = asyncio.ensure_future(one.run(job(LONG, HEAVY)))
+    waiting = asyncio.ensure_future(one.run(job(LONG, HEAVY)))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.sleep(0)
+    running.cancel()
+    await one.run(job(PICTURE, HEAVY))
+
+
+async def test_memory_is_limited(pool: Pool) -> None:
+    with pytest.raises((ImageTooLarge, UnreadableImage)):
+        reply = decode_reply(await pool().run(job(LONG, Cost(True, 1))))
+        raise ImageTooLarge(str(reply))
+
+
+async def test_a_job_that_needs_more_than_all_have_is_refused(pool: Pool) -> None:
+    with pytest.raises(ImageTooLarge, match=r"900 MB .* at most 768 .*DECODE_MEMORY_MB"):
+        await pool().run(job(PICTURE, Cost(True, 900)))
+
+
+async def test_a_light_job_does_not_wait_for_heavy_ones(pool: Pool) -> None:
+    one = pool(cores=2)
+    heavy = [asyncio.ensure_future(one.run(job(LONG, HEAVY))) for _ in range(4)]
+    await asyncio.sleep(0)
+    await one.run(job(PICTURE))
+    assert not any(one.done() for one in heavy)
+    for each in heavy:
+        each.cancel()
+
+
+async def test_clients_take_turns(pool: Pool) -> None:
+    one = pool()
+    order: list[str] = []
+
+    async def ask(client: str) -> None:
+        await one.run(job(PICTURE, HEAVY, client))
+        order.append(client)
+
+    await asyncio.gather(*map(ask, ["a", "a", "a", "b", "c"]))
+    assert order in (["a", "a", "b", "c", "a"], ["a", "b", "c", "a", "a"])
+
+
+async def test_a_long_job_is_ended_for_another_client(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_pool, "PATIENCE_S", 0.2)
+    one = pool()
+    long = asyncio.ensure_future(one.run(job(LONG, HEAVY, "a")))
+    await asyncio.sleep(0)
+    await one.run(job(PICTURE, HEAVY, "b"))
+    with pytest.raises(ServerBusy) as refused:
+        await long
+    assert refused.value.headers()["Retry-After"]
+
+
+async def test_a_long_job_is_not_ended_for_the_same_client(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_pool, "PATIENCE_S", 0.1)
+    one = pool(timeout_s=1)
+    long = asyncio.ensure_future(one.run(job(LONG, HEAVY, "a")))
+    await asyncio.sleep(0)
+    await one.run(job(PICTURE, HEAVY, "a"))
+    with pytest.raises(UnreadableImage, match="longer than 1 s"):
+        await long
+
+
+async def test_a_worker_that_is_killed_ends_its_job(pool: Pool) -> None:
+    one = pool()
+    waiting = asyncio.ensure_future(one.run(job(LONG, HEAVY)))
+    await until(lambda: len(workers()) == 2 and not still(workers()))
+    os.kill(max(workers()), signal.SIGKILL)
+    with pytest.raises(UnreadableImage, match="damaged, or takes more than 256 MB"):
+        await waiting
+    await one.run(job(PICTURE))
+
+
+async def test_all_processes_killed_between_jobs(pool: Pool) -> None:
+    one = pool()
+    await one.run(job(PICTURE))
+    for pid in workers():
+        os.kill(pid, signal.SIGKILL)
+    await one.run(job(PICTURE))
+
+
+async def test_all_processes_killed_during_a_job(pool: Pool) -> None:
+    """It is done again: not this job has killed them."""
+    one = pool(timeout_s=2)
+    waiting = asyncio.ensure_future(one.run(job(LONG, HEAVY)))
+    await until(lambda: len(workers()) == 2 and not still(workers()))
+    for pid in sorted(workers()):
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(UnreadableImage, match="longer than 2 s"):
+        await waiting
+
+
+async def test_close_ends_every_process(pool: Pool) -> None:
+    one = pool(cores=2)
+    waiting = [asyncio.ensure_future(one.run(job(LONG, HEAVY))) for _ in range(2)]
+    await until(lambda: len(workers()) == 3)
+    one.close()
+    await until(lambda: workers() == [])
+    for each in waiting:
+        with pytest.raises(UnreadableImage):
+            await each

@@ -1,0 +1,71 @@
+"""A process with all that it started, as Linux tells of them."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SAMPLE_S = 0.02
+
+
+def family(pid: int) -> list[int]:
+    """The process and those below it."""
+    found = [pid]
+    for one in found:
+        for task in _tasks(one):
+            try:
+                found += map(int, (task / "children").read_text().split())
+            except OSError:
+                continue
+    return found
+
+
+def memory_mb(pid: int) -> float:
+    """Resident memory of all of them, in MB; what they share counts once (PSS)."""
+    return sum(_pss_kb(one) for one in family(pid)) / 1e3
+
+
+@contextmanager
+def peak_mb(pid: int) -> Iterator[list[float]]:
+    """Samples of the resident memory of a process and those that it started."""
+    over = threading.Event()
+    samples: list[float] = []
+
+    def run() -> None:
+        while not over.wait(SAMPLE_S):
+            samples.append(memory_mb(pid))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield samples
+    finally:
+        over.set()
+        thread.join()
+
+
+def cpu_s(pid: int) -> float:
+    """CPU time of all of them that are there, in seconds."""
+    total = 0
+    for one in family(pid):
+        for task in _tasks(one):
+            try:
+                total += int((task / "schedstat").read_text().split()[0])
+            except OSError:
+                continue
+    return total / 1e9
+
+
+def _tasks(pid: int) -> list[Path]:
+    try:
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return []
+
+
+def _pss_kb(pid: int) -> int:
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return int(rollup.split("Pss:")[1].split()[0]) if "Pss:" in rollup else 0
