@@ -66,7 +66,7 @@ _LOGS = {
     for span, letters in _RANKED.items()
 }
 UNKNOWN_LOG = log2(48)
-MOST_LOG, LOG_SPREAD = 3.15, 1.0  # the second over the root of the number of letters
+MOST_LOG, LOG_SPREAD = 3.07, 1.0  # the second over the root of the number of letters
 _KANA = re.compile(r"[\u3041-\u3096]")
 # The commonest of them: 71 to 90 % of what is printed.
 _COMMON_KANA = frozenset("のいにたるはしをとてがなでれかすまこらっもあくりう")

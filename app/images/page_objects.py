@@ -8,9 +8,10 @@ integers, an object costs a third (measured: 1.5 instead of 4.5 us).
 import ctypes
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
+from operator import add
 from typing import Any, NamedTuple
 
 from pypdfium2 import raw  # type: ignore[import-untyped]
@@ -151,26 +152,48 @@ FAINT = 60  # alpha, of 255
 def _texts(
     handles: Sequence[int], boxes: Sequence[Box], orders: Sequence[int], *, nested: bool = False
 ) -> list[TextObject]:
+    """Text objects; first as if all could be seen, then those with a sign against it."""
+    fonts = [font or 0 for font in map(_font, handles)]
+    rows = zip(handles, fonts, boxes, orders, repeat(True), repeat(False), strict=False)
+    found = list(map(TextObject._make, rows))
+    for at in sorted(_signs(handles, boxes, nested=nested)):
+        one = found[at]
+        hides = _mode(one.handle) in UNSEEN_MODES
+        if not hides and not nested and one.box[3] - one.box[1] < LEAST_SIZE:
+            hides = _size(one.handle) < LEAST_SIZE
+        seen = not hides and _dark(one.handle) and (nested or _unclipped(one))
+        found[at] = one._replace(visible=seen, hides=hides)
+    return found
+
+
+def _signs(handles: Sequence[int], boxes: Sequence[Box], *, nested: bool) -> set[int]:
+    """Which texts are to be looked at: not plainly filled, pale, faint, clipped or low."""
     modes = list(map(_mode, handles))
     colours = array("I", bytes(16 * len(handles)))
     _fill_room(_fill, handles, colours)
-    clips = [] if nested else list(map(_clip, handles))
-    clipped = [0] * len(handles) if nested or not all(clips) else list(map(_clip_paths, clips))
-    rows = zip(
-        handles, map(_font, handles), boxes, orders, modes, clipped,
-        colours[0::4], colours[1::4], colours[2::4], colours[3::4], strict=True,
-    )  # fmt: skip
-    found = []
-    for handle, font, box, order, mode, clip, red, green, blue, alpha in rows:
-        hides = mode in UNSEEN_MODES
-        seen = not hides and red + green + blue < PALE and alpha > FAINT and mode not in STROKED
-        if clip > 0 and seen:
-            seen = _inside_clip(_clip(handle), box)
-        if seen and box[3] - box[1] < LEAST_SIZE and not nested:
-            hides = _size(handle) < LEAST_SIZE
-            seen = not hides
-        found.append(TextObject(handle, font or 0, box, order, seen, hides))
-    return found
+    light = map(add, map(add, colours[0::4], colours[1::4]), colours[2::4])
+    signs = {at for at, mode in enumerate(modes) if mode} if any(modes) else set()
+    signs |= {at for at, sum_ in enumerate(light) if sum_ >= PALE}
+    signs |= {at for at, alpha in enumerate(colours[3::4]) if alpha <= FAINT}
+    if nested:
+        return signs
+    clips = list(map(_clip, handles))
+    if all(clips):
+        signs |= {at for at, count in enumerate(map(_clip_paths, clips)) if count > 0}
+    return signs | {at for at, box in enumerate(boxes) if box[3] - box[1] < LEAST_SIZE}
+
+
+def _dark(handle: int) -> bool:
+    """Whether a text's colour shows on white; outlines alone have another, and are looked at."""
+    colours = Numbers("I", 4)
+    _fill(handle, *colours.places)
+    red, green, blue, alpha = colours.values
+    return _mode(handle) not in STROKED and red + green + blue < PALE and alpha > FAINT
+
+
+def _unclipped(one: TextObject) -> bool:
+    clip = _clip(one.handle)
+    return not clip or _clip_paths(clip) <= 0 or _inside_clip(clip, one.box)
 
 
 def _mark(handle: int, kind: int, box: Box, order: int) -> Mark:
@@ -235,8 +258,15 @@ def activate(texts: Sequence[TextObject], on: bool) -> None:
         _activate(one.handle, int(on))
 
 
-def text_of(one: TextObject, text_page: int) -> str:
-    """What a text object says."""
-    room = ctypes.create_string_buffer(2048)
-    size = _text(one.handle, text_page, ctypes.addressof(room), 2048)
-    return room.raw[: max(0, min(size, 2048) - 2)].decode("utf-16-le", "ignore")
+MOST_SAID = 1024  # characters of one text object that are read
+
+
+def said_by(texts: Iterable[TextObject], text_page: int) -> list[str]:
+    """What each of some text objects says."""
+    room = array("H", bytes(2 * MOST_SAID))
+    place, _ = room.buffer_info()
+    said = []
+    for one in texts:
+        size = min(_text(one.handle, text_page, place, 2 * MOST_SAID) // 2, MOST_SAID)
+        said.append(room[: max(0, size - 1)].tobytes().decode("utf-16-le", "ignore"))
+    return said

@@ -25,8 +25,10 @@ from app.images.visible_text import Char, Drawn, Frame
 LEAST_TEXT = 16  # characters; less is a page number or a stamp on a scan
 LEAST_CLAIM = 4  # characters of a font that count on a page
 LEAST_SHARE = 0.03  # and their share of it
+SHAPE_SHARE = 0.08  # from which the shapes of a doubtful font are looked at
 LINE_HYPHEN = "\ufffe"  # PDFium's mark for a hyphen at a line's end
 ENOUGH = 400  # characters of a font that are judged
+RARE = 5  # pages on which one may say little before it is let be
 TRIES = 3  # pages on which one is judged that stays doubtful
 Shares = tuple[float, float, float, float]  # left, top, right, bottom, of the page's sides
 
@@ -52,6 +54,7 @@ class Fonts:
     samples: dict[int, str] = field(default_factory=lambda: defaultdict(str))
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     tries: Counter[int] = field(default_factory=Counter)
+    rare: Counter[int] = field(default_factory=Counter)  # pages on which one said little
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +134,17 @@ def _broken(sheet: Sheet, fonts: Fonts) -> bool:
     said: dict[int, str] = defaultdict(str)
     total = max(1, raw.FPDFText_CountChars(sheet.text_page.raw))
     broken = {font for font, one in fonts.verdicts.items() if one is Verdict.BROKEN}
-    for one in texts:
-        if one.font in new or one.font in broken:
-            said[one.font] += page_objects.text_of(one, text_page) + " "
+    read = [one for one in texts if one.font in new or one.font in broken]
+    for one, text in zip(read, page_objects.said_by(read, text_page), strict=True):
+        said[one.font] += text + " "
     for font in new:
         least = max(LEAST_CLAIM, LEAST_SHARE * total)
-        if len("".join(said[font].split())) >= least:
-            _learn(sheet, fonts, font, said[font])
+        count = len("".join(said[font].split()))
+        if count >= least:
+            _learn(sheet, fonts, font, said[font], count / total)
+        elif fonts.rare[font] == RARE:
+            fonts.verdicts[font] = Verdict.DOUBT
+        fonts.rare[font] += 1
     claimed = sum(
         len("".join(text.split()))
         for font, text in said.items()
@@ -146,11 +153,11 @@ def _broken(sheet: Sheet, fonts: Fonts) -> bool:
     return bool(claimed >= max(LEAST_CLAIM, LEAST_SHARE * total))
 
 
-def _learn(sheet: Sheet, fonts: Fonts, font: int, said: str) -> None:
+def _learn(sheet: Sheet, fonts: Fonts, font: int, said: str, share: float) -> None:
     sample = fonts.samples[font] = (fonts.samples[font] + " " + said)[-2 * ENOUGH :]
     judged = judge(bulleted(_LINE_HYPHENS.sub("-", sample)))
     verdict = judged.verdict
-    if verdict is Verdict.DOUBT and judged.latin:
+    if verdict is Verdict.DOUBT and judged.latin and share >= SHAPE_SHARE:
         right = glyph_check.right(_letters(sheet, font))
         if right is not None:
             verdict = Verdict.SOUND if right else Verdict.BROKEN
@@ -166,11 +173,9 @@ LINE_CHARACTERS = 120
 def _letters(sheet: Sheet, font: int) -> Iterator[tuple[str, Image.Image]]:
     """Pictures of a font's letters and digits on this page, from a few of its lines."""
     text_page = handle_of(sheet.text_page)
-    said = {
-        one: page_objects.text_of(one, text_page)[:LINE_CHARACTERS]
-        for one in sheet.objects.texts
-        if one.font == font and one.visible
-    }
+    lines = [one for one in sheet.objects.texts if one.font == font and one.visible]
+    read = page_objects.said_by(lines, text_page)
+    said = {one: text[:LINE_CHARACTERS] for one, text in zip(lines, read, strict=True)}
     chosen: list[TextObject] = []
     known: set[str] = set()
     while len(chosen) < LINES and said:
