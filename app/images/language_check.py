@@ -9,10 +9,13 @@ letters are is a line a script.
 import itertools
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from math import log2
+
+from app.images.language_tables import COMMON, PAIRS, PAIRS_JA, PAIRS_KO
 
 
 class Verdict(Enum):
@@ -24,33 +27,7 @@ class Verdict(Enum):
 ODD = {"Cn", "Co", "Cs", "Cc"}  # unassigned, private use, surrogates, control
 MOST_ODD = 0.02  # share of a sound text
 
-# Function words of languages in Latin letters, by which a dozen words of prose are known.
-_COMMON = (
-    "the of and to in is that for it with as was on be by this are at from or an not have you "
-    "la de el en que los las del un una por con para es se no al lo como más su der die und das "
-    "den von zu mit sich des auf für ist im dem nicht ein eine auch als le les et du une dans "
-    "est pour qui par sur pas plus au avec sont di il che della per non si da sono alla nel dos "
-    "do um uma não com os mais een het van dat niet zijn op te voor ook och att det som på är "
-    "av inte till med ett ikke og til af er jeg har kan ved ja että ei oli hän mutta tai kun "
-    "ovat joka w na się nie jest że jak po co za od o jako je že ako sa pre alebo a az egy és "
-    "hogy nem ez meg și în cu pe care nu ve bir bu için ile çok olarak yang dan untuk dengan "
-    "tidak ini itu dari akan pada của và là có trong một các cho không được với này người tôi "
-    "cũng để ang mga ng ay kapag nga ở will can if when should may must which your all has but "
-    "they we use used any one other only more some these into than then them its about up out "
-    "so "
-)
-COMMON = frozenset(_COMMON.split())
 LEAST_WORDS, COMMON_SHARE = 8, 0.10
-# The commonest pairs of letters, counted in the Debian installation guide's fourteen languages in
-# Latin letters: they are 76 to 89 % of those languages' pairs, and at most 44 % of their ciphers'.
-_PAIRS = (
-    "er de en in st te an ar re ti es ta al on at le or ra nt me is la se ns ng et di el ma ll "
-    "ne io he it si li em co ri nd th ch pa ro un da as om to pr ve po tr il ge ie fi ic ia na "
-    "pe rt ca os ur bi ed do ad ue ou ec qu am ce eb ut ac so be nu us ha ci lo ni ot no ka ss "
-    "op hi fo ig sa ir mo va rd su ke oo ul vi od tu rm sc vo sp id ol iv au ai mp ei gu du ap "
-    "im ys mi bo sy tt ee rs ct ru nf og wa gr ho ui sk um nc "
-)
-PAIRS = frozenset(_PAIRS.split())
 LEAST_PAIRS, PAIR_SHARE = 16, 0.6
 
 # Letters of a script in the order of their frequency. A text's score is the mean binary logarithm
@@ -68,6 +45,7 @@ _LOGS = {
 UNKNOWN_LOG = log2(48)
 MOST_LOG, LOG_SPREAD = 3.07, 1.0  # the second over the root of the number of letters
 _KANA = re.compile(r"[\u3041-\u3096]")
+_KANA_WORD = re.compile(r"[\u3041-\u3096]{2,}")
 # The commonest of them: 71 to 90 % of what is printed.
 _COMMON_KANA = frozenset("のいにたるはしをとてがなでれかすまこらっもあくりう")
 KANA_SHARE, KANA_SPREAD = 0.7, 0.6
@@ -78,12 +56,10 @@ _WORD = re.compile(r"[^\W\d_]+")
 _LATIN = re.compile(r"[A-Za-zÀ-ɏẠ-ỹ]")
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _HANGUL = re.compile(r"[가-힣]")
-# Last syllables of Korean words: particles and endings.
-_ENDINGS = frozenset(
-    "다요은는이가을를의에로고서도지한기해세오과와만할된인들게며면자니까라여나든려야히성적화금일월년원"
-    "시분간부번호음임함됨"
-)
-LEAST_WORDS_KO, ENDING_SHARE = 20, 0.25
+_HANGUL_WORD = re.compile(r"[가-힣]{2,}")
+LEAST_PAIRS_KO, SHARE_KO = 60, 0.03
+LEAST_PAIRS_JA, SHARE_JA = 25, 0.3
+MOST_ACCENTED = 0.7  # share of accented letters among Latin ones; in Vietnamese it is a third
 LEAST_HAN, COMMON_HAN = 6, 0.75
 LEAST_HANGUL, COMMON_HANGUL = 6, 0.85
 _SCRIPTS = (  # those that do not mix within a word
@@ -113,7 +89,7 @@ def judge(text: str) -> Judged:
     marks = "".join(text.split())
     if not marks:
         return Judged(Verdict.DOUBT)
-    if _odd(marks) or _swapped(marks) or _mixed(text):
+    if _odd(marks) or _swapped(marks) or _mixed(text) or _accented(marks):
         return Judged(Verdict.BROKEN)
     verdicts = [check(text) for check in (_han, _hangul, _lettered, _words)]
     if Verdict.BROKEN in verdicts:
@@ -135,6 +111,15 @@ def _swapped(marks: str) -> bool:
     """Code units with their bytes swapped: Latin letters become ideographs that end in 00."""
     wide = [char for char in marks if char >= "\u0100"]
     return len(wide) >= LEAST_MIXED and sum(ord(c) & 0xFF == 0 for c in wide) > len(wide) / 2
+
+
+def _accented(marks: str) -> bool:
+    """Letters of another script in the codes of Latin-1: hardly one without an accent."""
+    if marks.isascii():
+        return False
+    latin = _LATIN.findall(marks)
+    accented = sum(not char.isascii() for char in latin)
+    return len(latin) >= LEAST_LETTERS and accented > MOST_ACCENTED * len(latin)
 
 
 def _mixed(text: str) -> bool:
@@ -160,7 +145,7 @@ def _words(text: str) -> Verdict:
     enough = len(words) >= LEAST_WORDS and len(known) >= COMMON_SHARE * len(words)
     if enough and len(set(known)) >= 3:
         return Verdict.SOUND
-    pairs = [word[at : at + 2] for word in words if word.isascii() for at in range(len(word) - 1)]
+    pairs = _pairs(word for word in words if word.isascii())
     if len(pairs) < LEAST_PAIRS:
         return Verdict.DOUBT
     share = sum(pair in PAIRS for pair in pairs) / len(pairs)
@@ -178,16 +163,22 @@ def _han(text: str) -> Verdict:
 
 
 def _hangul(text: str) -> Verdict:
-    found = _HANGUL.findall(unicodedata.normalize("NFC", text))
+    text = unicodedata.normalize("NFC", text)
+    found = _HANGUL.findall(text)
     if len(found) < LEAST_HANGUL:
         return Verdict.DOUBT
     if sum(map(common_hangul, found)) < COMMON_HANGUL * len(found):
         return Verdict.BROKEN
-    words = list(re.findall(r"[가-힣]{2,}", text))
-    if len(words) < LEAST_WORDS_KO:
+    pairs = _pairs(_HANGUL_WORD.findall(text))
+    if len(pairs) < LEAST_PAIRS_KO:
         return Verdict.SOUND
-    ended = sum(word[-1] in _ENDINGS for word in words)
-    return Verdict.SOUND if ended >= ENDING_SHARE * len(words) else Verdict.BROKEN
+    known = sum(pair in PAIRS_KO for pair in pairs)
+    return Verdict.SOUND if known >= SHARE_KO * len(pairs) else Verdict.BROKEN
+
+
+def _pairs(words: Iterable[str]) -> list[str]:
+    """Neighbouring characters inside words."""
+    return [word[at : at + 2] for word in words for at in range(len(word) - 1)]
 
 
 def _lettered(text: str) -> Verdict:
@@ -195,7 +186,7 @@ def _lettered(text: str) -> Verdict:
     if text.isascii():
         return Verdict.DOUBT
     text = unicodedata.normalize("NFC", text.lower())
-    verdicts = [_kana(_KANA.findall(text))]
+    verdicts = [_kana(text)]
     for letters, logs in _LOGS.items():
         found = letters.findall(text)
         if len(found) < LEAST_LETTERS:
@@ -208,12 +199,18 @@ def _lettered(text: str) -> Verdict:
     return Verdict.SOUND if Verdict.SOUND in verdicts else Verdict.DOUBT
 
 
-def _kana(found: list[str]) -> Verdict:
+def _kana(text: str) -> Verdict:
+    found = _KANA.findall(text)
     if len(found) < LEAST_LETTERS:
         return Verdict.DOUBT
     share = sum(char in _COMMON_KANA for char in found) / len(found)
-    least = KANA_SHARE - KANA_SPREAD / len(found) ** 0.5
-    return Verdict.SOUND if share >= least else Verdict.BROKEN
+    if share < KANA_SHARE - KANA_SPREAD / len(found) ** 0.5:
+        return Verdict.BROKEN
+    pairs = _pairs(_KANA_WORD.findall(text))
+    if len(pairs) < LEAST_PAIRS_JA:
+        return Verdict.SOUND
+    known = sum(pair in PAIRS_JA for pair in pairs)
+    return Verdict.SOUND if known >= SHARE_JA * len(pairs) else Verdict.BROKEN
 
 
 @lru_cache(maxsize=8192)

@@ -10,6 +10,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import repeat
 from operator import add
 from typing import Any, NamedTuple
@@ -75,15 +76,36 @@ class Mark(NamedTuple):
     segments: int = 0
 
 
-@dataclass(slots=True)
+@dataclass
 class Objects:
-    """All objects of a page. `nested`: some text is inside a form object, whose boxes are those
-    of the form. `whole`: none was left out."""
+    """All objects of a page: its texts in columns, one entry each, and all else.
 
-    texts: list[TextObject] = field(default_factory=list)
+    unseen: the texts that would not be seen on white by their colour, mode, clip or size, by
+        their place in the columns; True for those that draw nothing at all.
+    nested: some text is inside a form object, whose boxes are those of the form.
+    whole: none was left out.
+    """
+
+    handles: list[int] = field(default_factory=list)
+    fonts: list[int] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
+    orders: list[int] = field(default_factory=list)
+    unseen: dict[int, bool] = field(default_factory=dict)
     marks: list[Mark] = field(default_factory=list)
     nested: bool = False
     whole: bool = True
+
+    @cached_property
+    def texts(self) -> list[TextObject]:
+        """The texts one by one; most pages are judged by the columns alone."""
+        rows = zip(
+            self.handles, self.fonts, self.boxes, self.orders, repeat(True), repeat(False),
+            strict=False,
+        )  # fmt: skip
+        found = list(map(TextObject._make, rows))
+        for at, hides in self.unseen.items():
+            found[at] = found[at]._replace(visible=False, hides=hides)
+        return sorted(found, key=lambda one: one.order) if self.nested else found
 
 
 def handle_of(thing: Any) -> int:
@@ -110,15 +132,13 @@ def objects(page: int) -> Objects:
     kinds = list(map(_kind, handles))
     boxes = _boxes(handles)
     found = Objects(whole=_count(page) <= MOST)
-    places = [at for at, kind in enumerate(kinds) if kind == TEXT]
-    found.texts = _texts([handles[at] for at in places], [boxes[at] for at in places], places)
+    orders = [at for at, kind in enumerate(kinds) if kind == TEXT]
+    _add(found, [handles[at] for at in orders], [boxes[at] for at in orders], orders)
     for at, kind in enumerate(kinds):
         if kind == FORM:
             _add_inner(found, handles[at], boxes[at], at)
         elif kind != TEXT:
             found.marks.append(_mark(handles[at], kind, boxes[at], at))
-    if found.nested:
-        found.texts.sort(key=lambda one: one.order)
     return found
 
 
@@ -127,7 +147,7 @@ def _add_inner(found: Objects, form: int, box: Box, order: int) -> None:
     inner = list(_inside(form, 1))
     texts = [handle for handle, kind in inner if kind == TEXT]
     found.nested = found.nested or bool(texts)
-    found.texts += _texts(texts, [box] * len(texts), [order] * len(texts), nested=True)
+    _add(found, texts, [box] * len(texts), [order] * len(texts), nested=True)
     found.marks += [_mark(handle, kind, box, order) for handle, kind in inner if kind != TEXT]
 
 
@@ -149,21 +169,27 @@ PALE = 3 * 200  # sum of red, green and blue, above which text may not be seen o
 FAINT = 60  # alpha, of 255
 
 
-def _texts(
-    handles: Sequence[int], boxes: Sequence[Box], orders: Sequence[int], *, nested: bool = False
-) -> list[TextObject]:
-    """Text objects; first as if all could be seen, then those with a sign against it."""
-    fonts = [font or 0 for font in map(_font, handles)]
-    rows = zip(handles, fonts, boxes, orders, repeat(True), repeat(False), strict=False)
-    found = list(map(TextObject._make, rows))
-    for at in sorted(_signs(handles, boxes, nested=nested)):
-        one = found[at]
-        hides = _mode(one.handle) in UNSEEN_MODES
-        if not hides and not nested and one.box[3] - one.box[1] < LEAST_SIZE:
-            hides = _size(one.handle) < LEAST_SIZE
-        seen = not hides and _dark(one.handle) and (nested or _unclipped(one))
-        found[at] = one._replace(visible=seen, hides=hides)
-    return found
+def _add(
+    found: Objects,
+    handles: Sequence[int],
+    boxes: Sequence[Box],
+    orders: Sequence[int],
+    *,
+    nested: bool = False,
+) -> None:
+    """Add texts; those with a sign against being seen are looked at one by one."""
+    start = len(found.handles)
+    found.handles += handles
+    found.fonts += [font or 0 for font in map(_font, handles)]
+    found.boxes += boxes
+    found.orders += orders
+    for at in _signs(handles, boxes, nested=nested):
+        handle, box = handles[at], boxes[at]
+        hides = _mode(handle) in UNSEEN_MODES
+        if not hides and not nested and box[3] - box[1] < LEAST_SIZE:
+            hides = _size(handle) < LEAST_SIZE
+        if hides or not _dark(handle) or not (nested or _unclipped(handle, box)):
+            found.unseen[start + at] = hides
 
 
 def _signs(handles: Sequence[int], boxes: Sequence[Box], *, nested: bool) -> set[int]:
@@ -191,9 +217,9 @@ def _dark(handle: int) -> bool:
     return _mode(handle) not in STROKED and red + green + blue < PALE and alpha > FAINT
 
 
-def _unclipped(one: TextObject) -> bool:
-    clip = _clip(one.handle)
-    return not clip or _clip_paths(clip) <= 0 or _inside_clip(clip, one.box)
+def _unclipped(handle: int, box: Box) -> bool:
+    clip = _clip(handle)
+    return not clip or _clip_paths(clip) <= 0 or _inside_clip(clip, box)
 
 
 def _mark(handle: int, kind: int, box: Box, order: int) -> Mark:

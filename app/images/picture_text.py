@@ -14,8 +14,22 @@ QUIET = 1  # changes in a row between lines
 def holds_text(picture: Image.Image) -> bool:
     """Whether rows of letters can be made out in a picture ("L", some 100 to 150 dpi): bands of
     rows that change often between ground and ink, with quiet rows above and below."""
-    sizes = (picture, picture.reduce(3)) if min(picture.size) >= 24 else (picture,)
-    return any(_line_in(strip) for one in sizes for strip in _strips(one))
+    return any(_line_in(strip) for one in _sizes(picture) for strip in _strips(one))
+
+
+def strips_of_text(picture: Image.Image) -> float:
+    """The share of a picture's upright strips in which rows of letters can be made out: few where
+    it is only texture."""
+    shares = []
+    for one in _sizes(picture):
+        found = [_line_in(strip) for strip in _strips(one)]
+        shares.append(sum(found) / len(found) if found else 0.0)
+    return max(shares)
+
+
+def _sizes(picture: Image.Image) -> tuple[Image.Image, ...]:
+    """As it is, and smaller for large letters."""
+    return (picture, picture.reduce(3)) if min(picture.size) >= 24 else (picture,)
 
 
 def _strips(picture: Image.Image) -> Iterator[Image.Image]:

@@ -84,7 +84,7 @@ def layer(page: Any, fonts: Fonts, *, filled: bool = False) -> Layer:
 
 
 def _judged(sheet: Sheet, fonts: Fonts) -> Layer:
-    if not sheet.objects.texts:
+    if not sheet.objects.handles:
         return Layer(None)
     if _broken(sheet, fonts):
         return Layer(None, (UNLIKE,))
@@ -108,7 +108,9 @@ def _looked_at(sheet: Sheet, seen: "Seen", pictured: list[visible_text.Box]) -> 
         chars, count = _kept(sheet, chars, seen.hidden)
         notes = (HIDDEN.format(count=count),) if count else ()
     if any(_covers(place, sheet.frame) for place in places):
-        return Layer(None, () if _over_picture(sheet, pictured) else notes)
+        if not _texture(places, chars, seen.drawn):
+            return Layer(None, () if _over_picture(sheet, pictured) else notes)
+        places = []
     if places:
         above, below = _around(chars, places[0])
         shares = _shares(reduce(reading_order.union, places), sheet.frame)
@@ -126,10 +128,10 @@ def _enough(text: str) -> bool:
 
 def _broken(sheet: Sheet, fonts: Fonts) -> bool:
     """Whether a font that matters on this page claims what it does not draw."""
-    texts = [one for one in sheet.objects.texts if not one.hides]
-    new = {one.font for one in texts} - fonts.verdicts.keys()
+    new = set(sheet.objects.fonts) - fonts.verdicts.keys()
     if not new and Verdict.BROKEN not in fonts.verdicts.values():
         return False
+    texts = [one for one in sheet.objects.texts if not one.hides]
     text_page = handle_of(sheet.text_page)
     said: dict[int, str] = defaultdict(str)
     total = max(1, raw.FPDFText_CountChars(sheet.text_page.raw))
@@ -209,7 +211,7 @@ class Seen:
 def _drawn_for(sheet: Sheet, pictured: bool) -> Seen:
     """Look at the page where text may be hidden, or where pictures may hold some."""
     found = sheet.objects
-    unseen = frozenset(one.handle for one in found.texts if one.hides)
+    unseen = frozenset(found.handles[at] for at, hides in found.unseen.items() if hides)
     doubtful = [one for one in _may_be_hidden(sheet) if not one.hides]
     if not doubtful and not pictured:
         return Seen(None, unseen)
@@ -234,8 +236,10 @@ def _may_be_hidden(sheet: Sheet) -> list[TextObject]:
     covers = [
         mark
         for mark in found.marks
-        if mark.filled and mark.order > found.texts[0].order and _thick(mark)
+        if mark.filled and mark.order > found.orders[0] and _thick(mark)
     ]
+    if not covers and not found.unseen and _all_inside(found.boxes, (x1, y1, x2, y2)):
+        return []
     doubtful = [
         one
         for one in found.texts
@@ -251,6 +255,14 @@ def _may_be_hidden(sheet: Sheet) -> list[TextObject]:
         if any(one.order < mark.order and _overlap(one.box, mark.box) for mark in covers)
         and one not in known
     ]
+
+
+def _all_inside(boxes: Sequence[page_objects.Box], page: page_objects.Box) -> bool:
+    lefts, bottoms, rights, tops = zip(*boxes, strict=True)
+    least = min(lefts), min(bottoms)
+    most = max(rights), max(tops)
+    low = least[0] >= page[0] and least[1] >= page[1]
+    return bool(low and most[0] <= page[2] and most[1] <= page[3])
 
 
 def _thick(mark: Mark) -> bool:
@@ -287,6 +299,7 @@ OUTLINES = 12  # shapes as tall as letters, from which they may be some
 OUTLINE_POINTS = (3.0, 90.0)
 OUTLINE_SEGMENTS = 8
 COVERS = 0.55  # of the page, from which a picture is the page
+MUCH_TEXT, TEXTURE = 120, 0.3  # characters on it; share of its strips that seem to hold text
 MARGIN = 4.0  # points around a part that is read
 
 
@@ -316,10 +329,14 @@ def _pictured(boxes: Sequence[visible_text.Box], drawn: Drawn) -> list[visible_t
     """The places of pictures that hold text, from the top down."""
     places = []
     for place in _grouped(boxes):
-        pixels = tuple(round(side * drawn.scale) for side in place)
-        if picture_text.holds_text(drawn.bare.crop(pixels)):  # type: ignore[arg-type]
+        if picture_text.holds_text(_cut(place, drawn)):
             places.append(place)
     return sorted(places, key=lambda place: place[1])
+
+
+def _cut(place: visible_text.Box, drawn: Drawn) -> Image.Image:
+    left, top, right, bottom = (round(side * drawn.scale) for side in place)
+    return drawn.bare.crop((left, top, right, bottom))
 
 
 def _grouped(boxes: Sequence[visible_text.Box]) -> list[visible_text.Box]:
@@ -347,6 +364,17 @@ def _touch(one: visible_text.Box, other: visible_text.Box) -> bool:
 def _covers(place: visible_text.Box, frame: Frame) -> bool:
     """Whether a picture is the page, rather than on it."""
     return (place[2] - place[0]) * (place[3] - place[1]) > COVERS * frame.width * frame.height
+
+
+def _texture(
+    places: Sequence[visible_text.Box], chars: Sequence[Char], drawn: Drawn | None
+) -> bool:
+    """Whether a page of text has a picture behind it in which hardly any row of letters shows."""
+    said = sum(not char.generated and bool(char.text.strip()) for char in chars)
+    if said < MUCH_TEXT or drawn is None:
+        return False
+    shares = [picture_text.strips_of_text(_cut(place, drawn)) for place in places]
+    return max(shares) < TEXTURE
 
 
 def _over_picture(sheet: Sheet, boxes: Sequence[visible_text.Box]) -> bool:
@@ -384,29 +412,27 @@ def _needs_order(sheet: Sheet) -> bool:
     """Whether the file's own order may not be that of reading."""
     if sheet.filled or _sideways(sheet):
         return True
-    return _crosses(sheet.objects.texts) >= reading_order.LEAST_LINES
+    return _crosses(sheet.objects.boxes) >= reading_order.LEAST_LINES
 
 
 def _sideways(sheet: Sheet) -> bool:
     """Whether most text may not be upright as the page is shown."""
     if sheet.frame.turns:
         return True
-    texts = sheet.objects.texts
-    tall = sum(one.box[3] - one.box[1] for one in texts if _stands(one))
-    wide = sum(one.box[2] - one.box[0] for one in texts if not _stands(one))
-    return tall > wide
+    boxes = sheet.objects.boxes
+    tall = sum(box[3] - box[1] for box in boxes if _stands(box))
+    return tall > 0 and tall > sum(box[2] - box[0] for box in boxes if not _stands(box))
 
 
-def _stands(one: TextObject) -> bool:
-    return one.box[3] - one.box[1] > 1.5 * (one.box[2] - one.box[0]) > 0
+def _stands(box: page_objects.Box) -> bool:
+    return box[3] - box[1] > 1.5 * (box[2] - box[0]) > 0
 
 
-def _crosses(texts: Sequence[TextObject]) -> int:
+def _crosses(boxes: Sequence[page_objects.Box]) -> int:
     """How often a text is followed by one beside it, far to the right."""
     count = 0
     last = None
-    for one in texts:
-        box = one.box
+    for box in boxes:
         if last is not None and box[0] - last[2] > 12:
             level = abs(box[1] + box[3] - last[1] - last[3]) < box[3] - box[1]
             count += level and last[2] - last[0] > 90 and box[2] - box[0] > 90
