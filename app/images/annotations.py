@@ -8,7 +8,9 @@ from typing import Any
 
 from pypdfium2 import raw  # type: ignore[import-untyped]
 
-from app.images.page_objects import call, handle_of
+from app.images.page_objects import Box, call, handle_of
+
+BOXES = {raw.FPDF_FORMFIELD_CHECKBOX, raw.FPDF_FORMFIELD_RADIOBUTTON}
 
 _V, _I = ctypes.c_void_p, ctypes.c_int
 _count = call(raw.FPDFPage_GetAnnotCount, _I, _V)
@@ -38,6 +40,22 @@ def drawn(page: Any) -> bool:
         if kind not in SILENT:
             return True
     return False
+
+
+def checked(page: Any, form: Any) -> list[Box]:
+    """Places of the check boxes and radio buttons that are set, as left, bottom, right, top."""
+    if form is None:
+        return []
+    rect = raw.FS_RECTF()
+    places = []
+    for at in range(raw.FPDFPage_GetAnnotCount(page.raw)):
+        annotation = raw.FPDFPage_GetAnnot(page.raw, at)
+        kind = raw.FPDFAnnot_GetFormFieldType(form.raw, annotation)
+        if kind in BOXES and raw.FPDFAnnot_IsChecked(form.raw, annotation):
+            raw.FPDFAnnot_GetRect(annotation, rect)
+            places.append((rect.left, rect.bottom, rect.right, rect.top))
+        raw.FPDFPage_CloseAnnot(annotation)
+    return places
 
 
 def into_page(page: Any) -> bool:

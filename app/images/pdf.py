@@ -12,8 +12,9 @@ from PIL import Image
 
 from app.errors import UnreadableImage
 from app.images import annotations, page_objects, text_layer
+from app.images.font_claims import Fonts
+from app.images.page_pictures import Shares
 from app.images.shared_file import Buffer
-from app.images.text_layer import Fonts, Shares
 
 POINTS_PER_INCH = 72
 # Beyond this nothing more is to be seen on a page: print is made for 150 to 300.
@@ -49,10 +50,10 @@ class Document:
 
     def page(self, number: int) -> Page:
         """Page `number`, from 1."""
-        page, filled = self._opened(number)
+        page, filled, checked = self._opened(number)
         try:
             width, height = page.get_size()
-            layer = text_layer.layer(page, self._fonts, filled=filled)
+            layer = text_layer.layer(page, self._fonts, filled=filled, checked=checked)
             return Page(number, width, height, layer.text, layer.notes, layer.region, layer.below)
         finally:
             page.close()
@@ -77,13 +78,17 @@ class Document:
         finally:
             page.close()
 
-    def _opened(self, number: int) -> tuple[pdfium.PdfPage, bool]:
-        """The page with what its annotations draw as its own content, and whether there is any."""
+    def _opened(self, number: int) -> tuple[pdfium.PdfPage, bool, list[page_objects.Box]]:
+        """The page with what its annotations draw as its own content, whether there is any, and
+        the places of check boxes that are set."""
         page = self._document[number - 1]
-        if not (annotations.drawn(page) and annotations.into_page(page)):
-            return page, False
+        if not annotations.drawn(page):
+            return page, False, []
+        checked = annotations.checked(page, self._document.formenv)
+        if not annotations.into_page(page):
+            return page, False, checked
         page.close()
-        return self._document[number - 1], True
+        return self._document[number - 1], True, checked
 
 
 @contextmanager

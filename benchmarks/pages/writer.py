@@ -72,7 +72,8 @@ class Sheet:
     marks: list[str] = field(default_factory=list)
     faces: list[tuple[Face, Claims]] = field(default_factory=list)
     images: list[Image.Image] = field(default_factory=list)
-    annotations: list[str] = field(default_factory=list)  # dictionaries; {ap} is an appearance
+    # Dictionaries; {ap} stands for the appearance, {n} for its number alone.
+    annotations: list[str] = field(default_factory=list)
     appearances: list[str] = field(default_factory=list)
 
     def text(
@@ -169,7 +170,7 @@ def _page(writer: Writer, sheet: Sheet, parent: int) -> int:
         for body in sheet.appearances
     ]
     notes = [
-        writer.add(one.replace("{ap}", f"/AP<</N {number} 0 R>>"))
+        writer.add(one.replace("{ap}", f"/AP<</N {number} 0 R>>").replace("{n}", f"{number} 0 R"))
         for one, number in zip(sheet.annotations, drawn, strict=True)
     ]
     content = writer.stream("\n".join(sheet.marks).encode("latin-1"))

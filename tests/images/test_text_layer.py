@@ -168,6 +168,19 @@ def test_annotations_are_read_at_their_place(what: str) -> None:
     assert page.text == "Permit for\nPlate number: KX 4071 B\nThank you"
 
 
+@pytest.mark.parametrize("state", ["On", "Off"])
+def test_a_check_box_that_is_set_is_read(state: str) -> None:
+    """Its cross is drawn as two lines."""
+    sheet = Sheet(appearances=["0 0 1 RG 2 w 2 2 m 14 14 l 2 14 m 14 2 l S"])
+    sheet.annotations = [
+        f"<</Type/Annot/Subtype/Widget/FT/Btn/T(agreed)/V/{state}/AS/{state}"
+        "/Rect[200 754 222 768]/F 4/AP<</N<</On {n}>>>>>>"
+    ]
+    page = page_of(lines("Permit for one car", "Agreed:", "Thank you"), sheet=sheet)
+    agreed = "Agreed: \u2612" if state == "On" else "Agreed:"
+    assert page.text == f"Permit for one car\n{agreed}\nThank you"
+
+
 def test_hidden_annotations_are_not() -> None:
     sheet = Sheet(appearances=["BT /FB 12 Tf 2 5 Td (KX 4071 B) Tj ET"])
     sheet.annotations = ["<</Type/Annot/Subtype/Stamp/Rect[200 751 600 811]/F 2{ap}>>"]
