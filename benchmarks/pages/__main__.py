@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.compare.mistakes import Mistakes
-from app.images.probe import Limits, Picture, probe
+from app.images.picture import Limits, Picture
+from app.images.probe import probe
 from benchmarks.ocr_pages import FontMissing
-from benchmarks.pages.corpus import Case, cases
+from benchmarks.pages.corpus import FONTS, Case, cases, fetch_fonts
 
 LEAST_RIGHT = 0.98  # of all decisions; of sound layers none may be lost
 MOST_WRONG = 0.02  # of a layer's characters
@@ -56,10 +57,13 @@ def _fault(case: Case, picture: Picture) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Decisions about text layers of PDF pages.")
     parser.add_argument("--fonts", type=Path, action="append", default=[], help="a folder of fonts")
+    parser.add_argument("--fetch", action="store_true", help="get the fonts from Debian first")
     parser.add_argument("--save", type=Path, help="write the pages into this folder")
     asked = parser.parse_args()
     try:
-        made = cases(asked.fonts)
+        if asked.fetch:
+            fetch_fonts()
+        made = cases([*asked.fonts, FONTS])
     except FontMissing as error:
         sys.exit(str(error))
     if asked.save:

@@ -2,6 +2,7 @@
 read the page (or the part of it that is a picture)."""
 
 import random
+import subprocess
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ PACKAGES = {  # file -> Debian package
     "ipagp.ttf": "fonts-ipafont-gothic",
     "wqy-zenhei.ttc": "fonts-wqy-zenhei",
 }
+FONTS = Path(__file__).parents[2] / ".cache" / "fonts"  # where they are fetched to
 TEXTS = {
     "en": SENTENCES["en"],
     "ko": SENTENCES["ko"],
@@ -80,6 +82,16 @@ class Case:
     right: str
     text: str = ""
     hidden: int = 0
+
+
+def fetch_fonts() -> None:
+    """Get the packages of the fonts from Debian, without installing them."""
+    FONTS.mkdir(parents=True, exist_ok=True)
+    for package in sorted(set(PACKAGES.values())):
+        if not any(FONTS.glob(f"{package}_*.deb")):
+            subprocess.run(["apt-get", "download", package], cwd=FONTS, check=True)  # noqa: S603, S607
+            (deb,) = FONTS.glob(f"{package}_*.deb")
+            subprocess.run(["dpkg", "-x", deb, FONTS], check=True)  # noqa: S603, S607
 
 
 def cases(fonts: Sequence[Path] = ()) -> list[Case]:
@@ -182,7 +194,10 @@ class _Maker:
             if found := next(folder.rglob(name), None):
                 return found
         packages = " ".join(sorted(set(PACKAGES.values())))
-        raise FontMissing(f"{name} is not installed. Run: apt-get install {packages}")
+        raise FontMissing(
+            f"{name} is not there. Run: python -m benchmarks.pages --fetch, or apt-get install "
+            f"{packages}"
+        )
 
     def _face(self, language: str, number: int = 0) -> Face:
         names = FACES[language]
