@@ -5,6 +5,7 @@ import unicodedata
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -114,7 +115,7 @@ class LineReader(BoxReader):
 
 def _share(value: Any) -> float | None:
     """A number from 0 to 1; None for anything else."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
     return float(value) if number and 0 <= value <= 1 else None
 
 
