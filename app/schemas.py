@@ -52,12 +52,36 @@ OneOrMore = Annotated[Several, BeforeValidator(_listed, json_schema_input_type=N
 Named = Field(strict=False)  # JSON has no enums; their values are meant
 
 
+def _detail(value: Any) -> Any:
+    """Its value in any case of letters; `auto` for names that other servers have ("original")."""
+    if not isinstance(value, str):
+        return value
+    names = [one for one in Detail if one == value.strip().lower()]
+    return names[0] if names else Detail.AUTO
+
+
+AnyDetail = Annotated[Detail, BeforeValidator(_detail, json_schema_input_type=str)]
+
+
 def whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _unlimited(value: Any) -> Any:
+    """-1 and 0, which clients send for "no limit", as no value."""
+    value = whole(value)
+    if isinstance(value, str) and value.strip() in ("-1", "0"):  # of a form
+        return None
+    return None if isinstance(value, int) and value is not False and value in (-1, 0) else value
+
+
 # JSON Schema: 5.0 is an integer.
 Tokens = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(whole)]
+# The longest answer. What the context cannot hold is lowered with a warning (`app.tasks.job`).
+MaxTokens = Annotated[
+    Annotated[int, Field(ge=1)] | None,
+    BeforeValidator(_unlimited, json_schema_input_type=Annotated[int, Field(ge=-1)] | None),
+]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1), BeforeValidator(whole)]
 
 
@@ -85,10 +109,13 @@ class TaskRequest(BaseModel):
         json_schema_extra={"pattern": PAGES},  # told, and checked by `images.pages`
         description="Of a PDF or multi-page TIFF: `1-3,7`; default: all",
     )
-    detail: Annotated[Detail, Named] = Field(
-        Detail.AUTO, description="Share of the image-token budget"
+    detail: AnyDetail = Field(
+        Detail.AUTO,
+        description="Share of the image-token budget: `low`, `auto`, `high`; any other is `auto`",
     )
-    max_tokens: Tokens | None = Field(None, description="Longest answer, tokens")
+    max_tokens: MaxTokens = Field(
+        None, description="Longest answer, tokens; -1 and 0 set no limit of their own"
+    )
     temperature: float | None = Field(None, ge=0, le=2)
     seed: Seed | None = None
     think: bool = Field(
@@ -219,7 +246,8 @@ class Answer(BaseModel):
         "and `text` as it was read; the answer's `text` is the document, where tables that run on "
         "are joined, and repeated headers, footers and page numbers left out. OCR as json: "
         "`lines`, each with its `text`, `box` in pixels of the original (left, top, right, bottom; "
-        "points on a PDF page), `image` and `page`. Extract: what fits the schema",
+        "points on a PDF page), `image` and `page`, and `confidence` (0 to 1) where the engine "
+        "tells it. Extract: what fits the schema",
     )
     objects: list[DetectedObject] | None = None
     images: list[ImageInfo]

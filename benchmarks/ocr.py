@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.compare.mistakes import edits, normal
-from benchmarks.pages import CONDITIONS, FontMissing, PageOf, pages
+from benchmarks.ocr_pages import CONDITIONS, FontMissing, PageOf, pages
 
 LIMITS = {"en": 1.0, "ko": 3.0, "ko+en": 6.0, "ja": 1.0, "zh": 1.0}  # percent, without spaces
 

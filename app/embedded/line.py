@@ -35,10 +35,16 @@ Read = Callable[[Pixels], Reading]
 
 @dataclass(frozen=True, slots=True)
 class LineText:
-    """What a line says, and how sure that is, 0 to 1."""
+    """What a line says, and how sure that is, 0 to 1: on the average, and of its least sure
+    digit (a wrong one is not seen in the average, and no word tells it)."""
 
     text: str
     score: float
+    digit: float = 1.0
+
+    @property
+    def confidence(self) -> float:
+        return min(self.score, self.digit)
 
 
 def doubtful(reading: Reading, written: Ink) -> bool:
@@ -60,7 +66,8 @@ def plain(reading: Reading, written: Ink) -> LineText:
             text = text.rstrip() + _space(gap, 0.0 if text.endswith(" ") else LATIN_SPACE)
         text += char.text
         previous = char
-    return LineText(text.strip(), reading.score)
+    digits = [char.score for char in reading.chars if char.text.isdigit()]
+    return LineText(text.strip(), reading.score, min(digits, default=1.0))
 
 
 def merged(
@@ -84,7 +91,7 @@ def merged(
         return plain(reading, written)
     pieces = _pieces(symbols)
     starts = [0.0, *(_border(before[-1], piece[0], written) for before, piece in pairwise(pieces))]
-    text, scores = "", list[float]()
+    text, scores, digit = "", list[float](), 1.0
     for number, (piece, start, end) in enumerate(
         zip(pieces, starts, [*starts[1:], 1.0], strict=True)
     ):
@@ -98,7 +105,8 @@ def merged(
             said, score = _other(line, piece, start, end, read)
         text += said
         scores += [score] * len(piece)
-    return LineText(text.strip(), sum(scores) / len(scores))
+        digit = min(digit, score) if any(map(str.isdigit, said)) else digit
+    return LineText(text.strip(), sum(scores) / len(scores), digit)
 
 
 def _surely_hangul(symbol: Symbol) -> bool:

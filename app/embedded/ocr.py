@@ -25,6 +25,8 @@ MIN_SCORE = 0.5
 MIN_PHOTO_SCORE = 0.9
 MIN_PHOTO_CHARS = 3
 MAX_PHOTO_SHARE = 0.5
+# On an even ground there is no texture to be taken for letters: a sign may have one or two.
+MIN_SIGN_SCORE = 0.8
 UNREADABLE = "[?]"
 
 
@@ -34,10 +36,11 @@ Box = tuple[float, float, float, float]
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of the page as it is written out; `box` is its left, top, right and bottom in
-    pixels of the picture as it was given."""
+    pixels of the picture as it was given. `confidence` is that of its least sure box or digit."""
 
     text: str
     box: Box = field(default=(0.0, 0.0, 0.0, 0.0), compare=False)
+    confidence: float = field(default=1.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +126,10 @@ def read_page(
                 yield Stopped(seconds=time_limit_s)
                 return
             texts.append(boxes.text(cell.index))
-        if line := layout.line(row, texts):
-            yield Line(line, _around(page, row, texts))
+        said = [one.text for one in texts]
+        if line := layout.line(row, said):
+            sure = min(one.confidence for one in texts if one.text)
+            yield Line(line, _around(page, row, said), sure)
     if cut_short:
         yield Stopped(boxes=max_boxes)
     if boxes.korean_missed:
@@ -147,19 +152,21 @@ class _Boxes:
         self._readers = readers
         self.korean_missed = False
 
-    def text(self, index: int) -> str:
+    def text(self, index: int) -> LineText:
         """What the box says; empty where it is not text."""
         quad = self._page.quads[index]
         line = self._read(_upright(cut(self._page.image, quad), self._readers))
         if self._page.legible:
-            return line.text if line.score >= MIN_SCORE else _unreadable(quad)
+            return line if line.score >= MIN_SCORE else LineText(_unreadable(quad), 0.0)
+        if self._page.even:
+            return line if line.score >= MIN_SIGN_SCORE else LineText("", 0.0)
         if (
             line.score < MIN_PHOTO_SCORE
             or len(line.text) < MIN_PHOTO_CHARS
             or _share(quad, self._page.image) > MAX_PHOTO_SHARE
         ):
-            return ""
-        return line.text
+            return LineText("", 0.0)
+        return line
 
     def _read(self, line: Pixels) -> LineText:
         reading, written = self._readers.recogniser.read(line), ink(line)

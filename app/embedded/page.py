@@ -24,13 +24,14 @@ class Page:
     """`turn`: degrees clockwise that were needed to set it upright. `legible`: some line on it
     is text beyond doubt; where none is, what the detector found may be texture. `space`: the
     least gap that is a space between Hangul, in heights of the ink; None where too little of it
-    was seen."""
+    was seen. `even`: most of it is of one colour, as a sign or a screen is and a photo is not."""
 
     image: Pixels
     quads: tuple[Quad, ...]
     turn: int
     legible: bool
     space: float | None = None
+    even: bool = False
 
     def given(self, points: Quad) -> Quad:
         """Points, (n, 2) of x and y, on the page before it was turned."""
@@ -73,20 +74,25 @@ def upright(image: Pixels, readers: Readers, cancelled: threading.Event) -> Page
     if lines and _mean(probes) < CERTAIN:
         turned = (_rotated(line, cv2.ROTATE_180) for line in lines)
         over = [_probe(line, readers, cancelled) for line in turned]
-        if _mean(over) > _mean(probes) + CLEARLY_BETTER:
+        # A sign of one or two characters that is read for sure stands as it should.
+        surely = len(lines) == 1 and probes[0].score >= SURELY
+        if not surely and _mean(over) > _mean(probes) + CLEARLY_BETTER:
             image, turn = _rotated(image, cv2.ROTATE_180), turn + 180
             # The lines must be found anew: their order and their corners are those of the page.
             quads, probes = readers.detector.find(image), over
     space = page_space([gap for probe in probes for gap in probe.gaps])
-    return Page(image, tuple(quads), turn, any(probe.certainty > 0.85 for probe in probes), space)
+    legible = any(probe.certainty > 0.85 for probe in probes)
+    return Page(image, tuple(quads), turn, legible, space, _even(image))
 
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """How sure the better reader is of a line, 0 to 1, and its gaps between Hangul."""
+    """How sure the better reader is of a line, 0 to 1, and its gaps between Hangul. `score`: the
+    same where it is short, too."""
 
     certainty: float
     gaps: tuple[float, ...] = ()
+    score: float = 0.0
 
 
 def _mean(probes: Sequence[_Probe]) -> float:
@@ -99,13 +105,26 @@ def _probe(line: Pixels, readers: Readers, cancelled: threading.Event) -> _Probe
     reading = readers.recogniser.read(line)
     best = reading.score if len(reading.text) > 3 else reading.score / 2
     if best >= CERTAIN or readers.hangul is None:
-        return _Probe(best)
+        return _Probe(best, score=reading.score)
     symbols = readers.hangul.read(line)
     hangul = [symbol.score for symbol in symbols if is_hangul(symbol.text[0])]
     if len(hangul) < 2 or len(hangul) <= 0.12 * len(symbols):
-        return _Probe(best)
+        return _Probe(best, score=reading.score)
     gaps = tuple(hangul_gaps(symbols, ink(line)))
-    return _Probe(max(best, sum(hangul) / len(hangul)), gaps)
+    sure = max(best, sum(hangul) / len(hangul))
+    return _Probe(sure, gaps, max(reading.score, sure))
+
+
+EVEN_SIDE, EVEN_STEP, EVEN_SHARE = 64, 16, 0.6
+SURELY = 0.95
+
+
+def _even(image: Pixels) -> bool:
+    """Whether one colour, in coarse steps, has most of the picture."""
+    small = cv2.resize(image, (EVEN_SIDE, EVEN_SIDE), interpolation=cv2.INTER_NEAREST)
+    ground = np.median(small.reshape(-1, 3), axis=0)
+    near = np.abs(small.astype(np.int16) - ground).max(axis=2) < EVEN_STEP
+    return bool(near.mean() >= EVEN_SHARE)
 
 
 def _sideways(quads: Sequence[Quad]) -> bool:

@@ -25,6 +25,9 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
+# As the server has it (`app.images.colour`): clients of this engine alone send such pictures, too.
+GROUNDS, LOST, MOST_LOST = (255, 0, 128), 60, 0.25
+
 # The size is checked here, before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -35,7 +38,7 @@ class PictureError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """`pixels`: (height, width, 3) BGR, upright, transparency laid on white."""
+    """`pixels`: (height, width, 3) BGR, upright, transparency laid on a ground that shows it."""
 
     pixels: Pixels
 
@@ -80,6 +83,18 @@ def decode(data: bytes) -> Picture:
         raise PictureError(f"image: invalid format: {error}") from None
 
 
+def _ground(image: Image.Image) -> int:
+    """The grey level that shows what is opaque (RGBA): white, unless much would be lost on it."""
+    opaque = image.getchannel("A").point(lambda value: 255 if value > 127 else 0)
+    levels = image.convert("L").histogram(opaque)
+    count = sum(levels)
+    if not count or opaque.getextrema()[0] == 255:
+        return 255
+    lost = {one: sum(levels[max(0, one - LOST) : one + LOST + 1]) / count for one in GROUNDS}
+    best = min(GROUNDS, key=lambda one: lost[one])
+    return best if lost[255] > MOST_LOST and lost[best] < lost[255] / 2 else 255
+
+
 def _bgr(image: Image.Image) -> Pixels:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         # Pillow's own conversion clips at 255 instead of scaling.
@@ -90,6 +105,6 @@ def _bgr(image: Image.Image) -> Pixels:
         image = image.convert("RGBA")
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(ground, image)
+        paper = Image.new("RGBA", image.size, (*(_ground(image),) * 3, 255))
+        image = Image.alpha_composite(paper, image)
     return np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])

@@ -17,7 +17,8 @@ GRID = 1000  # boxes are in thousandths of the picture's sides
 def spots(
     message: str, images: Sequence[Picture], models: Models, cancelled: threading.Event
 ) -> str:
-    """`[{"bbox_2d": [x1, y1, x2, y2], "text_content": "..."}, ...]`, or `"label"` for things.
+    """`[{"bbox_2d": [x1, y1, x2, y2], "text_content": "...", "confidence": 0.98}, ...]`, or
+    `"label"` for things.
 
     Only things that the message names, that the detector knows and claims, are in the list.
 
@@ -35,7 +36,8 @@ def _lines(
 ) -> Iterator[dict[str, Any]]:
     for line in ocr.read(image.pixels, models.readers, cancelled):
         if isinstance(line, ocr.Line):
-            yield {"bbox_2d": _grid(line.box, image), "text_content": line.text}
+            box, sure = _grid(line.box, image), round(line.confidence, 2)
+            yield {"bbox_2d": box, "text_content": line.text, "confidence": sure}
 
 
 def _things(

@@ -1,4 +1,4 @@
-"""Any mode and any profile to sRGB, laid on white."""
+"""Any mode and any profile to sRGB, laid on a ground."""
 
 import io
 from collections.abc import Callable
@@ -45,9 +45,27 @@ def plain(image: Image.Image) -> Image.Image:
     return image.convert("L") if image.mode == "1" else image
 
 
+# Grounds for what is transparent. White is that of most pages; text in white needs another.
+GROUNDS = (255, 0, 128)  # grey levels
+LOST = 60  # levels from its ground, within which something cannot be made out
+MOST_LOST = 0.25  # of what is opaque, on white
+
+
+def ground(image: Image.Image, alpha: Image.Image) -> int:
+    """The grey level to lay a picture on, so that what is opaque in it shows: white, unless much
+    of it would be lost there and less than half of that on another."""
+    levels = image.convert("L").histogram(alpha.point(lambda value: 255 if value > 127 else 0))
+    opaque = sum(levels)
+    if not opaque or alpha.getextrema()[0] == 255:
+        return GROUNDS[0]
+    lost = {one: sum(levels[max(0, one - LOST) : one + LOST + 1]) / opaque for one in GROUNDS}
+    best = min(GROUNDS, key=lambda one: lost[one])
+    return best if lost[255] > MOST_LOST and lost[best] < lost[255] / 2 else GROUNDS[0]
+
+
 def srgb_on_white(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:
-    """RGB in sRGB, with what is transparent laid on white (text is mostly black); and a sentence
-    where the profile could not be used."""
+    """RGB in sRGB, with what is transparent laid on white or on the ground that shows what is
+    opaque; and a sentence where the profile could not be used."""
     alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
     note = ""
     if alpha:
@@ -57,9 +75,9 @@ def srgb_on_white(image: Image.Image, profile: bytes | None) -> tuple[Image.Imag
     if image.mode != "RGB":  # converting would copy
         image = image.convert("RGB")
     if alpha:
-        white = Image.new("RGB", image.size, "white")
-        white.paste(image, mask=alpha)
-        image = white
+        paper = Image.new("RGB", image.size, (ground(image, alpha),) * 3)
+        paper.paste(image, mask=alpha)
+        image = paper
     return image, note
 
 

@@ -54,7 +54,7 @@ def prepare(picture: Picture, size: Size, pad: Size = (0, 0)) -> Prepared:
     with reading(picture.name, kind):
         if kind == "PDF":
             with pdf.opened(content, f"image[{picture.index}]") as document:
-                image = document.render(picture.page or 1, size)
+                image = document.render(picture.page or 1, size, picture.region)
         else:
             image, note = _decoded(picture, size)
     notes = (f"{picture.name}: {note}.",) if note else ()

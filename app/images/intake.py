@@ -1,6 +1,7 @@
 """From the forms an image can arrive in (bytes, data URI, bare base64, address) to its bytes."""
 
 import re
+from urllib.parse import unquote
 
 import pybase64
 
@@ -8,7 +9,11 @@ from app.errors import ForbiddenUrl, InvalidParameter, UnreadableImage
 from app.images.fetch import Fetcher
 
 MAX_URI_HEAD = 1024  # characters of a data URI before its data
-_WHITE = b" \t\n\r\f\v"
+# Of a data URI whose punctuation a form or a query has encoded.
+_HEAD = re.compile(r"data(?::|%3a)[^,]{0,1000}?(?:,|%2c)", re.IGNORECASE)
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_ENCODED = {b"%2b": b"+", b"%2f": b"/", b"%3d": b"=", b"%0a": b"", b"%0d": b"", b"%20": b" "}
+LINE_LENGTHS = {60, 64, 72, 76}  # of PEM, MIME and what mail programs make of them
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,31}://", re.IGNORECASE)
 
 
@@ -40,6 +45,8 @@ async def from_text(text: str, index: int, fetcher: Fetcher | None) -> bytes:
 
 
 def _decoded(text: str, index: int) -> bytes:
+    if text[:7].lower() == "data%3a" and (head := _HEAD.match(text)):
+        text = unquote(head[0]) + text[head.end() :]
     if text[:5].lower() == "data:":
         comma = text.find(",", 5, MAX_URI_HEAD)
         if comma < 0:
@@ -59,14 +66,27 @@ def _decoded(text: str, index: int) -> bytes:
 
 
 def _base64(data: bytes) -> bytes:
-    """Raises ValueError where it is none; white space in it is passed over."""
+    """Raises ValueError where it is none, in any of the forms that clients send."""
     try:
         return _strict(data)
     except ValueError:
-        bare = data.translate(None, _WHITE)
-        if len(bare) == len(data):
+        bare = _unchanged(data)
+        if bare == data:
             raise
     return _strict(bare)
+
+
+def _unchanged(data: bytes) -> bytes:
+    """Base64 as it was before a form, a query or a mail changed it: percent-encoded, in the
+    url-safe alphabet, wrapped, or with spaces for its plus signs."""
+    if b"%" in data:
+        for written, meant in _ENCODED.items():
+            data = data.replace(written, meant).replace(written.upper(), meant)
+    data = data.translate(_URL_SAFE, b"\t\n\r\f\v")
+    if b" " in data:
+        wrapped = data.find(b" ") in LINE_LENGTHS
+        data = data.replace(b" ", b"" if wrapped else b"+")
+    return data.rstrip(b"=")
 
 
 def _strict(data: bytes) -> bytes:

@@ -2,7 +2,6 @@
 
 import ctypes
 import threading
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,15 +11,14 @@ import pypdfium2 as pdfium  # type: ignore[import-untyped]
 from PIL import Image
 
 from app.errors import UnreadableImage
+from app.images import annotations, page_objects, text_layer
+from app.images.font_claims import Fonts
+from app.images.page_pictures import Shares
 from app.images.shared_file import Buffer
 
 POINTS_PER_INCH = 72
 # Beyond this nothing more is to be seen on a page: print is made for 150 to 300.
 DPI = 200
-
-LEAST_TEXT = 16  # characters; less is a page number or a stamp on a scan
-MOST_BAD = 0.02  # share of characters that mean nothing
-_BAD = {"Cn", "Co", "Cs", "Cc"}  # unassigned, private use, surrogates, control (Unicode category)
 
 # PDFium is not thread-safe (its own documentation): one call at a time in the whole process.
 _LOCK = threading.Lock()
@@ -28,12 +26,16 @@ _LOCK = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page as it is shown: size in points, and its text layer where that is sound."""
+    """One page as it is shown: size in points, and its text layer where that serves (see
+    `text_layer.Layer`)."""
 
     number: int
     width: float
     height: float
     text: str | None
+    notes: tuple[str, ...] = ()
+    region: Shares | None = None
+    below: str = ""
 
 
 class Document:
@@ -41,30 +43,52 @@ class Document:
 
     def __init__(self, document: pdfium.PdfDocument) -> None:
         self._document = document
+        self._fonts = Fonts()
 
     def __len__(self) -> int:
         return len(self._document)
 
     def page(self, number: int) -> Page:
         """Page `number`, from 1."""
-        page = self._document[number - 1]
+        page, filled, checked = self._opened(number)
         try:
             width, height = page.get_size()
-            return Page(number, width, height, _sound(_text(page)))
+            layer = text_layer.layer(page, self._fonts, filled=filled, checked=checked)
+            return Page(number, width, height, layer.text, layer.notes, layer.region, layer.below)
         finally:
             page.close()
 
-    def render(self, number: int, size: tuple[int, int]) -> Image.Image:
-        """The page in RGB on white, in `size` (width, height in pixels)."""
-        page = self._document[number - 1]
+    def render(
+        self, number: int, size: tuple[int, int], region: Shares | None = None
+    ) -> Image.Image:
+        """The page in RGB on white, in `size` (width, height in pixels); or a region of it, without
+        the text that its layer has."""
+        page = self._opened(number)[0] if region else self._document[number - 1]
         try:
+            if region:
+                found = page_objects.objects(page_objects.handle_of(page))
+                page_objects.activate(found.texts, on=False)
             width, height = page.get_size()
+            left, top, right, bottom = region or (0.0, 0.0, 1.0, 1.0)
             # The scale is that of the pixels wanted: a page may be of any size in points.
-            scale = max(size[0] / width, size[1] / height)
-            image: Image.Image = page.render(scale=scale, rev_byteorder=True).to_pil()
+            scale = max(size[0] / (width * (right - left)), size[1] / (height * (bottom - top)))
+            cut = (left * width, (1 - bottom) * height, (1 - right) * width, top * height)
+            image: Image.Image = page.render(scale=scale, crop=cut, rev_byteorder=True).to_pil()
             return image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
         finally:
             page.close()
+
+    def _opened(self, number: int) -> tuple[pdfium.PdfPage, bool, list[page_objects.Box]]:
+        """The page with what its annotations draw as its own content, whether there is any, and
+        the places of check boxes that are set."""
+        page = self._document[number - 1]
+        if not annotations.drawn(page):
+            return page, False, []
+        checked = annotations.checked(page, self._document.formenv)
+        if not annotations.into_page(page):
+            return page, False, checked
+        page.close()
+        return self._document[number - 1], True, checked
 
 
 @contextmanager
@@ -98,23 +122,3 @@ def opened(data: Buffer, name: str) -> Iterator[Document]:
 def _as_c(data: Buffer) -> Any:
     """As PDFium takes it without a copy."""
     return data if isinstance(data, bytes) else (ctypes.c_ubyte * len(data)).from_buffer(data)
-
-
-def _text(page: pdfium.PdfPage) -> str:
-    """The text layer in the order of the file, which for most writers is that of reading."""
-    layer = page.get_textpage()
-    try:
-        text: str = layer.get_text_range()
-    finally:
-        layer.close()
-    lines = (line.rstrip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
-    # PDFium marks a hyphen at a line's end so.
-    return "\n".join(lines).replace("\ufffe", "-").strip()
-
-
-def _sound(text: str) -> str | None:
-    """The text where it can stand for the page: enough of it, hardly any that means nothing
-    (a font without a Unicode table gives private-use characters or rubbish)."""
-    marks = [char for char in text if not char.isspace()]
-    bad = sum(char == "\ufffd" or unicodedata.category(char) in _BAD for char in marks)
-    return text if len(marks) >= LEAST_TEXT and bad <= MOST_BAD * len(marks) else None

@@ -26,7 +26,9 @@ class Picture:
     width, height: of the upright original: pixels, or points (1/72 inch) for a page of a PDF.
     plain: it can be sent as it is (see `images.plain`).
     scale: pixels worth sending a unit of these.
-    text: the page's own, where it carries one that is sound.
+    text: the page's own, where it carries one that serves (see `images.text_layer`).
+    region, below: where only a part of the page must be read, that part as shares of its sides
+        (left, top, right, bottom), and the page's own text that comes after it.
     passes: how often the decoder goes over all pixels: the scans of a JPEG.
     """
 
@@ -40,6 +42,8 @@ class Picture:
     scale: float = 1.0
     plain: bool = False
     passes: int = 1
+    region: tuple[float, float, float, float] | None = None
+    below: str = ""
 
     @property
     def content(self) -> Buffer:
@@ -58,7 +62,9 @@ class Picture:
     @property
     def natural(self) -> tuple[int, int]:
         """The size, in pixels, beyond which nothing more is to be seen."""
-        return max(1, round(self.width * self.scale)), max(1, round(self.height * self.scale))
+        left, top, right, bottom = self.region or (0.0, 0.0, 1.0, 1.0)
+        width, height = self.width * (right - left), self.height * (bottom - top)
+        return max(1, round(width * self.scale)), max(1, round(height * self.scale))
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,21 @@ def _pdf(
             width, height = max(1, round(page.width)), max(1, round(page.height))
             check_aspect(width, height, f"{name} page {number}")
             scale = pdf.DPI / pdf.POINTS_PER_INCH
-            found.append(Picture(data, index, number, width, height, (), page.text, scale))
+            notes = tuple(f"{name} page {number}: {note}." for note in page.notes)
+            found.append(
+                Picture(
+                    data,
+                    index,
+                    number,
+                    width,
+                    height,
+                    notes,
+                    page.text,
+                    scale,
+                    region=page.region,
+                    below=page.below,
+                )
+            )
         return tuple(found)
 
 

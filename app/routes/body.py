@@ -1,8 +1,8 @@
 """From an HTTP request, multipart or JSON, to the fields and files of a task."""
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -28,6 +28,7 @@ LEAST_RATE = 16_384  # bytes a second, on the average: below the slowest links p
 MOST_VALUES = 60_000  # counted as commas and opening brackets
 UNCOUNTED = 500_000  # bytes of JSON in which no harm can be
 MOST_FIELDS = 100
+MOST_ERRORS = 50  # of a body, among which the same place is looked for
 MOST_QUOTED = 200  # characters of a name or a message in a refusal
 
 FEW_ESCAPES = 65_536  # bytes of a form that are unquoted at once; more go to a thread
@@ -63,6 +64,7 @@ async def read_task(
         form = _from_form(await _form_items(body, told), model)
     elif content_type == "application/json":
         form = _from_json(body)
+        form = replace(form, fields=_without_nulls(form.fields, model))
     else:
         raise InvalidRequest(
             f"Content-Type is {content_type or 'missing'}; send multipart/form-data "
@@ -225,7 +227,8 @@ def _object(body: bytes) -> dict[str, Any]:
 
 def _from_json(body: bytes) -> _Form:
     fields = _object(body)
-    images = fields.pop("image", [])
+    images = fields.pop("image", None)
+    images = [] if images is None else images
     images = images if isinstance(images, list) else [images]
     if not all(isinstance(image, str) for image in images):
         raise InvalidParameter(
@@ -233,6 +236,12 @@ def _from_json(body: bytes) -> _Form:
             parameter="image",
         )
     return _Form(fields, images)
+
+
+def _without_nulls(fields: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Null means absent: typed clients send every field."""
+    known = {info.alias or name for name, info in model.model_fields.items()}
+    return {name: one for name, one in fields.items() if one is not None or name not in known}
 
 
 def checked(model: type[Fields], fields: dict[str, Any], *, is_text: bool = False) -> Fields:
@@ -250,17 +259,41 @@ def checked(model: type[Fields], fields: dict[str, Any], *, is_text: bool = Fals
     try:
         return model.model_validate(fields, strict=False if is_text else None)
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_input=False, include_context=False)
+        errors = error.errors(include_url=False, include_input=False)
     # The deepest one: where a field may be this or that, it is about what was meant.
     worst = max(errors, key=lambda one: len(one["loc"]))
     parameter = _cut(str(worst["loc"][0])) if worst["loc"] else ""
-    name = _cut(".".join(map(str, worst["loc"])))
+    name = _cut(written_path(worst["loc"], fields))
     if worst["type"] == "missing":
         raise InvalidRequest(f"The field `{name}` is missing.", parameter=parameter)
+    if worst["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        kinds = worst.get("ctx", {}).get("expected_tags") or "'text', 'image_url' or 'file'"
+        raise InvalidParameter(f"{name}.type: must be one of {kinds}.", parameter=parameter)
     if worst["type"] == "extra_forbidden":
         known = ", ".join(["image", *(f.alias or n for n, f in model.model_fields.items())])
         raise InvalidParameter(f"`{name}` is no field here. Fields: {known}.", parameter=parameter)
-    raise InvalidParameter(f"{name}: {_cut(worst['msg'])}.", parameter=parameter)
+    depth = len(worst["loc"])
+    near = (one for one in errors[:MOST_ERRORS] if len(one["loc"]) == depth)
+    same = [one["msg"] for one in near if written_path(one["loc"], fields) == name]
+    said = "; or: ".join(dict.fromkeys([worst["msg"], *same]))
+    raise InvalidParameter(f"{name}: {_cut(said)}.", parameter=parameter)
+
+
+def written_path(loc: Sequence[int | str], value: Any) -> str:
+    """The place of an error as its sender writes it, such as `messages[0].content[1].text`.
+
+    The validator puts the names of union members among the keys; what is no key or index of what
+    was sent is one of them, except for the last, which may be a key that is missing.
+    """
+    path = ""
+    for at, step in enumerate(loc):
+        if isinstance(step, int) and isinstance(value, list):
+            path += f"[{step}]"
+            value = value[step] if step < len(value) else None
+        elif isinstance(value, dict) and (step in value or at == len(loc) - 1):
+            path += f".{step}" if path else f"{step}"
+            value = value.get(step)
+    return path
 
 
 def _cut(text: str) -> str:

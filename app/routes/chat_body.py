@@ -7,10 +7,10 @@ own servers do with theirs; those whose absence would be noticed are refused.
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.errors import InvalidParameter
-from app.schemas import Detail, Named, Tokens, whole
+from app.schemas import AnyDetail, Detail, MaxTokens, whole
 from app.tasks.chat import ChatRequest, ChatTurn
 
 # Tokens of reasoning that an effort stands for.
@@ -21,11 +21,24 @@ One = Annotated[int, Field(ge=1, json_schema_extra={"maximum": 1}), BeforeValida
 
 
 def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    return [value] if isinstance(value, str) else _without_nulls(value)
+
+
+def _without_nulls(value: Any) -> Any:
+    return [one for one in value if one is not None] if isinstance(value, list) else value
 
 
 class _Lenient(BaseModel):
+    """Unknown fields are ignored, and null means absent: typed clients send every field."""
+
     model_config = ConfigDict(extra="ignore", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: one for name, one in value.items() if one is not None}
 
 
 Source = Annotated[str, Field(min_length=1)]
@@ -35,7 +48,7 @@ class ImageUrl(_Lenient):
     """An image: a data URI, or an address where the server fetches them."""
 
     url: Source
-    detail: Annotated[Detail, Named] = Detail.AUTO
+    detail: AnyDetail = Detail.AUTO
 
 
 class File(_Lenient):
@@ -53,7 +66,7 @@ class TextPart(_Lenient):
     """Text of a message."""
 
     type: Literal["text"]
-    text: str
+    text: str = ""
 
 
 class ImagePart(_Lenient):
@@ -72,14 +85,25 @@ class FilePart(_Lenient):
     file: File
 
 
-Part = Annotated[TextPart | ImagePart | FilePart, Field(discriminator="type")]
+def _part(value: Any) -> Any:
+    """A bare string is text."""
+    return {"type": "text", "text": value} if isinstance(value, str) else value
+
+
+Part = Annotated[
+    Annotated[TextPart | ImagePart | FilePart, Field(discriminator="type")],
+    BeforeValidator(_part, json_schema_input_type=str | TextPart | ImagePart | FilePart),
+]
 
 
 class Message(_Lenient):
     """A turn of the conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part] | None = None
+    content: Annotated[
+        str | list[Part] | None,
+        BeforeValidator(_without_nulls, json_schema_input_type=str | list[Part | None] | None),
+    ] = None
 
 
 class JsonSchema(_Lenient):
@@ -111,6 +135,7 @@ class StreamOptions(_Lenient):
 
 
 Stops = Annotated[list[str], Field(max_length=16)]
+StopsOrNull = Annotated[list[str | None], Field(max_length=16)]
 
 
 class ChatBody(_Lenient):
@@ -120,15 +145,15 @@ class ChatBody(_Lenient):
     model: str | None = None
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    max_tokens: Tokens | None = None
-    max_completion_tokens: Tokens | None = None
+    max_tokens: MaxTokens = None
+    max_completion_tokens: MaxTokens = None
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     seed: Annotated[int, BeforeValidator(whole)] | None = None
     stop: Annotated[
-        Stops | None, BeforeValidator(_listed, json_schema_input_type=str | Stops | None)
+        Stops | None, BeforeValidator(_listed, json_schema_input_type=str | StopsOrNull | None)
     ] = None
     response_format: ResponseFormat | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None

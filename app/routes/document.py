@@ -62,8 +62,34 @@ def body_schema(model: type[BaseModel]) -> Schema:
     """The schema of a body that the endpoint reads itself, with its definitions in their places:
     there is no list of them to point to."""
     schema = model.model_json_schema()
-    whole: Schema = _inlined(schema, schema.pop("$defs", {}))
+    whole: Schema = _nullable(_inlined(schema, schema.pop("$defs", {})))
     return whole
+
+
+def _nullable(schema: Any) -> Any:
+    """With null as a value of every field that may be absent: it means the same."""
+    if isinstance(schema, list):
+        return [_nullable(value) for value in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {name: _nullable(value) for name, value in schema.items()}
+    fields = schema.get("properties")
+    if schema.get("type") == "object" and isinstance(fields, dict):
+        needed = schema.get("required", [])
+        schema["properties"] = {
+            name: field if name in needed else _or_null(field) for name, field in fields.items()
+        }
+    return schema
+
+
+def _or_null(field: Schema) -> Schema:
+    null = {"type": "null"}
+    if null in field.get("anyOf", []) or not field.keys() - {"title", "description", "default"}:
+        return field
+    told = {name: value for name, value in field.items() if name in ("description", "default")}
+    bare = {name: value for name, value in field.items() if name not in told}
+    kinds = bare["anyOf"] if bare.keys() == {"anyOf"} else [bare]
+    return {"anyOf": [*kinds, null], **told}
 
 
 def _inlined(schema: Any, definitions: Schema) -> Any:

@@ -111,7 +111,8 @@ class Asking:
     async def _turns(self, group: Group, first: int, say: Say[Piece]) -> None:
         """The deadline is that of a group: a long document is many short answers."""
         if group[0].known is not None:
-            await say(self._placed(group[0], self.record.parts[first].take(group[0].known)))
+            part = self.record.parts[first]
+            await say(self._placed(group[0], part.take(group[0].known) + part.end()))
             return
         limit_s = self.job.settings.request_timeout_s
         deadline = asyncio.get_running_loop().time() + limit_s

@@ -4,7 +4,8 @@ import re
 import unicodedata
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -23,12 +24,21 @@ MOST_COMPARED = 300  # things of one label that a new one may be equal to, the l
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text and where it stands, in pixels of the original."""
+    """A line of text and where it stands, in pixels of the original. `confidence`, 0 to 1, is
+    there where the engine tells it: that of its least sure digit, or of the line."""
 
     text: str
     box: Box | None
     image: int
     page: int | None
+    confidence: float | None = None
+
+    def data(self) -> dict[str, Any]:
+        """As it is answered."""
+        fields = asdict(self)
+        if self.confidence is None:
+            del fields["confidence"]
+        return fields
 
 
 class BoxReader(Reader):
@@ -85,7 +95,9 @@ class LineReader(BoxReader):
         if not text.strip():
             return ""
         self.without_box += box is None
-        self.lines.append(Line(text, box, self.picture.index, self.picture.page))
+        self.lines.append(
+            Line(text, box, self.picture.index, self.picture.page, _share(found.get("confidence")))
+        )
         return text
 
     def end(self) -> str:
@@ -99,6 +111,12 @@ class LineReader(BoxReader):
         if self.without_box:
             notes.insert(0, f"{self.without_box} line(s) came without a usable box.")
         return notes
+
+
+def _share(value: Any) -> float | None:
+    """A number from 0 to 1; None for anything else."""
+    number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    return float(value) if number and 0 <= value <= 1 else None
 
 
 class ObjectReader(BoxReader):

@@ -53,6 +53,7 @@ class Job:
             ContextOverflow: prompt, pictures and answer do not fit, with the numbers.
         """
         groups = task.asks(request, pictures, settings.default_language)
+        pictures = _shown(groups, pictures)
         drawn: dict[int, Size] = {}
         larger: dict[int, Size] = {}
         room = (
@@ -89,6 +90,14 @@ class Job:
             for position, picture in enumerate(self.pictures)
         )
         return replace(self, pictures=pictures)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the request was changed, as warnings."""
+        asked, kept = self.request.max_tokens, answer_tokens(self.task, self.request, self.model)
+        if asked is None or asked == kept:
+            return ()
+        return (f"max_tokens was lowered to {kept}: the context has {self.model.num_ctx} tokens.",)
 
     def known(self) -> bool:
         """Whether the engine need not be asked at all."""
@@ -141,6 +150,17 @@ class Job:
         )
 
 
+def _shown(groups: Sequence[Group], pictures: Sequence[Picture]) -> tuple[Picture, ...]:
+    """The pictures as they are asked about: whole, but for those of which a region is wanted."""
+    regions = {
+        position for group in groups for ask in group if ask.region for position in ask.pictures
+    }
+    return tuple(
+        picture if position in regions or picture.region is None else replace(picture, region=None)
+        for position, picture in enumerate(pictures)
+    )
+
+
 def _contents(turns: Sequence[Turn], model: Model) -> list[str]:
     """The texts of the turns as the daemon gets them."""
     tags, number, contents = model.separation == "tags", 1, []
@@ -155,10 +175,14 @@ def _words(ask: Ask, model: Model) -> str:
 
 
 def answer_tokens(task: Task, request: TaskRequest, model: Model) -> int:
-    """The longest answer: as asked, else the task's own, where that leaves half the context for
-    the pictures and the reasoning."""
+    """The longest answer: as asked where the context can hold it at all; else, and where nothing is
+    asked, the task's own, within a share of the context that leaves room for the pictures and the
+    reasoning."""
     share = 4 if request.think and model.thinks and request.reasoning_gives_way else 2
-    return request.max_tokens or min(task.max_tokens(request), model.num_ctx // share)
+    most, asked = model.num_ctx // share, request.max_tokens
+    if asked is None:
+        return min(task.max_tokens(request), most)
+    return asked if asked < model.num_ctx else most
 
 
 def reasoning_limit(request: TaskRequest, model: Model, anyway: bool | None = None) -> int:

@@ -1,13 +1,13 @@
 """OCR: reads all text, in reading order, and adds nothing."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from app.errors import InvalidParameter
 from app.images.picture import Picture
 from app.schemas import OcrRequest, TextFormat
+from app.tasks.between import Between
 from app.tasks.boxes import LineReader
 from app.tasks.html import HtmlReader
 from app.tasks.joining import Joined, Page, joined
@@ -54,7 +54,7 @@ def asks(
     """One turn a picture, so that each is read with the whole budget and in its order.
 
     A page that carries its own text is not read again, unless another form or something special
-    is asked for.
+    is asked for; where its text lacks a part of it (a table that is a picture), that part is.
 
     Raises:
         InvalidParameter: the pages carry too much text.
@@ -73,11 +73,14 @@ def asks(
         )
 
     def ask(position: int, picture: Picture) -> Ask:
-        if plain and picture.text is not None:
+        if plain and picture.text is not None and picture.region is None:
             return Ask.of(text, (position,), known=picture.text)
-        boxed = request.format is TextFormat.JSON
-        reader = partial(LineReader, picture) if boxed else READERS[request.format]
-        return Ask.of(text, (position,), reader=reader)
+        if plain and picture.text is not None:
+            reader = partial(Between, picture.text, picture.below)
+            return Ask.of(text, (position,), reader=reader, region=True)
+        if request.format is TextFormat.JSON:
+            return Ask.of(text, (position,), reader=partial(LineReader, picture))
+        return Ask.of(text, (position,), reader=READERS[request.format])
 
     return tuple((ask(position, picture),) for position, picture in enumerate(pictures))
 
@@ -87,7 +90,7 @@ def data(request: OcrRequest, pictures: Sequence[Picture], parts: Sequence[Part]
     joined: each as it was read."""
     if request.format is TextFormat.JSON:
         readers = [part.reader for part in parts if isinstance(part.reader, LineReader)]
-        return {"data": {"lines": [asdict(line) for reader in readers for line in reader.lines]}}
+        return {"data": {"lines": [line.data() for reader in readers for line in reader.lines]}}
     if not _documents(pictures):
         return {}
     pages = [

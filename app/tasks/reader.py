@@ -1,5 +1,7 @@
 """What the model wrote, as text of the answer: read while it comes."""
 
+from app.tasks.composing import Composer
+
 
 class Reader:
     """Text as it is."""
@@ -41,6 +43,7 @@ class Part:
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self._pieces: list[str] = []
+        self._composer = Composer()
 
     @property
     def text(self) -> str:
@@ -50,7 +53,7 @@ class Part:
 
     def take(self, text: str) -> str:
         """Take in a piece of the model's answer; what of it belongs to the text."""
-        return self._add(self.reader.feed(text))
+        return self._add(self.reader.feed(self._composer.feed(text)))
 
     def cut(self, characters: int) -> None:
         """The last characters that the model wrote were a loop."""
@@ -58,7 +61,8 @@ class Part:
 
     def end(self) -> str:
         """The turn is over; what of the text was still missing."""
-        return self._add(self.reader.end())
+        rest = self._composer.end()
+        return self._add((self.reader.feed(rest) if rest else "") + self.reader.end())
 
     def _add(self, text: str) -> str:
         if text:

@@ -105,7 +105,7 @@ class Record:
         )
 
     def _warnings(self, job: Job) -> list[str]:
-        notes = [job.model.note, *self.notes]
+        notes = [job.model.note, *job.notes, *self.notes]
         if known := job.known_pages():
             notes.append(f"The text layer of the document was used for page(s) {known}.")
         notes += [note for picture in job.pictures for note in picture.warnings]

@@ -43,7 +43,8 @@ class Ask:
     be asked for it; `reader` makes what reads the answer while it comes. `format` is what the
     engine is to hold the answer to: a JSON Schema or `json`; `shape` is one for engines that are
     known to hold an answer from its first token, and for a second try. `think` is for this alone;
-    None: as the request says.
+    None: as the request says. `region`: it is about the region of its picture that the text layer
+    lacks, not about the whole.
     """
 
     turns: tuple[Turn, ...]
@@ -53,6 +54,7 @@ class Ask:
     format: Mapping[str, Any] | str | None = None
     shape: Mapping[str, Any] | None = None
     think: bool | None = None
+    region: bool = False
 
     @classmethod
     def of(cls, text: str, pictures: tuple[int, ...], **how: Any) -> "Ask":

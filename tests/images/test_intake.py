@@ -1,5 +1,7 @@
 """The forms an image string can have."""
 
+from urllib.parse import quote
+
 import pytest
 
 from app.errors import ForbiddenUrl, InvalidParameter, UnreadableImage
@@ -44,3 +46,26 @@ async def test_what_is_not_base64(text: str) -> None:
 async def test_empty(text: str) -> None:
     with pytest.raises(UnreadableImage, match="empty"):
         await from_text(text, 0, None)
+
+
+MARKS = b"\x89PNG" + bytes([0xFB, 0xEF, 0xBE, 0xFF, 0xFE]) * 40 + b"end"  # full of + and /
+MARKED = base64_of(MARKS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MARKED.replace("+", "-").replace("/", "_"),
+        MARKED.replace("+", "-").replace("/", "_").rstrip("="),
+        quote(MARKED, safe=""),
+        f"data:image/png;base64,{quote(MARKED, safe='')}",
+        quote(f"data:image/png;base64,{MARKED}", safe=""),
+        MARKED.replace("+", " "),
+        f"data:image/png;base64,{MARKED.replace('+', ' ')}",
+        " ".join(MARKED[at : at + 76] for at in range(0, len(MARKED), 76)),
+        "\r\n".join(MARKED[at : at + 64] for at in range(0, len(MARKED), 64)),
+    ],
+)
+async def test_base64_as_forms_and_addresses_change_it(text: str) -> None:
+    assert "+" in MARKED
+    assert await from_text(text, 0, None) == MARKS

@@ -74,11 +74,10 @@ def test_text_layers_are_read() -> None:
     assert [page.text for page in pages] == [WORDS, f"Second page. {WORDS}"]
 
 
-@pytest.mark.parametrize("text", ["3", "", "\ue001\ue002\ue003" * 9])
+@pytest.mark.parametrize("text", ["3", "", "page 12 of 30"])
 def test_text_that_cannot_stand_for_a_page_is_left(text: str) -> None:
-    from app.images.pdf import _sound  # noqa: PLC0415
-
-    assert _sound(text) is None
+    (page,) = probe(text_pdf([text]), 0, LIMITS)
+    assert page.text is None
 
 
 def test_a_scan_has_no_text() -> None:

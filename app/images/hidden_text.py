@@ -1,0 +1,105 @@
+"""Text of a page that nobody sees: signs of it, and the look that makes sure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.images import page_objects, visible_text
+from app.images.page_objects import Mark, TextObject
+from app.images.sheet import Sheet
+from app.images.visible_text import Char, Drawn
+
+THIN = 3.0  # points; a line so thin covers no text
+SLACK = 1.0
+COARSE, FINE = 1.0, 2.0  # pixels a point that a page is looked at in
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A page looked at, where there was a reason to; the text objects of which some is hidden."""
+
+    drawn: Drawn | None
+    hidden: frozenset[int]
+
+
+def look(sheet: Sheet, pictured: bool) -> Seen:
+    """Look at the page where text may be hidden, or where pictures may hold some."""
+    found = sheet.objects
+    unseen = frozenset(found.handles[at] for at, hides in found.unseen.items() if hides)
+    doubtful = [one for one in _may_be_hidden(sheet) if not one.hides]
+    if not doubtful and not pictured:
+        return Seen(None, unseen)
+    scale = FINE if pictured else COARSE
+    drawn = visible_text.drawn(sheet.page, found.texts, scale, ink=bool(doubtful))
+    hidden = {
+        one.handle
+        for one in doubtful
+        if found.nested or not visible_text.inked(sheet.frame.shown(*one.box), drawn)
+    }
+    return Seen(drawn, unseen | hidden)
+
+
+def _may_be_hidden(sheet: Sheet) -> list[TextObject]:
+    """Texts with a sign that they may not be seen: their colour, mode, clip or size, their place
+    off the page, or something drawn over them."""
+    found = sheet.objects
+    if found.nested or not found.whole:
+        return found.texts
+    left, bottom, right, top = sheet.frame.bounds
+    x1, y1, x2, y2 = left - SLACK, bottom - SLACK, right + SLACK, top + SLACK
+    covers = [
+        mark
+        for mark in found.marks
+        if mark.filled and mark.order > found.orders[0] and _thick(mark)
+    ]
+    if not covers and not found.unseen and _all_inside(found.boxes, (x1, y1, x2, y2)):
+        return []
+    doubtful = [
+        one
+        for one in found.texts
+        if not one.visible
+        or not (x1 <= one.box[0] and y1 <= one.box[1] and one.box[2] <= x2 and one.box[3] <= y2)
+    ]
+    if not covers:
+        return doubtful
+    known = set(doubtful)
+    return doubtful + [
+        one
+        for one in found.texts
+        if any(one.order < mark.order and _overlap(one.box, mark.box) for mark in covers)
+        and one not in known
+    ]
+
+
+def _all_inside(boxes: Sequence[page_objects.Box], page: page_objects.Box) -> bool:
+    lefts, bottoms, rights, tops = zip(*boxes, strict=True)
+    least = min(lefts), min(bottoms)
+    most = max(rights), max(tops)
+    low = least[0] >= page[0] and least[1] >= page[1]
+    return bool(low and most[0] <= page[2] and most[1] <= page[3])
+
+
+def _thick(mark: Mark) -> bool:
+    return mark.box[2] - mark.box[0] > THIN and mark.box[3] - mark.box[1] > THIN
+
+
+def _overlap(one: page_objects.Box, other: page_objects.Box) -> bool:
+    return (
+        one[0] < other[2] - SLACK
+        and other[0] < one[2] - SLACK
+        and one[1] < other[3] - SLACK
+        and other[1] < one[3] - SLACK
+    )
+
+
+def kept(sheet: Sheet, chars: Sequence[Char], doubtful: frozenset[int]) -> tuple[list[Char], int]:
+    """The characters that can be seen, and how many cannot."""
+    drawn = visible_text.drawn(sheet.page, sheet.objects.texts, FINE)
+    unseen = {one.handle for one in sheet.objects.texts if one.hides}
+    flags = visible_text.visible(chars, drawn, doubtful)
+    flags = [flag and char.owner not in unseen for char, flag in zip(chars, flags, strict=True)]
+    kept = [char for char, flag in zip(chars, flags, strict=True) if flag]
+    hidden = sum(
+        not flag and not char.generated and bool(char.text.strip())
+        for char, flag in zip(chars, flags, strict=True)
+    )
+    return kept, hidden

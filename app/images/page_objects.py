@@ -1,0 +1,298 @@
+"""The objects of a PDF page as PDFium lists them, read by direct calls.
+
+A page has hundreds of objects and each is asked several things. pypdfium2's own functions make a
+Python object of every handle and let go of the GIL each time; called as here, with handles as
+integers, an object costs a third (measured: 1.5 instead of 4.5 us).
+"""
+
+import ctypes
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import repeat
+from operator import add
+from typing import Any, NamedTuple
+
+from pypdfium2 import raw  # type: ignore[import-untyped]
+
+TEXT, PATH, IMAGE, SHADING, FORM = 1, 2, 3, 4, 5  # FPDF_PAGEOBJ_*
+STROKED = (1, 5)  # that draw outlines alone, in another colour
+UNSEEN_MODES = (3, 7)  # text render modes that draw nothing: invisible, and clipping only
+DEEPEST = 8  # levels of form objects
+MOST = 50_000  # objects that are looked at; a map may have a million
+
+Box = tuple[float, float, float, float]  # left, bottom, right, top in points of the page
+
+_V, _I, _F = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
+
+
+def call(function: Any, result: Any, *arguments: Any) -> Callable[..., Any]:
+    address = ctypes.cast(function, _V).value or 0
+    return ctypes.PYFUNCTYPE(result, *arguments)(address)
+
+
+_count = call(raw.FPDFPage_CountObjects, _I, _V)
+_get = call(raw.FPDFPage_GetObject, _V, _V, _I)
+_kind = call(raw.FPDFPageObj_GetType, _I, _V)
+_bounds = call(raw.FPDFPageObj_GetBounds, _I, _V, _V, _V, _V, _V)
+_mode = call(raw.FPDFTextObj_GetTextRenderMode, _I, _V)
+_font = call(raw.FPDFTextObj_GetFont, _V, _V)
+_fill = call(raw.FPDFPageObj_GetFillColor, _I, _V, _V, _V, _V, _V)
+_draw_mode = call(raw.FPDFPath_GetDrawMode, _I, _V, _V, _V)
+_segments = call(raw.FPDFPath_CountSegments, _I, _V)
+_font_size = call(raw.FPDFTextObj_GetFontSize, _I, _V, _V)
+_matrix = call(raw.FPDFPageObj_GetMatrix, _I, _V, _V)
+_clip = call(raw.FPDFPageObj_GetClipPath, _V, _V)
+_clip_paths = call(raw.FPDFClipPath_CountPaths, _I, _V)
+_clip_segments = call(raw.FPDFClipPath_CountPathSegments, _I, _V, _I)
+_clip_segment = call(raw.FPDFClipPath_GetPathSegment, _V, _V, _I, _I)
+_point = call(raw.FPDFPathSegment_GetPoint, _I, _V, _V, _V)
+_form_count = call(raw.FPDFFormObj_CountObjects, _I, _V)
+_form_get = call(raw.FPDFFormObj_GetObject, _V, _V, ctypes.c_ulong)
+_activate = call(raw.FPDFPageObj_SetIsActive, _I, _V, _I)
+_text = call(raw.FPDFTextObj_GetText, ctypes.c_ulong, _V, _V, _V, ctypes.c_ulong)
+
+
+class TextObject(NamedTuple):
+    """A piece of text that is drawn at once. `order` is its place among the page's objects."""
+
+    handle: int
+    font: int
+    box: Box
+    order: int
+    visible: bool  # its colour, mode, clip and size let it be seen on white
+    hides: bool  # it is in a mode that draws nothing, or of no size
+
+
+class Mark(NamedTuple):
+    """Anything that is no text: a picture, a drawn shape, a shading. `segments` of a path."""
+
+    kind: int
+    box: Box
+    order: int
+    filled: bool
+    segments: int = 0
+
+
+@dataclass
+class Objects:
+    """All objects of a page: its texts in columns, one entry each, and all else.
+
+    unseen: the texts that would not be seen on white by their colour, mode, clip or size, by
+        their place in the columns; True for those that draw nothing at all.
+    nested: some text is inside a form object, whose boxes are those of the form.
+    whole: none was left out.
+    """
+
+    handles: list[int] = field(default_factory=list)
+    fonts: list[int] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
+    orders: list[int] = field(default_factory=list)
+    unseen: dict[int, bool] = field(default_factory=dict)
+    marks: list[Mark] = field(default_factory=list)
+    nested: bool = False
+    whole: bool = True
+
+    @cached_property
+    def texts(self) -> list[TextObject]:
+        """The texts one by one; most pages are judged by the columns alone."""
+        rows = zip(
+            self.handles, self.fonts, self.boxes, self.orders, repeat(True), repeat(False),
+            strict=False,
+        )  # fmt: skip
+        found = list(map(TextObject._make, rows))
+        for at, hides in self.unseen.items():
+            found[at] = found[at]._replace(visible=False, hides=hides)
+        return sorted(found, key=lambda one: one.order) if self.nested else found
+
+
+def handle_of(thing: Any) -> int:
+    """The address behind a pypdfium2 object's raw handle."""
+    return ctypes.cast(thing.raw, _V).value or 0
+
+
+class Numbers:
+    """Room for `count` numbers that PDFium writes back, of a type of the `array` module.
+
+    An array's values are read ten times as fast as those of a ctypes array.
+    """
+
+    def __init__(self, kind: str, count: int) -> None:
+        self.values = array(kind, [0] * count)
+        start, _ = self.values.buffer_info()
+        self.places = tuple(start + at * self.values.itemsize for at in range(count))
+
+
+def objects(page: int) -> Objects:
+    """The objects of a page, those inside forms included."""
+    count = min(_count(page), MOST)
+    handles = list(map(_get, repeat(page, count), range(count)))
+    kinds = list(map(_kind, handles))
+    boxes = _boxes(handles)
+    found = Objects(whole=_count(page) <= MOST)
+    orders = [at for at, kind in enumerate(kinds) if kind == TEXT]
+    _add(found, [handles[at] for at in orders], [boxes[at] for at in orders], orders)
+    for at, kind in enumerate(kinds):
+        if kind == FORM:
+            _add_inner(found, handles[at], boxes[at], at)
+        elif kind != TEXT:
+            found.marks.append(_mark(handles[at], kind, boxes[at], at))
+    return found
+
+
+def _add_inner(found: Objects, form: int, box: Box, order: int) -> None:
+    """What is inside a form object, with the form's box."""
+    inner = list(_inside(form, 1))
+    texts = [handle for handle, kind in inner if kind == TEXT]
+    found.nested = found.nested or bool(texts)
+    _add(found, texts, [box] * len(texts), [order] * len(texts), nested=True)
+    found.marks += [_mark(handle, kind, box, order) for handle, kind in inner if kind != TEXT]
+
+
+def _boxes(handles: Sequence[int]) -> list[Box]:
+    room = array("f", bytes(16 * len(handles)))
+    _fill_room(_bounds, handles, room)
+    return list(zip(room[0::4], room[1::4], room[2::4], room[3::4], strict=True))
+
+
+def _fill_room(function: Callable[..., Any], handles: Sequence[int], room: "array[Any]") -> None:
+    """Call a function that writes four numbers for each object; a loop in C."""
+    start, _ = room.buffer_info()
+    step, end = 4 * room.itemsize, start + len(room) * room.itemsize
+    places = (range(start + at * room.itemsize, end, step) for at in range(4))
+    deque(map(function, handles, *places), maxlen=0)
+
+
+PALE = 3 * 200  # sum of red, green and blue, above which text may not be seen on white
+FAINT = 60  # alpha, of 255
+
+
+def _add(
+    found: Objects,
+    handles: Sequence[int],
+    boxes: Sequence[Box],
+    orders: Sequence[int],
+    *,
+    nested: bool = False,
+) -> None:
+    """Add texts; those with a sign against being seen are looked at one by one."""
+    start = len(found.handles)
+    found.handles += handles
+    found.fonts += [font or 0 for font in map(_font, handles)]
+    found.boxes += boxes
+    found.orders += orders
+    for at in _signs(handles, boxes, nested=nested):
+        handle, box = handles[at], boxes[at]
+        hides = _mode(handle) in UNSEEN_MODES
+        if not hides and not nested and box[3] - box[1] < LEAST_SIZE:
+            hides = _size(handle) < LEAST_SIZE
+        if hides or not _dark(handle) or not (nested or _unclipped(handle, box)):
+            found.unseen[start + at] = hides
+
+
+def _signs(handles: Sequence[int], boxes: Sequence[Box], *, nested: bool) -> set[int]:
+    """Which texts are to be looked at: not plainly filled, pale, faint, clipped or low."""
+    modes = list(map(_mode, handles))
+    colours = array("I", bytes(16 * len(handles)))
+    _fill_room(_fill, handles, colours)
+    light = map(add, map(add, colours[0::4], colours[1::4]), colours[2::4])
+    signs = {at for at, mode in enumerate(modes) if mode} if any(modes) else set()
+    signs |= {at for at, sum_ in enumerate(light) if sum_ >= PALE}
+    signs |= {at for at, alpha in enumerate(colours[3::4]) if alpha <= FAINT}
+    if nested:
+        return signs
+    clips = list(map(_clip, handles))
+    if all(clips):
+        signs |= {at for at, count in enumerate(map(_clip_paths, clips)) if count > 0}
+    return signs | {at for at, box in enumerate(boxes) if box[3] - box[1] < LEAST_SIZE}
+
+
+def _dark(handle: int) -> bool:
+    """Whether a text's colour shows on white; outlines alone have another, and are looked at."""
+    colours = Numbers("I", 4)
+    _fill(handle, *colours.places)
+    red, green, blue, alpha = colours.values
+    return _mode(handle) not in STROKED and red + green + blue < PALE and alpha > FAINT
+
+
+def _unclipped(handle: int, box: Box) -> bool:
+    clip = _clip(handle)
+    return not clip or _clip_paths(clip) <= 0 or _inside_clip(clip, box)
+
+
+def _mark(handle: int, kind: int, box: Box, order: int) -> Mark:
+    if kind != PATH:
+        return Mark(kind, box, order, filled=True)
+    modes = Numbers("i", 2)
+    _draw_mode(handle, *modes.places)
+    return Mark(kind, box, order, modes.values[0] != 0, _segments(handle))
+
+
+def _inside(form: int, depth: int) -> Iterator[tuple[int, int]]:
+    for at in range(_form_count(form)):
+        handle = _form_get(form, at)
+        kind = _kind(handle)
+        if kind != FORM:
+            yield handle, kind
+        elif depth < DEEPEST:
+            yield from _inside(handle, depth + 1)
+
+
+LEAST_SIZE = 1.5  # points of a font that can be read
+
+
+def _size(handle: int) -> float:
+    """The font size of a text as it is shown, in points."""
+    matrix, size = Numbers("f", 6), Numbers("f", 1)
+    _matrix(handle, matrix.places[0])
+    _font_size(handle, size.places[0])
+    _, _, c, d, _, _ = matrix.values
+    return float(abs(size.values[0]) * (c * c + d * d) ** 0.5)
+
+
+SLACK = 1.0  # points
+
+
+def _inside_clip(clip: int, box: Box) -> bool:
+    """Whether a text lies inside all of its clip paths; those that are no rectangle do not count
+    as holding it."""
+    room = Numbers("f", 2)
+    for path in range(_clip_paths(clip)):
+        segments = _clip_segments(clip, path)
+        if segments not in (4, 5):
+            return False
+        points = []
+        for at in (0, 2):
+            _point(_clip_segment(clip, path, at), *room.places)
+            points.append(tuple(room.values))
+        (x1, y1), (x2, y2) = points
+        if (
+            min(x1, x2) > box[0] + SLACK
+            or max(x1, x2) < box[2] - SLACK
+            or min(y1, y2) > box[1] + SLACK
+            or max(y1, y2) < box[3] - SLACK
+        ):
+            return False
+    return True
+
+
+def activate(texts: Sequence[TextObject], on: bool) -> None:
+    """Have texts drawn, or left out when the page is."""
+    for one in texts:
+        _activate(one.handle, int(on))
+
+
+MOST_SAID = 1024  # characters of one text object that are read
+
+
+def said_by(texts: Iterable[TextObject], text_page: int) -> list[str]:
+    """What each of some text objects says."""
+    room = array("H", bytes(2 * MOST_SAID))
+    place, _ = room.buffer_info()
+    said = []
+    for one in texts:
+        size = min(_text(one.handle, text_page, place, 2 * MOST_SAID) // 2, MOST_SAID)
+        said.append(room[: max(0, size - 1)].tobytes().decode("utf-16-le", "ignore"))
+    return said

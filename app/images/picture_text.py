@@ -1,0 +1,79 @@
+"""Whether a part of a page that is no text shows text: a scan, a table as a picture, outlines."""
+
+from collections.abc import Iterator
+
+from PIL import Image, ImageChops
+
+STRIP = 160  # pixels: as wide as a strip that is looked at
+LEAST_CONTRAST = 40  # of 255, between ink and ground
+LEAST_EDGES = 5  # changes from ground to ink along a row of letters, in a strip
+BAND = (5, 70)  # pixels: heights of a line of letters
+QUIET = 1  # changes in a row between lines
+
+
+def holds_text(picture: Image.Image) -> bool:
+    """Whether rows of letters can be made out in a picture ("L", some 100 to 150 dpi): bands of
+    rows that change often between ground and ink, with quiet rows above and below."""
+    return any(_line_in(strip) for one in _sizes(picture) for strip in _strips(one))
+
+
+def strips_of_text(picture: Image.Image) -> float:
+    """The share of a picture's upright strips in which rows of letters can be made out: few where
+    it is only texture."""
+    shares = []
+    for one in _sizes(picture):
+        found = [_line_in(strip) for strip in _strips(one)]
+        shares.append(sum(found) / len(found) if found else 0.0)
+    return max(shares)
+
+
+def _sizes(picture: Image.Image) -> tuple[Image.Image, ...]:
+    """As it is, and smaller for large letters."""
+    return (picture, picture.reduce(3)) if min(picture.size) >= 24 else (picture,)
+
+
+def _strips(picture: Image.Image) -> Iterator[Image.Image]:
+    width, height = picture.size
+    if width < 8 or height < 8:
+        return
+    for left in range(0, width, STRIP // 2):
+        right = min(width, left + STRIP)
+        if right - left >= 8:
+            yield picture.crop((left, 0, right, height))
+        if right == width:
+            return
+
+
+def _line_in(strip: Image.Image) -> bool:
+    rows = _changes(strip)
+    start = None
+    quiet_before = True
+    for at, changes in enumerate([*rows, 0]):
+        if changes >= LEAST_EDGES:
+            if start is None:
+                start = at
+                quiet_before = at < 2 or min(rows[max(0, at - 4) : at]) <= QUIET
+        elif changes <= QUIET and start is not None:
+            tall = at - start
+            if quiet_before and BAND[0] <= tall <= BAND[1]:
+                return True
+            start = None
+    return False
+
+
+def _changes(strip: Image.Image) -> list[int]:
+    """How often each row goes from ground to ink."""
+    extrema = strip.getextrema()
+    low, high = (float(value) for value in extrema if isinstance(value, int | float))
+    if high - low < LEAST_CONTRAST:
+        return [0] * strip.height
+    step = max(LEAST_CONTRAST / 2, (high - low) * 0.25)
+    edges = ImageChops.difference(strip, ImageChops.offset(strip, 1, 0))
+    # The first column is compared with the last.
+    edges.paste(0, (0, 0, 1, edges.height))
+    marks = edges.point(lambda value: 255 if value >= step else 0)
+    shifted = ImageChops.offset(marks, 1, 0)
+    begun = ImageChops.subtract(marks, shifted)
+    width, height = begun.size
+    data = begun.tobytes()
+    return [data[row * width : (row + 1) * width].count(255) // 2 for row in range(height)]

@@ -1,0 +1,212 @@
+"""The characters of a PDF page with their places, and which of them can be seen.
+
+A page is drawn twice, with its text and without. Where both are the same, nobody sees a character
+there: it is white on white, covered, clipped, outside the page, too small, or invisible.
+"""
+
+import ctypes
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from PIL import Image, ImageChops
+from pypdfium2 import raw  # type: ignore[import-untyped]
+
+from app.images.page_objects import Numbers, TextObject, activate, call
+
+MOST_SIDE = 1800  # pixels of the longer side that the page is drawn in
+CONTRAST = 24  # of 255, below which ink cannot be told from its ground
+LEAST_HEIGHT = 1.3  # points of a letter or digit; less cannot be read
+
+_V, _I = ctypes.c_void_p, ctypes.c_int
+_unicode = call(raw.FPDFText_GetUnicode, ctypes.c_uint, _V, _I)
+_box = call(raw.FPDFText_GetCharBox, _I, _V, _I, _V, _V, _V, _V)
+_generated = call(raw.FPDFText_IsGenerated, _I, _V, _I)
+_object = call(raw.FPDFText_GetTextObject, _V, _V, _I)
+_count = call(raw.FPDFText_CountChars, _I, _V)
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom as the page is shown
+
+
+class Char(NamedTuple):
+    """A character in the layer's order. `generated`: PDFium set it between others (a space, a
+    line's end), and it has no place. `owner`: the handle of its text object."""
+
+    text: str
+    box: Box
+    generated: bool
+    owner: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """From a page's own coordinates to those in which it is shown: points from its upper left
+    corner, turned by `turns` quarters clockwise."""
+
+    bounds: tuple[float, float, float, float]  # left, bottom, right, top of what is shown
+    turns: int
+    width: float
+    height: float
+
+    @classmethod
+    def of(cls, page: Any) -> "Frame":
+        rect = raw.FS_RECTF()
+        raw.FPDF_GetPageBoundingBox(page.raw, ctypes.byref(rect))
+        width, height = page.get_size()
+        bounds = rect.left, rect.bottom, rect.right, rect.top
+        return cls(bounds, page.get_rotation() // 90, width, height)
+
+    def shown(self, left: float, bottom: float, right: float, top: float) -> Box:
+        """A box of the page as it is shown."""
+        l, b, r, t = self.bounds  # noqa: E741 - as in left
+        across, down = (r - l, t - b) if self.turns % 2 == 0 else (t - b, r - l)
+        x, y = self.width / (across or 1), self.height / (down or 1)
+        match self.turns:
+            case 1:
+                box = bottom - b, left - l, top - b, right - l
+            case 2:
+                box = r - right, bottom - b, r - left, top - b
+            case 3:
+                box = t - top, r - right, t - bottom, r - left
+            case _:
+                box = left - l, t - top, right - l, t - bottom
+        return box[0] * x, box[1] * y, box[2] * x, box[3] * y
+
+
+def characters(text_page: int, frame: Frame, owners: Collection[int] | None = None) -> list[Char]:
+    """All characters of the layer, in its order; or those of some text objects alone."""
+    room = Numbers("d", 4)
+    left, right, bottom, top = room.places
+    found = []
+    for at in range(_count(text_page)):
+        if owners is not None and (_object(text_page, at) or 0) not in owners:
+            continue
+        code = _unicode(text_page, at)
+        text = chr(code) if 0 < code < 0x110000 else "\ufffd"
+        generated = _generated(text_page, at) == 1
+        _box(text_page, at, left, right, bottom, top)
+        x1, x2, y1, y2 = room.values
+        owner = 0 if generated else _object(text_page, at) or 0
+        found.append(Char(text, frame.shown(x1, y1, x2, y2), generated, owner))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What is on a page beside its text ("L"), and where its text shows (255, else 0), at `scale`
+    pixels a point."""
+
+    bare: Image.Image
+    ink: Image.Image
+    scale: float
+
+
+def drawn(page: Any, texts: Sequence[TextObject], scale: float, *, ink: bool = True) -> Drawn:
+    """The page drawn without its text and, for its ink, with it."""
+    scale = min(scale, MOST_SIDE / max(page.get_size()))
+    whole = _render(page, scale) if ink else None
+    activate(texts, on=False)
+    try:
+        bare = _render(page, scale)
+    finally:
+        activate(texts, on=True)
+    if whole is None:
+        return Drawn(bare, bare, scale)
+    changed = ImageChops.difference(whole, bare)
+    return Drawn(bare, changed.point(lambda value: 255 if value >= CONTRAST else 0), scale)
+
+
+GLYPH_PIXELS = 30  # of a line's height in a close-up
+MOST_WIDTH = 4000
+
+
+def close_ups(page: Any, line: Sequence[Char], frame: Frame) -> Iterator[tuple[str, Image.Image]]:
+    """The characters of one line of a page with their pictures ("L"), by one drawing."""
+    boxes = [char.box for char in line]
+    if not boxes:
+        return
+    left, top = min(box[0] for box in boxes) - 1, min(box[1] for box in boxes) - 1
+    right, bottom = max(box[2] for box in boxes) + 1, max(box[3] for box in boxes) + 1
+    width, height = max(1.0, right - left), max(1.0, bottom - top)
+    scale = min(40.0, GLYPH_PIXELS / min(width, height), MOST_WIDTH / max(width, height))
+    crop = (left, frame.height - bottom, frame.width - right, top)
+    try:
+        image: Image.Image = page.render(scale=scale, grayscale=True, crop=crop).to_pil()
+    except ValueError:  # nothing of it is on the page
+        return
+    image = image.convert("L")
+    for char in line:
+        x1, y1, x2, y2 = char.box
+        pixels = (x1 - left) * scale, (y1 - top) * scale, (x2 - left) * scale, (y2 - top) * scale
+        box = int(pixels[0]), int(pixels[1]), int(pixels[2]) + 1, int(pixels[3]) + 1
+        yield char.text, image.crop(box)
+
+
+def _render(page: Any, scale: float) -> Image.Image:
+    image: Image.Image = page.render(scale=scale, grayscale=True).to_pil()
+    return image.convert("L")
+
+
+def inked(box: Box, drawn: Drawn) -> bool:
+    """Whether a piece of text is there from end to end: no gap in its ink is wider than a space."""
+    pixels = _pixels(box, drawn)
+    whole = (box[2] - box[0]) * (box[3] - box[1]) * drawn.scale**2
+    if pixels is None or (pixels[2] - pixels[0]) * (pixels[3] - pixels[1]) < 0.9 * whole:
+        return False
+    strip = drawn.ink.crop(pixels)
+    width, height = strip.size
+    if height > width:
+        strip, width, height = strip.transpose(Image.Transpose.ROTATE_90), height, width
+    gap = longest = 0
+    for value in strip.resize((width, 1), Image.Resampling.BOX).tobytes():
+        gap = 0 if value else gap + 1
+        longest = max(longest, gap)
+    return longest <= 1.2 * height + 2
+
+
+def visible(chars: Sequence[Char], drawn: Drawn, doubtful: Collection[int]) -> list[bool]:
+    """Which characters can be seen; generated ones and spaces go with what is before them.
+
+    Args:
+        doubtful: handles of the text objects that are looked at; others can be seen.
+    """
+    flags: list[bool] = []
+    for char in chars:
+        if char.generated or char.text.isspace():
+            flags.append(flags[-1] if flags else True)
+        else:
+            flags.append(char.owner not in doubtful or _has_ink(char, drawn))
+    return _smoothed(chars, flags)
+
+
+def _has_ink(char: Char, drawn: Drawn) -> bool:
+    left, top, right, bottom = char.box
+    if char.text.isalnum() and max(bottom - top, right - left) < LEAST_HEIGHT:
+        return False
+    pixels = _pixels(char.box, drawn)
+    if pixels is None:
+        return False
+    return drawn.ink.crop(pixels).getbbox() is not None
+
+
+def _pixels(box: Box, drawn: Drawn) -> tuple[int, int, int, int] | None:
+    """A box in pixels; None where nothing of it is on the page."""
+    left, top, right, bottom = (side * drawn.scale for side in box)
+    pixels = (
+        max(0, int(left)),
+        max(0, int(top)),
+        min(drawn.ink.width, int(right) + 1),
+        min(drawn.ink.height, int(bottom) + 1),
+    )
+    return pixels if pixels[0] < pixels[2] and pixels[1] < pixels[3] else None
+
+
+def _smoothed(chars: Sequence[Char], flags: list[bool]) -> list[bool]:
+    """A single mark without ink inside a visible word is thin, not hidden."""
+    whole = list(flags)
+    for at in range(len(flags)):
+        before = at == 0 or flags[at - 1]
+        after = at + 1 == len(flags) or flags[at + 1]
+        if not flags[at] and before and after and not chars[at].text.isalnum():
+            whole[at] = True
+    return whole
