@@ -55,8 +55,8 @@ class Daemon:
 
     @property
     def known(self) -> bool:
-        """Whether the version is told."""
-        return any(numbers(self.version))
+        """Whether a version is told, be it 0.0.0."""
+        return bool(numbers(self.version))
 
     @property
     def llama_server(self) -> bool:
@@ -70,8 +70,10 @@ class Daemon:
 
     @property
     def image_tags(self) -> bool:
-        """`[img]` in a message's text is where its next picture goes."""
-        return self.known and self.since(IMAGE_TAGS) and self.family.startswith("qwen")
+        """`[img]` in a message's text is where its next picture goes. Not taken for granted of a
+        build from source: a wrong guess is an answer about a blend."""
+        known = any(numbers(self.version))
+        return known and self.since(IMAGE_TAGS) and self.family.startswith("qwen")
 
     @property
     def counts_whole(self) -> bool:
@@ -92,7 +94,7 @@ class Daemon:
     @property
     def holds_at_once(self) -> bool:
         """With `think: false` and an open last turn a `format` holds from the first token; the
-        empty thought in that turn is Qwen3's."""
+        empty thought in that turn is Qwen3's. A wrong guess costs one answer: see `Observed`."""
         return self.known and self.since(HOLDS_AT_ONCE) and self.family.startswith("qwen3")
 
     @property

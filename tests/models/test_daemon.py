@@ -54,9 +54,15 @@ def test_what_is_sent_as_shift() -> None:
 
 
 def test_a_version_that_is_not_told_is_not_relied_on() -> None:
-    for version in ("", "0.0.0"):
-        daemon = Daemon(version, "qwen3vl")
-        assert daemon.fuses and not daemon.image_tags and not daemon.holds_at_once
+    daemon = Daemon("", "qwen3vl")
+    assert daemon.fuses and not daemon.image_tags and not daemon.holds_at_once
+
+
+def test_a_build_from_source_is_the_newest_but_for_tags() -> None:
+    daemon = Daemon("0.0.0", "qwen3vl")
+    assert daemon.fuses and daemon.holds_at_once and daemon.thinks_freely and daemon.counts_whole
+    assert daemon.shift is None
+    assert not daemon.image_tags
 
 
 def test_an_empty_thought_is_written_for_qwen3_only() -> None:
