@@ -61,7 +61,7 @@ class Decoder:
     """
 
     def __init__(self, limits: Limits, timeout_s: float = 10, memory_mb: int = 768) -> None:
-        self._limits = limits
+        self._limits = replace(limits, look_s=timeout_s / 2)
         self._pool = WorkerPool(timeout_s, memory_mb)
 
     def start(self) -> None:
@@ -118,7 +118,7 @@ class Decoder:
     ) -> Prepared:
         data = picture.data
         file = await _shared(data) if isinstance(data, bytes) else data
-        task = Prepare(packed(replace(picture, text=None, warnings=())), size, pad)
+        task = Prepare(packed(replace(picture, text=None, below="", warnings=())), size, pad)
         cost = cost_of_picture(picture, formats.kind(picture.content))
         ready = await self._run(Decoding(task, file, picture.name, client, cost), Ready)
         return Prepared(ready.base64, ready.warnings)

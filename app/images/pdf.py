@@ -48,8 +48,11 @@ class Document:
     def __len__(self) -> int:
         return len(self._document)
 
-    def page(self, number: int) -> Page:
-        """Page `number`, from 1."""
+    def page(self, number: int, *, with_layer: bool = True) -> Page:
+        """Page `number`, from 1; with its text layer, or without looking at that."""
+        if not with_layer:
+            width, height = self._document.get_page_size(number - 1)
+            return Page(number, width, height, None)
         page, filled, checked = self._opened(number)
         try:
             width, height = page.get_size()

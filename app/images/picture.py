@@ -11,10 +11,12 @@ MAX_ASPECT = 100  # the model's own limit is 200 (ollama v0.12.7 panics beyond)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a file may be."""
+    """What a file may be. Text layers of a document are looked at for `look_s` seconds of CPU time;
+    the pages after that are read as pictures."""
 
     max_megapixels: float
     max_pages: int = 50
+    look_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """What a file holds, from its header alone: no pixel is decoded before the limits were checked."""
 
+import time
+
 from PIL import Image, ImageFile
 
 from app.errors import UnreadableImage
@@ -54,8 +56,9 @@ def _pdf(
     name = f"image[{index}]"
     with pdf.opened(mapped(data), name) as document:
         found = []
+        until = time.process_time() + limits.look_s
         for number in selected(pages, len(document), limits.max_pages, name):
-            page = document.page(number)
+            page = document.page(number, with_layer=time.process_time() < until)
             width, height = max(1, round(page.width)), max(1, round(page.height))
             check_aspect(width, height, f"{name} page {number}")
             scale = pdf.DPI / pdf.POINTS_PER_INCH

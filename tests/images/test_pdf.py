@@ -139,3 +139,13 @@ def test_an_image_has_one_page() -> None:
     assert probe(data, 0, LIMITS, "1")[0].page is None
     with pytest.raises(PageOutOfRange):
         probe(data, 0, LIMITS, "2")
+
+
+def test_pages_whose_text_layer_is_not_looked_at_in_time_are_read_as_pictures() -> None:
+    """A document of many slow pages is answered all the same."""
+    letter = Path("examples/letter.pdf").read_bytes()
+    (looked_at,) = probe(letter, 0, Limits(50), "1")
+    (not_looked_at,) = probe(letter, 0, Limits(50, look_s=-1), "1")
+    assert looked_at.text
+    assert not_looked_at.text is None
+    assert (not_looked_at.width, not_looked_at.height) == (looked_at.width, looked_at.height)
