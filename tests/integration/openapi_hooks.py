@@ -46,15 +46,19 @@ def filter_failure(
     context: Any, failure: Any, case: "schemathesis.Case[Any]", response: Any
 ) -> bool:
     """What the document cannot say. Fields of a head that nobody knows are passed over, as HTTP
-    wants it (RFC 9110, 5.1). In a form all is text: a field that is empty says nothing, and `0`
-    says false as well."""
+    wants it (RFC 9110, 5.1). In a form all is text: a field that is empty says nothing, `0` says
+    false as well, null is a word, and a list of one is the same as what is in it."""
     if isinstance(failure, AcceptedNegativeData) and case.id in ALLOWED:
         return False  # it judges what was changed above again, which with binary parts it cannot
     if "x-schemathesis-unknown-property" in (case.headers or {}):
         return False
     if case.media_type == "multipart/form-data" and isinstance(case.body, dict):
         switches = {str(case.body.get(name)) for name in ("stream", "think")}
-        return "" not in case.body.values() and not switches & {"0", "1"}
+        same = any(
+            one is None or one == "" or (isinstance(one, list) and len(one) < 2)
+            for one in case.body.values()
+        )
+        return not same and not switches & {"0", "1"}
     return True
 
 
