@@ -48,7 +48,8 @@ def filter_failure(
 ) -> bool:
     """What the document cannot say. Fields of a head that nobody knows are passed over, as HTTP
     wants it (RFC 9110, 5.1). In a form all is text: a field that is empty says nothing, `0` says
-    false as well, and a list is its items, one part each."""
+    false as well, null is a word, a list is its items, one part each, and a list of one is the same
+    as what is in it."""
     if isinstance(failure, AcceptedNegativeData) and case.id in ALLOWED:
         return False  # it judges what was changed above again, which with binary parts it cannot
     if "x-schemathesis-unknown-property" in (case.headers or {}):
@@ -57,7 +58,11 @@ def filter_failure(
         if any(isinstance(one, list) for name, one in case.body.items() if name not in SEVERAL):
             return False
         switches = {str(case.body.get(name)) for name in ("stream", "think")}
-        return "" not in case.body.values() and not switches & {"0", "1"}
+        same = any(
+            one is None or one == "" or (isinstance(one, list) and len(one) < 2)
+            for one in case.body.values()
+        )
+        return not same and not switches & {"0", "1"}
     return True
 
 
