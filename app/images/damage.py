@@ -14,6 +14,7 @@ from app.images.formats import TAKEN
 # its sources raise besides.
 DAMAGE = (
     OSError,
+    AssertionError,
     ValueError,
     SyntaxError,
     EOFError,

@@ -2,13 +2,15 @@
 
 import random
 import time
+import zlib
 
 import pytest
 
-from app.errors import Problem
+from app.errors import Problem, UnreadableImage
 from app.images.decode import prepare
 from app.images.picture import Limits
 from app.images.probe import probe
+from tests.bombs.raster import png
 from tests.images.corpus import Case, corpus
 
 LIMITS = Limits(max_megapixels=50)
@@ -43,3 +45,12 @@ def test_damage_is_a_problem(case: Case) -> None:
             assert problem.status in (413, 415, 422)
             assert "\n" not in problem.detail
         assert time.perf_counter() - started < SLOW_S
+
+
+def test_a_palette_that_is_missing() -> None:
+    """Pillow asserts that there is one; found by `tests.fuzz.files`."""
+    pixels = zlib.compress(bytes(65) * 64)
+    data = png(64, 64, 8, 3, pixels)
+    (picture,) = probe(data, 0, Limits(50))
+    with pytest.raises(UnreadableImage):
+        prepare(picture, (64, 64))
