@@ -40,7 +40,7 @@ def test_damage_is_a_problem(case: Case) -> None:
         started = time.perf_counter()
         try:
             for picture in probe(data, 0, LIMITS):
-                prepare(picture, (64, 64))
+                prepare(picture, (96, 96))
         except Problem as problem:
             assert problem.status in (413, 415, 422)
             assert "\n" not in problem.detail
@@ -53,4 +53,4 @@ def test_a_palette_that_is_missing() -> None:
     data = png(64, 64, 8, 3, pixels)
     (picture,) = probe(data, 0, Limits(50))
     with pytest.raises(UnreadableImage):
-        prepare(picture, (64, 64))
+        prepare(picture, (96, 96))
