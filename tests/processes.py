@@ -20,6 +20,14 @@ def family(pid: int) -> list[int]:
     return found
 
 
+def runs(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
 def memory_mb(pid: int) -> float:
     """Resident memory of all of them, in MB; what they share counts once (PSS)."""
     return sum(_pss_kb(one) for one in family(pid)) / 1e3

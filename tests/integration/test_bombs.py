@@ -3,7 +3,6 @@
 `python -m benchmarks.bombs` measures the same with the limits as they are by default.
 """
 
-import os
 import signal
 import threading
 import time
@@ -16,7 +15,7 @@ import pytest
 
 from benchmarks.bombs import SETTINGS, Others, bombs, send
 from tests.bombs.pdf import deflated, images
-from tests.processes import cpu_s, family, memory_mb, peak_mb
+from tests.processes import cpu_s, family, memory_mb, peak_mb, runs
 from tests.server import Server
 from tests.standin.engine import StandIn
 
@@ -156,7 +155,7 @@ def test_no_process_is_left_behind(tmp_path: Path, number: int) -> None:
     assert code == (0 if number == signal.SIGTERM else -number)
     assert told == (["503 draining"] if number == signal.SIGTERM else [])
     deadline = time.monotonic() + 120
-    while any(_runs(one) for one in all_of_it):
+    while any(runs(one) for one in all_of_it):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -164,11 +163,3 @@ def test_no_process_is_left_behind(tmp_path: Path, number: int) -> None:
 def _send_quietly(client: httpx.Client, data: bytes, told: list[str]) -> None:
     with suppress(httpx.TransportError):
         told.append(send(client, data))
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
-    except OSError:
-        return False
