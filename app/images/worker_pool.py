@@ -19,6 +19,7 @@ from app.images.worker_protocol import Job, Prepare, Probe, encode
 
 MB = 10**6
 IDLE_S = 10.0  # after which all idle workers but one end
+SOON_S = 0.1  # within which a job is begun again where its worker dies
 WALL = 4  # a job's time by the clock, in times of its CPU time: others may use the cores, too
 PATIENCE_S = 1.0  # that another client's job waits before one that runs as long is ended for it
 
@@ -114,17 +115,19 @@ class WorkerPool:
         if decoding and not decoding.reply.done():
             if reply is not None:
                 decoding.reply.set_result(reply)
-            elif why == "died" and decoding.tries == 1 and not self._forks():
-                self._queue(decoding).push(decoding)  # all are gone, and not because of this job
+            elif why == "died" and decoding.tries == 1 and self._innocent(decoding):
+                self._queue(decoding).push(decoding)
             else:
                 decoding.reply.set_exception(self._problem(decoding, why))
         self._schedule()
 
+    def _innocent(self, decoding: Decoding) -> bool:
+        """Whether the worker may have died of something else: at once, or with all of them."""
+        took_s = asyncio.get_running_loop().time() - decoding.since
+        return took_s < SOON_S or self._fork_server is None or not self._fork_server.alive
+
     def _queue(self, decoding: Decoding) -> "_FairQueue":
         return self._heavy if decoding.cost.heavy else self._light
-
-    def _forks(self) -> bool:
-        return self._fork_server is not None and self._fork_server.alive
 
     def _schedule(self) -> None:
         """Start what may run."""
@@ -147,7 +150,8 @@ class WorkerPool:
         return self._light if self._light.first and (place or only_heavy) else None
 
     def _begin(self, decoding: Decoding) -> None:
-        worker = self._idle.pop() if self._idle else self._new_worker()
+        fresh = decoding.tries > 0 or not self._idle
+        worker = self._new_worker() if fresh else self._idle.pop()
         decoding.since = asyncio.get_running_loop().time()
         decoding.tries += 1
         self._busy[worker] = decoding
