@@ -20,6 +20,7 @@ from app.images.worker_protocol import Job, Prepare, Probe, encode
 MB = 10**6
 IDLE_S = 10.0  # after which all idle workers but one end
 SOON_S = 0.1  # within which a job is begun again where its worker dies
+AGAIN_S = 0.05  # after which that is: the kernel may still be ending the others
 WALL = 4  # a job's time by the clock, in times of its CPU time: others may use the cores, too
 PATIENCE_S = 1.0  # that another client's job waits before one that runs as long is ended for it
 
@@ -116,10 +117,15 @@ class WorkerPool:
             if reply is not None:
                 decoding.reply.set_result(reply)
             elif why == "died" and decoding.tries == 1 and self._innocent(decoding):
-                self._queue(decoding).push(decoding)
+                asyncio.get_running_loop().call_later(AGAIN_S, self._again, decoding)
             else:
                 decoding.reply.set_exception(self._problem(decoding, why))
         self._schedule()
+
+    def _again(self, decoding: Decoding) -> None:
+        if not decoding.reply.done():
+            self._queue(decoding).push(decoding)
+            self._schedule()
 
     def _innocent(self, decoding: Decoding) -> bool:
         """Whether the worker may have died of something else: at once, or with all of them."""
