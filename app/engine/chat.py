@@ -152,14 +152,15 @@ class Lines:
     def _lines(self, data: bytes) -> list[bytes]:
         """The lines that end with this piece. What is left at the end is a line, too."""
         *lines, rest = data.split(b"\n")
-        if lines or not data:
+        if self._rest and (lines or not data):
             first = lines[0] if lines else b""
             lines[:1] = [b"".join([*self._rest, first])]
             self._rest, self._length = [], 0
-        self._rest.append(rest)
-        self._length += len(rest)
-        if self._length > MOST_LINE:
-            lines.append(b"too long")
+        if rest:
+            self._rest.append(rest)
+            self._length += len(rest)
+            if self._length > MOST_LINE:
+                lines.append(b"too long")
         return lines
 
     async def _finish(self) -> None:

@@ -2,7 +2,7 @@
 (`app.engine.prompt` writes them)."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -188,9 +188,9 @@ async def _ask(
         thought, text = part.take(chunks)
         if thought and prompt.think:
             await say(Reasoning(thought))
-        for start in range(0, len(text), PIECE):
-            piece = text[start : start + PIECE]
-            await say(Delta(piece))
+        for piece in (text,) if len(text) <= PIECE else _pieces(text):
+            if piece:
+                await say(Delta(piece))
             unyielded += len(piece)
             if unyielded >= PIECE:  # what has come already is read without waiting
                 unyielded = 0
@@ -209,6 +209,10 @@ async def _ask(
     # Left before the engine could count: each piece was a token, as far as the stream shows.
     tally.completion += part.pieces
     tally.finish_reason = "length"
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[start : start + PIECE] for start in range(0, len(text), PIECE))
 
 
 async def _read(stream: Stream, part: "_Part") -> Sequence[Chunk]:
@@ -264,7 +268,8 @@ class _Part:
                 if tally.answered == prompt.max_tokens or tally.written == LONGEST:
                     self.over = True
                     break
-                text = text[: LONGEST - tally.written]
+                if len(text) > LONGEST - tally.written:
+                    text = text[: LONGEST - tally.written]
                 tally.answered += 1
                 tally.written += len(text)
                 self.pieces += 1
@@ -280,9 +285,11 @@ class _Part:
 
     def _count(self, token: str) -> None:
         token = token.strip()
-        self.times = self.times + 1 if token == self._token else 1
-        self.runs += token != self._token
-        self._token = token
+        if token == self._token:
+            self.times += 1
+        else:
+            self.times, self._token = 1, token
+            self.runs += 1
 
 
 def _refuse_cut(last: Chunk, prompt: Prompt) -> None:

@@ -67,6 +67,17 @@ class Decoder:
     def start(self) -> None:
         self._pool.start()
 
+    def probe_at_once(
+        self, files: Sequence[bytes], pages: str | None
+    ) -> tuple[Picture, ...] | None:
+        """As `probe`, where all files are small and are passed on as they came; else None."""
+        found = []
+        for index, data in enumerate(files):
+            if len(data) > SMALL or not (picture := plain(data, index, self._limits, pages)):
+                return None
+            found.append(picture)
+        return tuple(found)
+
     async def probe(
         self, files: Sequence[bytes], pages: str | None, client: str = ""
     ) -> tuple[Picture, ...]:

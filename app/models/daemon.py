@@ -6,6 +6,7 @@ only.
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 # server/sched.go, "not safe with num_parallel > 1": the same list from 0.12.7 to 0.34.
 ONE_SLOT = frozenset(
@@ -33,6 +34,7 @@ COUNTS_WHOLE = (0, 31, 0)  # commit 35fa277fa (June 2026)
 HOLDS_AT_ONCE = (0, 31, 0)  # commit 892e7f6be (July 2026); proven by each model's answers
 
 
+@cache
 def numbers(version: str) -> tuple[int, ...]:
     """(0, 12, 7) of `0.12.7-rc1`; empty for what is no version."""
     found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)

@@ -47,7 +47,7 @@ class Asking:
     client: str  # who asks; the gate lets clients take turns
     _decoding: dict[int, asyncio.Future[Prepared]] = field(default_factory=dict)
 
-    async def prepare(self) -> None:
+    async def prepare(self, deadline: float | None = None) -> None:
         """Decode what is not a page, so that damage is known before anything is answered; a large
         file is let go then. Pages are decoded at their turn: the first is out before the last is
         rendered.
@@ -56,7 +56,7 @@ class Asking:
             UnreadableImage: one of them is damaged.
         """
         singles = [i for i, one in enumerate(self.job.pictures) if one.page is None]
-        await self._images(singles)
+        await self._images(singles, deadline)
         if large := [i for i in singles if len(self.job.pictures[i].data) > SMALL]:
             self.job = self.job.without_files(large)
 

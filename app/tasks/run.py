@@ -12,7 +12,8 @@ from app.engine.events import Done, Event, Piece, Say, Start
 from app.engine.gate import Gate
 from app.engine.ollama import Ollama
 from app.engine.registry import Registry
-from app.errors import DeadlineExceeded, InvalidRequest, Problem
+from app.engine.watch import Watch
+from app.errors import InvalidRequest, Problem
 from app.images.decoder import Decoder
 from app.images.intake import check_number
 from app.schemas import TaskRequest
@@ -103,30 +104,24 @@ class Line:
     ) -> Asking:
         """The files looked at, the turns planned, and what is no page decoded, in the time that a
         request has."""
-        asking: Asking | None = None
+        deadline = asyncio.get_running_loop().time() + self.settings.request_timeout_s
+        look_up = self.registry.seeing if files else self.registry.find
+        pictures = self.decoder.probe_at_once(files, request.pages)
+        if pictures is None:
+            with Watch(deadline) as watch:
+                pictures = await watch.wait(self.decoder.probe(files, request.pages, caller.client))
+        files.clear()
+        model = await look_up(request.model)
+        job = Job.of(task, request, model, self.settings, pictures)
+        del pictures
+        caller.record.parts = [Part(ask.reader()) for group in job.groups for ask in group]
+        asking = Asking(job, caller.record, self.decoder, self.gate, self.ollama, caller.client)
         try:
-            async with asyncio.timeout(self.settings.request_timeout_s):
-                look_up = self.registry.seeing if files else self.registry.find
-                pictures = await self.decoder.probe(files, request.pages, caller.client)
-                files.clear()
-                model = await look_up(request.model)
-                job = Job.of(task, request, model, self.settings, pictures)
-                del pictures
-                caller.record.parts = [Part(ask.reader()) for group in job.groups for ask in group]
-                asking = Asking(
-                    job, caller.record, self.decoder, self.gate, self.ollama, caller.client
-                )
-                await asking.prepare()
-                return asking
-        except BaseException as error:
-            if asking:
-                asking.close()
-            if isinstance(error, TimeoutError):
-                raise DeadlineExceeded(
-                    "The images were not decoded in REQUEST_TIMEOUT_S. Send fewer or smaller ones.",
-                    partial="",
-                ) from None
+            await asking.prepare(deadline)
+        except BaseException:
+            asking.close()
             raise
+        return asking
 
     async def _work(self, asking: Asking, request_id: str, say: Say[Piece]) -> None:
         """Have the answer generated."""
