@@ -22,6 +22,7 @@ from app.uploads import Upload
 FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 SILENCE_S = 10.0  # between two pieces of a body
+SLACK_S = 0.5  # by which a silence may be ended sooner
 LEAST_RATE = 16_384  # bytes a second, on the average: below the slowest links people have
 
 # What JSON may hold, so that reading it takes no longer than 50 ms.
@@ -105,8 +106,9 @@ async def _read(request: Request, limit: int) -> bytes:
         upload.check(expected)
         loop = asyncio.get_running_loop()
         started = loop.time()
+        late = started + SILENCE_S
         try:
-            async with asyncio.timeout(SILENCE_S) as clock:
+            async with asyncio.timeout_at(late) as clock:
                 async for chunk in request.stream():
                     size += len(chunk)
                     if size > limit:
@@ -118,8 +120,10 @@ async def _read(request: Request, limit: int) -> bytes:
                         if not whole.tell():
                             whole.write(first)
                         whole.write(chunk)
-                    late = started + SILENCE_S + size / LEAST_RATE
-                    clock.reschedule(min(late, loop.time() + SILENCE_S))
+                    due = min(started + size / LEAST_RATE, loop.time()) + SILENCE_S
+                    if due > late + SLACK_S:  # setting a timer costs more than reading a piece
+                        late = due
+                        clock.reschedule(late)
         except TimeoutError:
             raise UploadTimeout(
                 f"The body came too slowly: {size} bytes in {loop.time() - started:.0f} s. Send "
