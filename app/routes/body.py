@@ -22,7 +22,7 @@ from app.uploads import Upload
 FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 SILENCE_S = 10.0  # between two pieces of a body
-SLACK_S = 0.5  # by which a silence may be ended sooner
+SLACK_S = 0.25  # by which a silence may be ended sooner
 LEAST_RATE = 16_384  # bytes a second, on the average: below the slowest links people have
 
 # What JSON may hold, so that reading it takes no longer than 50 ms.
