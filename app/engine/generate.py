@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import orjson
 
@@ -169,10 +170,10 @@ def _again(prompt: Prompt, tally: _Tally) -> Chat | None:
     if tally.loops == 1 and not tally.went_on:
         tally.went_on = True
         if prompt.model.goes_on and prompt.format is None:
-            tally.warnings.append("The answer repeated itself; that was cut, and it was gone on.")
+            tally.warnings.append("A repeated part was removed and the answer continued.")
             return request(prompt, "".join(tally.thoughts), "".join(tally.said), livelier=True)
     if tally.loops:
-        tally.warnings.append("The answer repeated itself; it was cut and ends there.")
+        tally.warnings.append("A repeated part was removed and the answer ends there.")
     return None
 
 
@@ -205,9 +206,9 @@ async def _ask(
             return
         if part.over:
             break
-    tally.varied = part.runs > 1
+    tally.varied = part.times < len(part.tokens)
     # Left before the engine could count: each piece was a token, as far as the stream shows.
-    tally.completion += part.pieces
+    tally.completion += len(part.tokens)
     tally.finish_reason = "length"
 
 
@@ -230,24 +231,23 @@ async def _read(stream: Stream, part: "_Part") -> Sequence[Chunk]:
 
 @dataclass(slots=True)
 class _Part:
-    """One request of an answer, read; `over` where it is to be left before its end; `times` that
-    the last token came in a row, `runs` of equal tokens."""
+    """One request of an answer, read; `over` where it is to be left before its end."""
 
     chat: Chat
     prompt: Prompt
     tally: _Tally
     retrying: bool  # for the answer alone
-    pieces: int = 0
     over: bool = False
     last: Chunk | None = None
-    times: int = 0
-    runs: int = 0
-    _token: str = ""
+    tokens: list[str] = field(default_factory=list)  # thoughts and answer
 
     def take(self, chunks: Sequence[Chunk]) -> tuple[str, str]:
         """The thoughts and the text in what came together."""
         tally, prompt = self.tally, self.prompt
-        thoughts, texts = [], []
+        not_yet = self.chat.format is None and prompt.format is not None
+        answered, written = tally.answered, tally.written  # a token is read in 1 us
+        thoughts: list[str] = []
+        texts: list[str] = []
         for chunk in chunks:
             if (thought := chunk.message.thinking) and not self.retrying:
                 if tally.reasoning == prompt.max_reasoning_tokens or tally.thought > LONGEST:
@@ -256,40 +256,37 @@ class _Part:
                 thought = thought[:LONGEST]
                 tally.reasoning += 1
                 tally.thought += len(thought)
-                self.pieces += 1
                 thoughts.append(thought)
-                self._count(thought)
             # Models open with spaces, or with the newline that the template trimmed.
             text = chunk.message.content
-            if text := text if tally.answered else text.lstrip():
-                if self.chat.format is None and prompt.format is not None:
+            if text := text if answered else text.lstrip():
+                if not_yet:
                     tally.unheld = self.over = True  # the thoughts are over: now the answer
                     break
-                if tally.answered == prompt.max_tokens or tally.written == LONGEST:
+                if answered == prompt.max_tokens or written == LONGEST:
                     self.over = True
                     break
-                if len(text) > LONGEST - tally.written:
-                    text = text[: LONGEST - tally.written]
-                tally.answered += 1
-                tally.written += len(text)
-                self.pieces += 1
+                if len(text) > LONGEST - written:
+                    text = text[: LONGEST - written]
+                answered += 1
+                written += len(text)
                 texts.append(text)
-                self._count(text)
             if chunk.done:
                 self.last = chunk
+        tally.answered, tally.written = answered, written
+        self.tokens += thoughts
+        self.tokens += texts
         if self.prompt.escaped:
             thoughts, texts = [*map(markup.plain, thoughts)], [*map(markup.plain, texts)]
         tally.thoughts += thoughts
         tally.said += texts
         return "".join(thoughts), "".join(texts)
 
-    def _count(self, token: str) -> None:
-        token = token.strip()
-        if token == self._token:
-            self.times += 1
-        else:
-            self.times, self._token = 1, token
-            self.runs += 1
+    @property
+    def times(self) -> int:
+        """How often the last token came in a row, white space around it aside."""
+        last = self.tokens[-1].strip() if self.tokens else ""
+        return sum(1 for _ in takewhile(lambda one: one.strip() == last, reversed(self.tokens)))
 
 
 def _refuse_cut(last: Chunk, prompt: Prompt) -> None:

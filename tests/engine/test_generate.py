@@ -170,7 +170,7 @@ async def test_a_loop_is_cut_and_gone_on_behind() -> None:
     }
     assert second["options"]["temperature"] == 0.4
     assert events[-1].finish_reason == "stop"
-    assert "gone on" in events[-1].warnings[0]
+    assert "continued" in events[-1].warnings[0]
 
 
 async def test_a_second_loop_ends_the_answer() -> None:
@@ -188,7 +188,7 @@ async def test_a_model_that_would_begin_anew_is_not_asked_again() -> None:
     assert whole(events) == f"{LOOP}\n"
     assert len(engine.asked) == 1
     assert events[-1].finish_reason == "length"
-    assert events[-1].warnings == ("The answer repeated itself; it was cut and ends there.",)
+    assert events[-1].warnings == ("A repeated part was removed and the answer ends there.",)
 
 
 async def test_an_empty_answer_is_asked_for_once_more() -> None:

@@ -183,7 +183,7 @@ def test_a_loop_is_cut(client: httpx.Client, daemon: Daemon, stream: str) -> Non
     answer = sse(response.text)[-1][1] if stream == "true" else response.json()
     assert answer["finish_reason"] == "length"
     assert answer["text"].count("stone road") <= 2
-    assert answer["warnings"] == ["The answer repeated itself; it was cut and ends there."]
+    assert answer["warnings"] == ["A repeated part was removed and the answer ends there."]
     assert answer["usage"]["completion_tokens"] < 700
     daemon.wait_for_requests(mark, "/api/chat", timeout_s=1)
 
