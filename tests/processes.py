@@ -28,6 +28,12 @@ def runs(pid: int) -> bool:
         return False
 
 
+def stopped(pid: int) -> bool:
+    """Whether all threads of it have stopped, as after SIGSTOP."""
+    states = [(task / "stat").read_text().rpartition(") ")[2][0] for task in _tasks(pid)]
+    return set(states) <= {"T", "t"}
+
+
 def memory_mb(pid: int) -> float:
     """Resident memory of all of them, in MB; what they share counts once (PSS)."""
     return sum(_pss_kb(one) for one in family(pid)) / 1e3

@@ -173,7 +173,7 @@ def test_who_leaves_frees_the_model(front: str, standin: StandIn, stream: str) -
     before = standin.counts.cancelled
     running = standin.counts.running
     data = {"stream": stream}
-    with httpx.Client(trust_env=False, timeout=httpx.Timeout(5, read=2)) as client:
+    with httpx.Client(trust_env=False, timeout=httpx.Timeout(5, read=8)) as client:
         try:
             form = {"files": PICTURE, "data": data, "headers": NDJSON}
             with client.stream("POST", f"{front}/v1/describe", **form) as response:  # type: ignore[arg-type]

@@ -2,11 +2,13 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from tests.daemon.process import Daemon
+from tests.processes import stopped
 from tests.standin.engine import StandIn
 from tests.standin.script import (
     HANG,
@@ -78,6 +80,8 @@ class Broken(Fault):
 
 def freeze(daemon: Daemon) -> None:
     os.kill(daemon.pid, signal.SIGSTOP)
+    while not stopped(daemon.pid):  # another core may still answer a request
+        time.sleep(0.001)
 
 
 def thaw(daemon: Daemon) -> None:

@@ -124,4 +124,4 @@ def test_the_first_page_is_out_long_before_the_last(reader: httpx.Client) -> Non
     total = time.perf_counter() - started
     assert first is not None
     print(f"first text of 6 scanned pages after {first:.2f} s of {total:.2f} s")
-    assert first < total / 3
+    assert first < total / 2

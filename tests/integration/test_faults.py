@@ -184,7 +184,7 @@ def test_a_loop_is_cut(client: httpx.Client, daemon: Daemon, stream: str) -> Non
     assert answer["finish_reason"] == "length"
     assert answer["text"].count("stone road") <= 2
     assert answer["warnings"] == ["A repeated part was removed and the answer ends there."]
-    assert answer["usage"]["completion_tokens"] < 700
+    assert answer["usage"]["completion_tokens"] < 1000
     daemon.wait_for_requests(mark, "/api/chat", timeout_s=1)
 
 
