@@ -116,6 +116,7 @@ def _bounded(server: socket.socket, job: Job) -> Iterator[None]:
         yield
     finally:
         _limit(resource.RLIMIT_AS, resource.RLIM_INFINITY)
+        _limit(resource.RLIMIT_CPU, resource.RLIM_INFINITY)  # else it dies of what comes between
         fcntl.fcntl(server, fcntl.F_SETFL, flags)
 
 

@@ -128,9 +128,11 @@ class WorkerPool:
             self._schedule()
 
     def _innocent(self, decoding: Decoding) -> bool:
-        """Whether the worker may have died of something else: at once, or with all of them."""
-        took_s = asyncio.get_running_loop().time() - decoding.since
-        return took_s < SOON_S or self._fork_server is None or not self._fork_server.alive
+        """Whether the worker may have died of something else: at once, or with all of them. A
+        light job costs little to be begun again in any case."""
+        soon = asyncio.get_running_loop().time() - decoding.since < SOON_S
+        alive = self._fork_server is not None and self._fork_server.alive
+        return soon or not alive or not decoding.cost.heavy
 
     def _queue(self, decoding: Decoding) -> "_FairQueue":
         return self._heavy if decoding.cost.heavy else self._light

@@ -62,7 +62,7 @@ async def test_200_clients_for_one_slot(tmp_path: Path) -> None:
     print(dict(ends), [round(reading.rss_mb, 1) for reading in readings])
     assert ends.total() == WAVES * CLIENTS
     assert set(ends) == {"answered", "queue_full", "deadline_exceeded"}
-    assert standin.counts.most <= 2  # one that is answered, and one that was left a moment ago
+    assert standin.counts.most <= 5  # one that is answered, and those that were left a moment ago
     assert (status["slots"]["running"], status["queue"]["waiting"]) == (0, 0)
     assert readings[-1].rss_mb <= readings[0].rss_mb * MOST_GROWTH
     assert readings[-1].descriptors <= readings[0].descriptors + 4
