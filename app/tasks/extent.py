@@ -80,6 +80,8 @@ def check(schema: Any) -> Extent:
         raise ValueError(f"it is nested deeper than {DEEPEST} levels") from None
     if objects > MOST:
         raise ValueError(f"with its references followed it has more than {MOST} parts")
+    if walk.recursive and _circular(schema):
+        raise ValueError("a reference leads back to itself without going into the value")
     return Extent(max(values, objects), walk.recursive, len(patterns))
 
 
@@ -189,20 +191,11 @@ class _Pairs:
             return self._copies[pair]
         self._copies[pair] = 0  # a circle
         self._steps += self._own(schema, data)
-        inner = sum(self._of(part, data) for part in self._in_place(schema))
+        inner = sum(self._of(part, data) for part in in_place(self._root, schema))
         inner += sum(self._of(part, value) for part, value in _inside(schema, data))
         keywords = len(schema) + sum(self._size(schema[name]) for name in QUOTING if name in schema)
         self._copies[pair] = keywords * self._weight(data) + inner
         return self._copies[pair]
-
-    def _in_place(self, schema: Mapping[str, Any]) -> Iterator[Any]:
-        for name in IN_PLACE:
-            if name in schema:
-                yield from _schemas(schema[name], name == "dependentSchemas")
-        if isinstance(either := schema.get("dependencies"), dict):
-            yield from either.values()
-        if not REFERENCES.isdisjoint(schema):
-            yield from targets(self._root, schema)
 
     def _own(self, schema: Mapping[str, Any], data: Any) -> int:
         """The steps of a schema's own keywords on a value."""
@@ -239,6 +232,44 @@ class _Pairs:
         if id(data) not in self._sizes:
             self._sizes[id(data)] = values(data)
         return self._sizes[id(data)]
+
+
+def in_place(root: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
+    """The subschemas that apply to the value itself, those that it refers to included."""
+    for name in IN_PLACE:
+        if name in schema:
+            yield from _schemas(schema[name], name == "dependentSchemas")
+    if isinstance(either := schema.get("dependencies"), dict):
+        yield from either.values()
+    if not REFERENCES.isdisjoint(schema):
+        yield from targets(root, schema)
+
+
+def _circular(root: Any) -> bool:
+    """Whether some subschema applies itself to the same value again. Such a schema means nothing
+    (JSON Schema 2020-12, 9.4.1), and a validator takes exponential time to see that."""
+    waiting, done, open_ = [root], set[int](), set[int]()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict | list):
+            waiting += node.values() if isinstance(node, dict) else node
+        if not isinstance(node, dict) or id(node) in done:
+            continue
+        path = [(node, in_place(root, node))]
+        open_.add(id(node))
+        while path:
+            at, parts = path[-1]
+            part = next(parts, None)
+            if part is None:
+                open_.discard(id(at))
+                done.add(id(at))
+                path.pop()
+            elif id(part) in open_:
+                return True
+            elif isinstance(part, dict) and id(part) not in done:
+                open_.add(id(part))
+                path.append((part, in_place(root, part)))
+    return False
 
 
 def _inside(schema: Mapping[str, Any], data: Any) -> Iterator[tuple[Any, Any]]:

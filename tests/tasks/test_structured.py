@@ -331,3 +331,27 @@ def test_a_long_answer_is_not_indented() -> None:
     reader.feed(written)
     assert reader.again() is None
     assert len(reader.end()) == len(written)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"allOf": [{"anyOf": [{"$ref": "#"}] * 16}] * 16},
+        {"properties": {"a": {"not": {"$ref": "#/properties/a"}}}},
+        {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
+    ],
+)
+def test_a_schema_that_applies_itself_to_the_same_value_is_refused(schema: Any) -> None:
+    """A validator takes 5 s for the second; the fuzzer of schemas found it."""
+    with pytest.raises(InvalidParameter, match="leads back to itself"):
+        Schema(schema, "schema")
+
+
+def test_a_schema_that_refers_to_itself_inside_the_value_is_taken() -> None:
+    tree = {
+        "type": "object",
+        "properties": {"left": {"$ref": "#"}, "all": {"type": "array", "items": {"$ref": "#"}}},
+    }
+    assert Schema(tree, "schema").faults({"left": {"all": [{"left": {}}]}}) == []
+    assert Schema(tree, "schema").faults({"left": {"all": [{"left": 3}]}})
