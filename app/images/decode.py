@@ -10,10 +10,11 @@ import io
 import pybase64
 from PIL import Image
 
-from app.images import formats, pdf
+from app.images import formats
 from app.images.colour import eight_bit, plain, srgb_on_white
 from app.images.damage import reading
 from app.images.orientation import LYING
+from app.images.pdf import document as pdf
 from app.images.picture import Picture, Prepared
 from app.images.plain import as_it_is
 from app.images.probe import orientation_of

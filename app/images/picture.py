@@ -28,7 +28,7 @@ class Picture:
     width, height: of the upright original: pixels, or points (1/72 inch) for a page of a PDF.
     plain: it can be sent as it is (see `images.plain`).
     scale: pixels worth sending a unit of these.
-    text: the page's own, where it carries one that serves (see `images.text_layer`).
+    text: the page's own, where it carries one that serves (see `images.pdf.text_layer`).
     region, below: where only a part of the page must be read, that part as shares of its sides
         (left, top, right, bottom), and the page's own text that comes after it.
     passes: how often the decoder goes over all pixels: the scans of a JPEG.

@@ -5,10 +5,11 @@ import time
 from PIL import Image, ImageFile
 
 from app.errors import UnreadableImage
-from app.images import formats, pdf
+from app.images import formats
 from app.images.damage import reading
 from app.images.orientation import LYING, ORIENTATION, of_png
 from app.images.pages import selected
+from app.images.pdf import document as pdf
 from app.images.picture import Limits, Picture, check_aspect, check_size
 from app.images.plain import jpeg_scans, plain
 from app.images.shared_file import Buffer, SharedFile, mapped, readable

@@ -9,13 +9,13 @@ letters are is a line a script.
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from math import log2
 
-from app.images.language_tables import COMMON, PAIRS, PAIRS_JA, PAIRS_KO
+from app.images.pdf.language_tables import COMMON, PAIRS, PAIRS_JA, PAIRS_KO
 
 
 class Verdict(Enum):
@@ -169,16 +169,19 @@ def _hangul(text: str) -> Verdict:
         return Verdict.DOUBT
     if sum(map(common_hangul, found)) < COMMON_HANGUL * len(found):
         return Verdict.BROKEN
-    pairs = _pairs(_HANGUL_WORD.findall(text))
-    if len(pairs) < LEAST_PAIRS_KO:
-        return Verdict.SOUND
-    known = sum(pair in PAIRS_KO for pair in pairs)
-    return Verdict.SOUND if known >= SHARE_KO * len(pairs) else Verdict.BROKEN
+    return _by_pairs(_HANGUL_WORD.findall(text), PAIRS_KO, LEAST_PAIRS_KO, SHARE_KO)
 
 
 def _pairs(words: Iterable[str]) -> list[str]:
     """Neighbouring characters inside words."""
     return [word[at : at + 2] for word in words for at in range(len(word) - 1)]
+
+
+def _by_pairs(words: Iterable[str], known: Container[str], least: int, share: float) -> Verdict:
+    """By how many neighbours inside words are neighbours in the language; few tell nothing."""
+    pairs = _pairs(words)
+    sound = len(pairs) < least or sum(pair in known for pair in pairs) >= share * len(pairs)
+    return Verdict.SOUND if sound else Verdict.BROKEN
 
 
 def _lettered(text: str) -> Verdict:
@@ -206,11 +209,7 @@ def _kana(text: str) -> Verdict:
     share = sum(char in _COMMON_KANA for char in found) / len(found)
     if share < KANA_SHARE - KANA_SPREAD / len(found) ** 0.5:
         return Verdict.BROKEN
-    pairs = _pairs(_KANA_WORD.findall(text))
-    if len(pairs) < LEAST_PAIRS_JA:
-        return Verdict.SOUND
-    known = sum(pair in PAIRS_JA for pair in pairs)
-    return Verdict.SOUND if known >= SHARE_JA * len(pairs) else Verdict.BROKEN
+    return _by_pairs(_KANA_WORD.findall(text), PAIRS_JA, LEAST_PAIRS_JA, SHARE_JA)
 
 
 @lru_cache(maxsize=8192)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from PIL import Image, ImageChops
 from pypdfium2 import raw  # type: ignore[import-untyped]
 
-from app.images.page_objects import Numbers, TextObject, activate, call
+from app.images.pdf.page_objects import Numbers, TextObject, activate, call
 
 MOST_SIDE = 1800  # pixels of the longer side that the page is drawn in
 CONTRAST = 24  # of 255, below which ink cannot be told from its ground

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from PIL import Image
 from pypdfium2 import raw  # type: ignore[import-untyped]
 
-from app.images import glyph_check, page_objects, reading_order, visible_text
-from app.images.language_check import Verdict, judge
-from app.images.layer_form import judged_form
-from app.images.page_objects import TextObject, handle_of
-from app.images.sheet import Sheet
+from app.images.pdf import glyph_check, page_objects, reading_order, visible_text
+from app.images.pdf.language_check import Verdict, judge
+from app.images.pdf.layer_form import judged_form
+from app.images.pdf.page_objects import TextObject, handle_of
+from app.images.pdf.sheet import Sheet
 
 LEAST_CLAIM = 4  # characters of a font that count on a page
 LEAST_SHARE = 0.03  # and their share of it

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.images.language_check import Verdict, judge
+from app.images.pdf.language_check import Verdict, judge
 
 SOUND = {
     "English": "Please return the signed form before Friday. It is on the table in the hall.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from app.images.visible_text import Box, Char
+from app.images.pdf.visible_text import Box, Char
 
 RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
 SAME_LINE = 0.5  # of the lower of two boxes, that they overlap by

@@ -8,7 +8,7 @@ from typing import Any
 
 from pypdfium2 import raw  # type: ignore[import-untyped]
 
-from app.images.page_objects import Box, call, handle_of
+from app.images.pdf.page_objects import Box, call, handle_of
 
 BOXES = {raw.FPDF_FORMFIELD_CHECKBOX, raw.FPDF_FORMFIELD_RADIOBUTTON}
 

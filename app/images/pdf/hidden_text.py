@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.images import page_objects, visible_text
-from app.images.page_objects import Mark, TextObject
-from app.images.sheet import Sheet
-from app.images.visible_text import Char, Drawn
+from app.images.pdf import page_objects, visible_text
+from app.images.pdf.page_objects import Mark, TextObject
+from app.images.pdf.sheet import Sheet
+from app.images.pdf.visible_text import Char, Drawn
 
 THIN = 3.0  # points; a line so thin covers no text
 SLACK = 1.0

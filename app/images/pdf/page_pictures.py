@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from app.images import page_objects, picture_text, reading_order, visible_text
-from app.images.sheet import Sheet
-from app.images.visible_text import Char, Drawn, Frame
+from app.images.pdf import page_objects, picture_text, reading_order, visible_text
+from app.images.pdf.sheet import Sheet
+from app.images.pdf.visible_text import Char, Drawn, Frame
 
 Shares = tuple[float, float, float, float]  # left, top, right, bottom, of the page's sides
 LEAST_PICTURE = 0.004  # of the page; smaller ones are icons

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.images.page_objects import Box, Objects
-from app.images.visible_text import Frame
+from app.images.pdf.page_objects import Box, Objects
+from app.images.pdf.visible_text import Frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from app.images import (
+from app.images.pdf import (
     font_claims,
     hidden_text,
     page_objects,
@@ -19,13 +19,13 @@ from app.images import (
     reading_order,
     visible_text,
 )
-from app.images.font_claims import Fonts
-from app.images.hidden_text import Seen
-from app.images.layer_form import cleaned
-from app.images.page_objects import handle_of
-from app.images.page_pictures import Shares
-from app.images.sheet import Sheet
-from app.images.visible_text import Char, Frame
+from app.images.pdf.font_claims import Fonts
+from app.images.pdf.hidden_text import Seen
+from app.images.pdf.layer_form import cleaned
+from app.images.pdf.page_objects import handle_of
+from app.images.pdf.page_pictures import Shares
+from app.images.pdf.sheet import Sheet
+from app.images.pdf.visible_text import Char, Frame
 
 LEAST_TEXT = 16  # characters; less is a page number or a stamp on a scan
 

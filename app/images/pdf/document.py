@@ -11,9 +11,9 @@ import pypdfium2 as pdfium  # type: ignore[import-untyped]
 from PIL import Image
 
 from app.errors import UnreadableImage
-from app.images import annotations, page_objects, text_layer
-from app.images.font_claims import Fonts
-from app.images.page_pictures import Shares
+from app.images.pdf import annotations, page_objects, text_layer
+from app.images.pdf.font_claims import Fonts
+from app.images.pdf.page_pictures import Shares
 from app.images.shared_file import Buffer
 
 POINTS_PER_INCH = 72

@@ -9,7 +9,7 @@ from app.images.decode import prepare
 from app.images.picture import Limits, Picture
 from app.images.probe import probe
 from benchmarks.pages.writer import Sheet, Writer, written
-from tests.images.test_pdf import shown
+from tests.images.pdf.test_document import shown
 
 LIMITS = Limits(max_megapixels=50)
 LINES = ("The ferry to the island leaves", "at 7:45 every morning in summer.")
