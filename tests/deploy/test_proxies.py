@@ -23,6 +23,7 @@ from tests.ports import free_port
 from tests.server import REPO, Server
 from tests.standin.engine import StandIn
 from tests.standin.script import HANG, begins, says
+from tests.waiting import until
 
 PACE_S = 0.05
 PICTURE = {"image": encoded(scene(160, 120))}
@@ -143,15 +144,6 @@ def status(url: str, path: str = "/ready") -> int:
         return httpx.get(f"{url}{path}", trust_env=False, timeout=5).status_code
     except httpx.TransportError:
         return 0
-
-
-def until(condition: Callable[[], bool], seconds: float) -> float:
-    """How long it took, in seconds."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds, f"not within {seconds} s"
-        time.sleep(0.01)
-    return time.monotonic() - started
 
 
 def test_chunks_come_one_by_one(front: str, standin: StandIn) -> None:

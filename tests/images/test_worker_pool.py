@@ -106,7 +106,8 @@ async def test_a_job_that_waits_is_forgotten_when_nobody_waits_for_it(pool: Pool
     waiting.cancel()
     await asyncio.sleep(0)
     running.cancel()
-    await one.run(job(PICTURE, HEAVY))
+    async with asyncio.timeout(30):  # the one that was forgotten would take a minute
+        await one.run(job(PICTURE, HEAVY))
 
 
 async def test_memory_is_limited(pool: Pool) -> None:

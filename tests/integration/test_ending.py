@@ -26,10 +26,12 @@ from tests.pictures import base64_of, encoded, scene
 from tests.server import REPO, Server
 from tests.standin.engine import StandIn
 from tests.standin.script import HANG, begins, says
+from tests.waiting import until
 
 DRAIN_S = 1.0
 PROMISED_S = DRAIN_S + 2
 BUSY_S = 5.0
+BUSY_READY_S = 30.0  # until a state is reached
 PICTURE = base64_of(encoded(scene(64, 64)))
 HEAD = b"POST /v1/describe HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 HANGING = "tests/hanging_server.py"
@@ -57,17 +59,11 @@ class Scene:
         more = b"Cache-Control: no-store\r\nContent-Length: %d\r\n\r\n" % len(body)
         return self.connect(HEAD + more + body)
 
-    def until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"not within {seconds} s"
-            time.sleep(0.05)
-
     def logged(self, text: str) -> None:
-        self.until(lambda: text in self.server.log())
+        until(lambda: text in self.server.log(), BUSY_READY_S)
 
     def asked(self, chats: int = 1) -> None:
-        self.until(lambda: self.standin.counts.chats >= chats)
+        until(lambda: self.standin.counts.chats >= chats, BUSY_READY_S)
 
 
 def idle(_: Scene) -> None:
@@ -102,7 +98,7 @@ def queued(scene: Scene) -> None:
     scene.asked()
     for _ in range(3):
         scene.ask(stream=True)
-    scene.until(lambda: _status(scene)["queue"]["waiting"] == 3)
+    until(lambda: _status(scene)["queue"]["waiting"] == 3, BUSY_READY_S)
 
 
 def streaming(scene: Scene) -> None:

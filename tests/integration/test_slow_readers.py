@@ -6,7 +6,7 @@ import random
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tests.pictures import base64_of, encoded, scene
 from tests.server import Server
 from tests.standin.engine import StandIn
 from tests.standin.script import HANG, Head, Script, begins, done, word
+from tests.waiting import until
 
 PICTURE = base64_of(encoded(scene(64, 64)))
 BUSY_S = 10.0  # what a busy machine may add
@@ -83,15 +84,6 @@ def is_open(sock: socket.socket) -> bool:
     """Whether the server has not ended this connection, as the kernel knows it: nothing is read."""
     state: int = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
     return state == TCP_ESTABLISHED
-
-
-def until(condition: Callable[[], bool], seconds: float) -> float:
-    """How long it took, in seconds."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds, f"not within {seconds} s"
-        time.sleep(0.05)
-    return time.monotonic() - started
 
 
 FORMS = {

@@ -9,13 +9,12 @@ than four C23 names of old functions (`__isoc23_strtol`): renamed, they run on 2
 import contextlib
 import shutil
 import struct
-import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
-from tests.daemon.install import CACHE, InstallError, unsupported
+from tests.daemon.install import CACHE, InstallError, download, unsupported
 
 # Of llama.cpp: 8 August 2026, which fuses equal neighbours, and 24 August 2026, which fuses only
 # frames of a video.
@@ -44,7 +43,7 @@ def install(build: str) -> Path:
     CACHE.mkdir(exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="mtmd-install-", dir=CACHE))
     try:
-        _download(work, WHEELS[build])
+        download(work, WHEELS[build], ("manylinux2014_x86_64",), "libmtmd's wheel")
         with zipfile.ZipFile(next(work.glob("*.whl"))) as archive:
             archive.extractall(work / "library")
         for library in work.glob("library/*/*.so*"):
@@ -54,20 +53,6 @@ def install(build: str) -> Path:
     finally:
         shutil.rmtree(work)
     return home
-
-
-def _download(folder: Path, requirement: str) -> None:
-    listing = folder / "requirements.txt"
-    listing.write_text(requirement)
-    command = [
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
-        *("--no-deps", "--only-binary", ":all:", "--require-hashes", "--python-version", "3.11"),
-        *("--platform", "manylinux2014_x86_64", "-r", str(listing), "-d", str(folder)),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip() or "no message").splitlines()[-1]
-        raise InstallError(f"pip could not fetch libmtmd's wheel: {last}")
 
 
 def older(library: bytes) -> bytes:
