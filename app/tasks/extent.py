@@ -32,7 +32,6 @@ IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSc
 OF_ITEMS = ("items", "prefixItems", "additionalItems", "contains", "unevaluatedItems")
 OF_PROPERTIES = ("additionalProperties", "unevaluatedProperties", "patternProperties")
 QUOTING = ("enum", "const", "required")  # an error is as large as the keyword's own value
-LISTING = ("unevaluatedProperties", "unevaluatedItems", "additionalProperties")  # what is too much
 STEPS_A_CHARACTER = 10  # of a string that a pattern is tried on, at worst; measured
 
 
