@@ -4,13 +4,19 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
 from app.embedded import weights
 from tests.client.fake import Fake
 from tests.daemon.install import InstallError, install, unsupported
 from tests.daemon.process import Daemon, given
 from tests.engine_embedded import embedded_engine
+from tests.polling import HANG_S
 from tests.server import Server
+
+# httpx gives up after 5 s, which a busy machine may take. What is tested sets timeouts of its own.
+for phase in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, phase, HANG_S)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a shell: what the tests start would inherit that, and Ctrl-C

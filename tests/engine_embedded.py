@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.polling import HANG_S
 from tests.ports import free_port
 from tests.server import REPO
 
@@ -27,7 +28,7 @@ def embedded_engine(log: Path) -> Iterator[str]:
             stdin=subprocess.DEVNULL,
         )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + HANG_S
         while True:
             with contextlib.suppress(httpx.TransportError):
                 httpx.get(f"{url}/api/version", trust_env=False)
@@ -38,4 +39,4 @@ def embedded_engine(log: Path) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(120)

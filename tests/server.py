@@ -11,6 +11,7 @@ from typing import Self
 
 import httpx
 
+from tests.polling import HANG_S
 from tests.ports import free_port
 
 REPO = Path(__file__).parents[1]
@@ -43,7 +44,7 @@ class Server:
             )
 
     def __enter__(self) -> Self:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANG_S
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 httpx.get(f"{self.url}/health", trust_env=False)

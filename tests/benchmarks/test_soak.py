@@ -24,7 +24,7 @@ def test_a_short_run_loses_nothing() -> None:
     short = ("--seconds", "6", "--every", "2", "--clients", "8")
     command = [sys.executable, "-m", "benchmarks.soak", *short]
     done = subprocess.run(
-        command, cwd=REPO, capture_output=True, text=True, timeout=90, check=False
+        command, cwd=REPO, capture_output=True, text=True, timeout=120, check=False
     )
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr

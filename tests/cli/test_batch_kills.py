@@ -16,6 +16,7 @@ from starlette.responses import Response
 from tests.cli.command import call, start
 from tests.client.fake import Fake, problem
 from tests.pictures import encoded
+from tests.polling import HANG_S
 from tests.server import Server
 from tests.standin.engine import SENTENCE, StandIn
 from tests.standin.script import says
@@ -69,7 +70,7 @@ def killed(draw: random.Random, out: Path, *command: str | Path) -> int:
     """Start it, let it do some files, and end it with SIGKILL; how many lines there are then."""
     begun = out.read_bytes().count(b"\n") if out.exists() else 0
     process = start(*command)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANG_S
     enough = begun + draw.randint(5, 60)
     while not out.exists() or out.read_bytes().count(b"\n") < enough:
         assert process.poll() is None, process.communicate()

@@ -145,7 +145,7 @@ async def test_who_leaves_closes_the_connection(fake: Fake) -> None:
     async with Client(fake.url) as client:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(client.ask("ocr", [b"a"], {}), 0.2)
-        assert await asyncio.to_thread(fake.left.wait, 3)
+        assert await asyncio.to_thread(fake.left.wait, 120)
 
 
 async def test_a_missing_file(fake: Fake, tmp_path: Path) -> None:

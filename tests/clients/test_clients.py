@@ -147,7 +147,7 @@ def test_litellm_in_front(on_daemon: Server, daemon: Daemon, picture: Path, tmp_
         out = run(environment.python(), script, f"http://127.0.0.1:{port}/v1", "front", picture)
     finally:
         proxy.terminate()
-        proxy.wait(20)
+        proxy.wait(120)
     told = json.loads(out)
     assert told["text"] == told["streamed"] != ""
     assert told["held"] in ({"colour": "red"}, {"colour": "blue"})

@@ -122,7 +122,7 @@ def test_what_was_measured_is_kept_when_it_is_stopped(
     assert running.stderr
     assert running.stderr.readline() == "standin: done\n"
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=20)
+    _, said = running.communicate(timeout=120)
     assert running.returncode == 130
     assert "Stopped before the end" in said and "Traceback" not in said
     told = json.loads(out.with_suffix(".json").read_text())

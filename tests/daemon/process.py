@@ -104,7 +104,7 @@ class Daemon:
     @property
     def version(self) -> str:
         """As it tells."""
-        told = httpx.get(f"{self.url}/api/version", trust_env=False, timeout=10).json()
+        told = httpx.get(f"{self.url}/api/version", trust_env=False, timeout=120).json()
         return str(told["version"])
 
     def running(self) -> bool:
@@ -137,7 +137,7 @@ class Daemon:
                 start_new_session=True,
                 preexec_fn=_end_with_parent,  # noqa: PLW1509  only a system call: no lock to wait for
             )
-        with httpx.Client(base_url=self.url, trust_env=False, timeout=30) as client:
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=120) as client:
             self._await_answer(client)
             create_missing(client)
 

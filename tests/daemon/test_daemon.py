@@ -26,7 +26,7 @@ PREFILL = {"role": "assistant", "thinking": "", "content": "\n"}
 
 @pytest.fixture
 def client(daemon: Daemon) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=daemon.url, trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=daemon.url, trust_env=False, timeout=120) as client:
         yield client
 
 

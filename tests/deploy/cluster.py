@@ -145,7 +145,7 @@ class Cluster:
         found = {}
         for port in range(self._first, self._first + PORTS):
             with suppress(httpx.TransportError):
-                httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False, timeout=5)
+                httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False, timeout=120)
                 found[port] = _listener(port, self.processes())
         return found
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.deploy.environment import CACHE
+from tests.polling import HANG_S
 from tests.scripts.conftest import TOOLS, ends
 from tests.server import REPO
 
@@ -84,7 +85,7 @@ class Machine:
     def run(self, command: str, **settings: str) -> tuple[int, str]:
         """Status and output of a command that ends by itself."""
         running = self.start(command, **settings)
-        return running.process.wait(120), running.output
+        return running.process.wait(HANG_S), running.output
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Running:
     def output(self) -> str:
         return self.log.read_text()
 
-    def says(self, text: str, timeout_s: float = 120) -> None:
+    def says(self, text: str, timeout_s: float = HANG_S) -> None:
         """Wait for it.
 
         Raises:
@@ -113,5 +114,5 @@ class Running:
     def stop(self) -> None:
         """SIGTERM to its group, after which nothing it started is left."""
         os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait(20)
-        assert ends(self.process.pid, 20)
+        self.process.wait(HANG_S)
+        assert ends(self.process.pid)

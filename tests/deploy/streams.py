@@ -81,7 +81,7 @@ def users(url: str) -> httpx.AsyncClient:
     """A connection a request, as many users have."""
     limits = httpx.Limits(max_keepalive_connections=0)
     return httpx.AsyncClient(
-        base_url=url, headers=HEADERS, limits=limits, trust_env=False, timeout=60
+        base_url=url, headers=HEADERS, limits=limits, trust_env=False, timeout=120
     )
 
 

@@ -144,7 +144,7 @@ def test_its_command_serves_and_its_check_says_so(build: Build) -> None:
             running.says("serving")
             transport = httpx.HTTPTransport(retries=5)
             url = f"http://127.0.0.1:{here['PORT']}"
-            with httpx.Client(base_url=url, transport=transport, timeout=30) as client:
+            with httpx.Client(base_url=url, transport=transport, timeout=120) as client:
                 assert client.get("/ready").status_code == 200
                 picture = {"image": encoded(scene(160, 120))}
                 assert client.post("/v1/describe", files=picture).status_code == 401

@@ -19,11 +19,11 @@ from PIL import Image
 from app.settings import Settings
 from tests.deploy.environment import debian
 from tests.pictures import encoded, scene
+from tests.polling import wait_until
 from tests.ports import free_port
 from tests.server import REPO, Server
 from tests.standin.engine import StandIn
 from tests.standin.script import HANG, begins, says
-from tests.waiting import until
 
 PACE_S = 0.05
 PICTURE = {"image": encoded(scene(160, 120))}
@@ -115,11 +115,11 @@ def started(proxy: Proxy, folder: Path, server: Server) -> Iterator[str]:
         )
     try:
         url = f"http://127.0.0.1:{port}"
-        until(lambda: status(url) == 200, 10)
+        wait_until(lambda: status(url) == 200)
         yield url
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(120)
 
 
 @pytest.fixture(scope="module", params=[haproxy, nginx], ids=["haproxy", "nginx"])
@@ -141,7 +141,7 @@ def healthy(standin: StandIn) -> None:
 
 def status(url: str, path: str = "/ready") -> int:
     try:
-        return httpx.get(f"{url}{path}", trust_env=False, timeout=5).status_code
+        return httpx.get(f"{url}{path}", trust_env=False, timeout=120).status_code
     except httpx.TransportError:
         return 0
 
@@ -162,7 +162,7 @@ def test_chunks_come_one_by_one(front: str, standin: StandIn) -> None:
 @pytest.mark.parametrize("stream", ["true", "false"])
 def test_who_leaves_frees_the_model(front: str, standin: StandIn, stream: str) -> None:
     standin.play(begins("one two three", *HANG) if stream == "true" else HANG)
-    until(lambda: standin.counts.running == 0, 30)  # another test's has been left a moment ago
+    wait_until(lambda: standin.counts.running == 0)  # another test's has been left a moment ago
     before = standin.counts.cancelled
     data = {"stream": stream}
     with httpx.Client(trust_env=False, timeout=httpx.Timeout(5, read=8)) as client:
@@ -175,7 +175,7 @@ def test_who_leaves_frees_the_model(front: str, standin: StandIn, stream: str) -
         except httpx.ReadTimeout:
             assert stream == "false"
         assert standin.counts.running == 1
-    took = until(lambda: standin.counts.cancelled > before, 3)
+    took = wait_until(lambda: standin.counts.cancelled > before, 3)
     print(f"cancelled upstream {took * 1e3:.0f} ms after the client had left")
     assert took < 0.5
 
@@ -186,7 +186,7 @@ def test_a_large_upload_passes_and_a_larger_one_is_told(front: str) -> None:
     assert 15e6 < len(picture.getvalue()) < 16e6
     started = time.monotonic()
     files = {"image": picture.getvalue()}
-    answer = httpx.post(f"{front}/v1/describe", files=files, trust_env=False, timeout=30)
+    answer = httpx.post(f"{front}/v1/describe", files=files, trust_env=False, timeout=120)
     assert answer.status_code == 200, answer.text
     print(f"15 MB in {time.monotonic() - started:.2f} s")
     over = httpx.post(f"{front}/v1/describe", files={"image": bytes(21_000_000)}, trust_env=False)
@@ -204,7 +204,7 @@ def test_health_and_what_is_not_for_the_world(front: str) -> None:
 def test_the_request_id_goes_through(front: str, server: Server) -> None:
     own = httpx.get(f"{front}/v1/status", headers={"X-Request-ID": "mine-1"}, trust_env=False)
     assert own.headers["x-request-id"] == "mine-1"
-    until(lambda: "mine-1" in server.log(), 2)
+    wait_until(lambda: "mine-1" in server.log())
     made = httpx.get(f"{front}/v1/status", trust_env=False).headers["x-request-id"]
     assert len(made) >= 32 and not made.startswith("req_")
 
@@ -224,7 +224,7 @@ def test_a_client_has_its_own_address(proxy: Proxy, standin: StandIn, tmp_path: 
 def asked_from(url: str, address: str, number: int) -> int:
     transport = httpx.HTTPTransport(local_address=address)
     claim = {"X-Forwarded-For": f"198.51.100.{number}"}
-    with httpx.Client(transport=transport, trust_env=False, timeout=10) as client:
+    with httpx.Client(transport=transport, trust_env=False, timeout=120) as client:
         return client.post(f"{url}/v1/describe", files=PICTURE, headers=claim).status_code
 
 
@@ -235,11 +235,11 @@ def test_haproxy_leaves_out_who_is_not_ready(
     with started(haproxy, tmp_path, server) as url:
         standin.stop()
         try:
-            took = until(lambda: "No server is available" in told(url), 8)
+            took = wait_until(lambda: "No server is available" in told(url))
             print(f"left out after {took:.1f} s")
         finally:
             standin.start()
-        until(lambda: status(url) == 200, 8)
+        wait_until(lambda: status(url) == 200)
 
 
 def told(url: str) -> str:

@@ -48,7 +48,7 @@ def cluster(_daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_it_is_the_same_server(cluster: Cluster) -> None:
-    with httpx.Client(base_url=cluster.url, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=cluster.url, trust_env=False, timeout=120) as client:
         refused = client.post("/v1/describe", files=FILES)
         assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
         ready = client.get("/ready", headers={"X-Request-ID": "mine"})

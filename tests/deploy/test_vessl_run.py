@@ -51,7 +51,7 @@ def curl(machine: Machine, path: str, *arguments: str) -> tuple[int, Any]:
     """Status and body."""
     url = f"http://127.0.0.1:{machine.settings['PORT']}{path}"
     command = ["curl", "-sS", "--noproxy", "*", "-w", "\n%{http_code}", *arguments, url]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
     body, _, status = told.rpartition("\n")
     try:
         return int(status), json.loads(body)
@@ -114,7 +114,7 @@ def test_the_service(machine: Machine) -> None:
 
 def test_without_the_secret_nothing_is_downloaded(machine: Machine) -> None:
     running = play(machine, RUN, API_KEY="")
-    assert running.process.wait(10) == 1
+    assert running.process.wait(120) == 1
     assert running.output == (
         "HOST=0.0.0.0 would let anybody in: set API_KEY to a secret that clients send.\n"
     )
@@ -138,5 +138,5 @@ def test_an_installer_that_cannot_be_had_ends_the_run(machine: Machine) -> None:
     (machine.root / "bin" / "ollama").unlink()
     machine.command("zstd", "exit 0")
     running = play(machine, RUN, OLLAMA_SITE="file:///nonexistent")
-    assert running.process.wait(60) != 0
+    assert running.process.wait(120) != 0
     assert "curl" in running.output

@@ -60,14 +60,14 @@ def serving(machine: Machine, command: str) -> Iterator[Path]:
             start_new_session=True,
         )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while "Ready: " not in log.read_text(errors="replace"):
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
         yield log
     finally:
         os.killpg(process.pid, signal.SIGINT)
-        process.wait(30)
+        process.wait(120)
     assert process.returncode == 0, log.read_text(errors="replace")
 
 

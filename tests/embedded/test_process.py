@@ -29,7 +29,7 @@ def test_start_and_end(number: signal.Signals) -> None:
     program = Program()
     assert program.wait() < 3  # under 1 s alone; other tests may hold the cores
     program.process.send_signal(number)
-    printed, errors = program.process.communicate(timeout=15)
+    printed, errors = program.process.communicate(timeout=120)
     assert program.process.returncode == 0
     assert printed == f"Listening on 127.0.0.1:{program.port} (model: embedded)\n"
     assert errors == ""
@@ -50,7 +50,7 @@ def test_end_while_starting() -> None:
         time.sleep(pause)
         program.process.terminate()
         begun = time.monotonic()
-        program.process.communicate(timeout=15)
+        program.process.communicate(timeout=120)
         assert program.process.returncode in (0, -signal.SIGTERM)  # the latter before Python runs
         assert time.monotonic() - begun < 3
 
@@ -70,7 +70,7 @@ def test_end_in_the_middle_of_a_work(work: str) -> None:
         works(program.process, cpu_s(program.process) + 0.5)
         begun = time.monotonic()
         program.process.terminate()
-        program.process.communicate(timeout=15)
+        program.process.communicate(timeout=120)
     assert program.process.returncode == 0
     assert time.monotonic() - begun < 3
 
@@ -81,7 +81,7 @@ def test_port_taken() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         program = Program(port=port)
-        assert program.process.wait(timeout=15) == 1
+        assert program.process.wait(timeout=120) == 1
         printed, errors = program.end()
     assert printed == ""
     assert (
@@ -96,7 +96,7 @@ def run(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -178,7 +178,7 @@ def connection(url: str, body: dict[str, Any]) -> Iterator[None]:
     assert port is not None
     content = json.dumps(body).encode()
     head = f"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as client:
         client.sendall(head.encode() + content)
         yield
 
@@ -248,7 +248,7 @@ def test_an_abandoned_request_ends(
     # decoding of two photos.
     assert at_rest(program.process, 60) - left < 3
     asked = chat("What is the total?", stream=False)
-    assert httpx.post(f"{program.url}/api/chat", json=asked, timeout=30).status_code == 200
+    assert httpx.post(f"{program.url}/api/chat", json=asked, timeout=120).status_code == 200
 
 
 async def test_version_answers_during_a_reading(client: httpx.AsyncClient) -> None:

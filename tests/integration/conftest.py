@@ -15,7 +15,7 @@ def client(on_daemon: Server, daemon: Daemon) -> Iterator[httpx.Client]:
     """A client of that server, for whom nothing is kept; the daemon behind it runs."""
     headers = {"Cache-Control": "no-store"}
     with httpx.Client(
-        base_url=on_daemon.url, trust_env=False, timeout=60, headers=headers
+        base_url=on_daemon.url, trust_env=False, timeout=120, headers=headers
     ) as client:
         yield client
 
@@ -40,6 +40,6 @@ def scripted(engine: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Itera
     settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "standin", "NUM_CTX": "8192"}
     with (
         Server(log, **settings, CACHE_MB="0") as server,
-        httpx.Client(base_url=server.url, trust_env=False, timeout=60) as client,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=120) as client,
     ):
         yield client

@@ -126,7 +126,7 @@ def test_nothing_inside_is_ever_asked(trap: Trap, tmp_path: Path) -> None:
             NUM_CTX="8192",
             ALLOW_URL_FETCH="true",
         ) as server,
-        httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=120) as client,
     ):
         for trick in TRICKS:
             url = trick.format(port=trap.port)

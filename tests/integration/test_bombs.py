@@ -121,7 +121,7 @@ def test_many_of_one_client_do_not_keep_another_waiting(
     others = Others(server.url)
     others.ask()
     headers = {"Authorization": "Bearer other"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=60, trust_env=False) as client:
+    with httpx.Client(base_url=server.url, headers=headers, timeout=120, trust_env=False) as client:
         letter = Path("examples/letter.pdf").read_bytes()
         assert send(client, letter) == "200"
     before = len(told)
@@ -150,7 +150,7 @@ def test_no_process_is_left_behind(tmp_path: Path, number: int) -> None:
             all_of_it = family(pid)
             assert len(all_of_it) >= 3
             server.process.send_signal(number)
-            code = server.process.wait(30)
+            code = server.process.wait(120)
             sending.join()
     assert code == (0 if number == signal.SIGTERM else -number)
     assert told == (["503 draining"] if number == signal.SIGTERM else [])

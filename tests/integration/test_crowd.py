@@ -25,7 +25,7 @@ WAVES = 3  # of which the first warms up
 async def wave(url: str) -> Counter[str]:
     """All at once, half of them in streams; how they ended."""
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30, limits=limits) as http:
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=120, limits=limits) as http:
         return Counter(await asyncio.gather(*(ask(http, number) for number in range(CLIENTS))))
 
 

@@ -167,7 +167,7 @@ def test_prompt_that_the_daemon_cut_in_silence_is_no_success(
     log = tmp_path_factory.mktemp("cut") / "server.log"
     settings = {**SETTINGS, "OLLAMA_HOST": daemon.url, "MODEL_NAME": "tiny-vlm"}
     data = {"prompt": "words " * 1000}
-    with Server(log, **settings) as server, httpx.Client(trust_env=False, timeout=30) as client:
+    with Server(log, **settings) as server, httpx.Client(trust_env=False, timeout=120) as client:
         response = client.post(f"{server.url}/v1/describe", files=FILES, data=data)
     assert response.status_code == 422
     assert response.json()["code"] == "context_overflow"
@@ -194,7 +194,7 @@ def test_deadline(
     client.post("/v1/describe", files=FILES, data={**SLOW, "max_tokens": "1"})  # loaded
     log = tmp_path_factory.mktemp("late") / "server.log"
     settings = {**SETTINGS, "OLLAMA_HOST": daemon.url, "REQUEST_TIMEOUT_S": "4"}
-    with Server(log, **settings) as server, httpx.Client(trust_env=False, timeout=30) as late:
+    with Server(log, **settings) as server, httpx.Client(trust_env=False, timeout=120) as late:
         started = time.monotonic()
         mark = daemon.mark()
         response = late.post(f"{server.url}/v1/describe", files=FILES, data={"max_tokens": "2000"})
@@ -211,7 +211,7 @@ def test_full_queue_is_refused_with_a_time(
 ) -> None:
     log = tmp_path_factory.mktemp("full") / "server.log"
     settings = {**SETTINGS, "OLLAMA_HOST": daemon.url, "MAX_QUEUE": "0"}
-    with Server(log, **settings) as server, httpx.Client(trust_env=False, timeout=30) as client:
+    with Server(log, **settings) as server, httpx.Client(trust_env=False, timeout=120) as client:
         url = f"{server.url}/v1/describe"
         with client.stream("POST", url, files=FILES, data={"stream": "true"}) as first:
             lines = first.iter_lines()  # dropping the iterator would close the stream

@@ -75,7 +75,7 @@ def scripted(_standin: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Ite
     log = tmp_path_factory.mktemp("scripted") / "server.log"
     with (
         Server(log, **settings) as server,
-        httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=120) as client,
     ):
         yield client
 

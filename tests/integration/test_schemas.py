@@ -197,7 +197,7 @@ def test_an_engine_without_a_grammar_for_it(engine: StandIn, scripted: httpx.Cli
 def test_the_real_daemon(daemon: Daemon, on_daemon: Server, name: str) -> None:
     """A tiny model that knows nothing, held by the daemon's own grammar where it has one."""
     schema = SCHEMAS[name][0]
-    with httpx.Client(base_url=on_daemon.url, trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=on_daemon.url, trust_env=False, timeout=120) as client:
         answer = extract(client, schema, max_tokens="200")
     told = answer.json()
     print(name, answer.status_code, told.get("detail", told.get("data")))

@@ -21,7 +21,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 @pytest.fixture
 def client(on_daemon: Server, daemon: Daemon) -> Iterator[httpx.Client]:
     """As the others', but without the header that keeps an answer from being kept."""
-    with httpx.Client(base_url=on_daemon.url, trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=on_daemon.url, trust_env=False, timeout=120) as client:
         yield client
 
 
@@ -139,7 +139,7 @@ def test_keys_do_not_see_each_other(keyed: Server, daemon: Daemon) -> None:
             data={"max_tokens": "5"},
             headers=headers,
             trust_env=False,
-            timeout=30,
+            timeout=120,
         )
         return bool(response.json()["cached"])
 

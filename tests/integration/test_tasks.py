@@ -108,7 +108,7 @@ def test_prompt_tokens_are_the_daemons_own(client: httpx.Client, daemon: Daemon,
         "images": [base64_of(encoded(scene()))],
         "options": {"num_ctx": 4096, "num_predict": 1},
     }
-    with httpx.Client(base_url=daemon.url, trust_env=False, timeout=30) as direct:
+    with httpx.Client(base_url=daemon.url, trust_env=False, timeout=120) as direct:
         counted = direct.post("/api/generate", json=again).json()["prompt_eval_count"]
     assert used["prompt_tokens"] == counted > 234  # the picture's own, for this model
 

@@ -23,7 +23,7 @@ def client(client: httpx.Client, daemon: Daemon) -> Iterator[httpx.Client]:
     very moment that it ends, as the tiny model's 20 ms make likely (seen once in some 20 runs)."""
     probe = {"model": "tiny-think", "max_tokens": "1"}
     try:
-        alive = client.post("/v1/describe", files={"image": JPEG}, data=probe, timeout=15)
+        alive = client.post("/v1/describe", files={"image": JPEG}, data=probe, timeout=120)
     except httpx.ReadTimeout:
         alive = None
     if alive is None or alive.status_code != 200:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.integration.test_connections import resident_mb
 from tests.pictures import base64_of, encoded, scene
+from tests.polling import wait_until
 from tests.server import Server
 from tests.standin.engine import StandIn
 
@@ -43,7 +44,7 @@ def small(server: Server, key: str) -> httpx.Response:
     headers = {"X-API-Key": key}
     return httpx.post(
         f"{server.url}/v1/describe",
-        json={"image": picture}, headers=headers, trust_env=False, timeout=30,
+        json={"image": picture}, headers=headers, trust_env=False, timeout=120,
     )  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def large(server: Server, key: str) -> httpx.Response:
     files = {"image": bytes(BODY)}
     headers = {"X-API-Key": key}
     return httpx.post(
-        f"{server.url}/v1/describe", files=files, headers=headers, trust_env=False, timeout=60
+        f"{server.url}/v1/describe", files=files, headers=headers, trust_env=False, timeout=120
     )
 
 
@@ -61,7 +62,7 @@ class Upload:
 
     def __init__(self, server: Server, key: str, chunked: bool) -> None:
         self.received = b""
-        self.sock = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+        self.sock = socket.create_connection(("127.0.0.1", server.port), timeout=120)
         self._chunked = chunked
         length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {BODY}"
         self.sock.sendall(f"{HEAD.format(key)}{length}\r\n\r\n".encode())
@@ -120,16 +121,14 @@ def test_uploads_together_are_bounded(server: Server, chunked: bool) -> None:
             assert json.loads(body)["code"] == "server_busy"
     # In 10^6 bytes and 2^20; a connection may hold 128 kB besides, and one body is parsed at once.
     assert most - before < MOST_MB + BODIES * 0.128 + 4 * BODY / 1e6
-    deadline = time.monotonic() + 20
-    while large(server, "one").status_code == 503:  # until the server has seen them leave
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    # Until the server has seen them leave.
+    wait_until(lambda: large(server, "one").status_code != 503)
 
 
 def test_a_body_in_crumbs_takes_what_it_is(server: Server) -> None:
     """Chunks of two bytes: an object for each would take 28 times their size."""
     before = resident_mb(server)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=120) as sock:
         sock.sendall(f"{HEAD.format('one')}Transfer-Encoding: chunked\r\n\r\n".encode())
         crumbs = b"2\r\n  \r\n" * 1000
         for _ in range(1000):

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from tests.once import one_at_a_time
+from tests.polling import HANG_S
 from tests.ports import free_port
 from tests.server import REPO
 
@@ -67,7 +68,7 @@ def promtool(*arguments: str, folder: Path = RULES, stdin: str = "") -> str:
     """What it says; the test fails where it finds anything."""
     command = [program("promtool"), *arguments]
     done = subprocess.run(
-        command, cwd=folder, input=stdin, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=folder, input=stdin, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -77,7 +78,7 @@ class Prometheus:
     """One that runs, with deploy/prometheus as its configuration."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, trust_env=False, timeout=10)
+        self._http = httpx.Client(base_url=url, trust_env=False, timeout=120)
 
     def get(self, path: str, **params: str) -> Any:
         """`data` of an answer of its API."""
@@ -89,7 +90,7 @@ class Prometheus:
         """Of each series that a query finds now."""
         return [float(one["value"][1]) for one in self.get("query", query=expression)["result"]]
 
-    def wait_for(self, expression: str, seconds: float = 15) -> None:
+    def wait_for(self, expression: str, seconds: float = HANG_S) -> None:
         """Until a query finds something."""
         deadline = time.monotonic() + seconds
         while not self.values(expression):
@@ -117,7 +118,7 @@ def running(folder: Path) -> Iterator[Prometheus]:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANG_S
         while not _ready(url):
             said = (folder / "prometheus.log").read_text
             assert process.poll() is None and time.monotonic() < deadline, said()
@@ -125,7 +126,7 @@ def running(folder: Path) -> Iterator[Prometheus]:
         yield Prometheus(url)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(120)
 
 
 def _ready(url: str) -> bool:

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.observe.conftest import KEY
 from tests.observe.traffic import FILES, mixed
+from tests.polling import wait_until
 from tests.server import Server
 from tests.standin.engine import StandIn
 from tests.standin.script import HANG
@@ -64,11 +65,8 @@ def value(found: Scrape, name: str, **labels: str) -> float:
 
 def after(client: httpx.Client, name: str, wanted: float, **labels: str) -> Scrape:
     """The scrape in which a counter is so far; it is counted when the answer is already here."""
-    deadline = time.monotonic() + 5
-    while value(found := samples(client), name, **labels) < wanted:
-        assert time.monotonic() < deadline, (name, labels, wanted, found)
-        time.sleep(0.02)
-    return found
+    wait_until(lambda: value(samples(client), name, **labels) >= wanted)
+    return samples(client)
 
 
 def test_the_contract(client: httpx.Client) -> None:
@@ -177,10 +175,8 @@ def test_the_engine_goes_and_comes_back(faulty: tuple[StandIn, Server]) -> None:
     assert value(found, "vlm_engine_up") == 0
     assert not [name for name, _ in found if name == "vlm_model_vram_ratio"]
     engine.start()
-    after_start = time.monotonic()
-    while value(found := told_of(server), "vlm_engine_up") == 0:
-        assert time.monotonic() < after_start + 5
-        time.sleep(0.1)
+    wait_until(lambda: value(told_of(server), "vlm_engine_up") == 1)
+    found = told_of(server)
     assert value(found, "vlm_model_vram_ratio", model="standin") == 1
 
 

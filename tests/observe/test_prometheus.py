@@ -13,6 +13,7 @@ import httpx
 from tests.observe.conftest import KEY
 from tests.observe.prometheus import RULES, promtool, running
 from tests.observe.traffic import mixed
+from tests.polling import HANG_S
 from tests.server import REPO, Server
 
 DASHBOARD = json.loads((REPO / "deploy" / "grafana" / "dashboard.json").read_text())
@@ -69,7 +70,7 @@ def test_the_whole_of_it_on_a_running_server(
             time.sleep(1.1)
         alerts_are_explained(prometheus.get("rules"))
         finds: dict[str, list[float]] = {}
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANG_S
         while True:
             finds = {query: prometheus.values(chosen(query)) for _, query in QUERIES}
             empty = [query for query in finds if not any(map(math.isfinite, finds[query]))]

@@ -33,7 +33,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
         settings |= {"OLLAMA_HOST": engine.url, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
         with (
             Server(log, **settings) as server,
-            httpx.Client(base_url=server.url, trust_env=False, timeout=20) as client,
+            httpx.Client(base_url=server.url, trust_env=False, timeout=120) as client,
         ):
             yield engine, server, collector, client
 

@@ -118,10 +118,10 @@ def test_many_at_once(server: Server) -> None:
     asked = body(server, picture())
     with ThreadPoolExecutor(7) as threads:
         answers = [
-            threads.submit(server.client.post, "/api/chat", json=asked, timeout=60)
+            threads.submit(server.client.post, "/api/chat", json=asked, timeout=120)
             for _ in range(6)
         ]
-        small = threads.submit(server.client.get, "/api/version", timeout=5)
+        small = threads.submit(server.client.get, "/api/version", timeout=120)
         assert small.result().status_code == 200
         assert all(answer.result().json()["done"] is True for answer in answers)
 

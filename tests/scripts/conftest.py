@@ -14,6 +14,7 @@ from typing import Self
 
 import pytest
 
+from tests.polling import HANG_S
 from tests.scripts.fake_ollama import FakeOllama
 
 ROOT = Path(__file__).parents[2]
@@ -140,7 +141,7 @@ def session(leader: int) -> list[int]:
     return members
 
 
-def ends(leader: int, timeout_s: float = 5.0) -> bool:
+def ends(leader: int, timeout_s: float = HANG_S) -> bool:
     """Whether the session is empty within `timeout_s` seconds."""
     deadline = time.monotonic() + timeout_s
     while session(leader):

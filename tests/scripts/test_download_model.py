@@ -60,7 +60,7 @@ def test_an_installed_ollama_runs_for_the_download(checkout: Checkout, daemon: D
         OLLAMA_MODELS=str(store() / "models"),
         OLLAMA_NOPRUNE="1",
     )
-    output, _ = run.communicate(timeout=60)
+    output, _ = run.communicate(timeout=120)
     assert run.returncode == 0, output
     assert "Starting Ollama for the download" in output
     assert "tiny-vlm is installed and can see." in output

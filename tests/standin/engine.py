@@ -21,6 +21,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
+from tests.polling import HANG_S
 from tests.ports import free_port
 from tests.standin.script import Cut, Head, Script, Send, Wait, refuses, replies, says
 
@@ -108,7 +109,7 @@ class StandIn:
         self._ready.clear()
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
         self._thread.start()
-        if not self._ready.wait(5):
+        if not self._ready.wait(HANG_S):
             raise RuntimeError(f"The stand-in could not listen on port {self.port}.")
 
     def stop(self) -> None:

@@ -1,7 +1,5 @@
 """The stand-in does what it is told, as far as a client can see."""
 
-import asyncio
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -10,6 +8,7 @@ import pytest
 from app.engine.chat import Chat
 from app.engine.ollama import Ollama
 from app.errors import EngineError, EngineInterrupted, EngineUnavailable, ModelNotFound
+from tests.polling import wait_until, wait_until_async
 from tests.standin.engine import SENTENCE, StandIn
 from tests.standin.script import HANG, Cut, Send, Wait, begins, line, refuses, says
 
@@ -58,10 +57,9 @@ async def test_scripts_are_played_in_turn_and_the_last_one_stays(standin: StandI
     standin.reset()
     assert await ask(standin) == SENTENCE
     assert standin.counts.chats == 5
-    for _ in range(200):  # it learns a moment later that the answer was read
-        if standin.counts.running:
-            await asyncio.sleep(0.01)
-    assert standin.counts.cancelled == standin.counts.running == 0
+    # It learns a moment later that the answer was read.
+    await wait_until_async(lambda: standin.counts.running == 0)
+    assert standin.counts.cancelled == 0
 
 
 @pytest.mark.parametrize(
@@ -87,10 +85,7 @@ def test_a_client_who_leaves_is_counted(standin: StandIn) -> None:
     for _ in range(2):
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{standin.url}/api/chat", json={"model": "standin"}, timeout=0.2)
-    deadline = time.monotonic() + 2
-    while standin.counts.cancelled < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert (standin.counts.cancelled, standin.counts.running) == (2, 0)
+    wait_until(lambda: (standin.counts.cancelled, standin.counts.running) == (2, 0))
 
 
 async def test_a_stopped_one_refuses_and_comes_back(standin: StandIn) -> None:
