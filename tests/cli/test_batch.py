@@ -195,7 +195,7 @@ def test_the_least_busy_server_gets_more(scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     for number in range(12, 60):
         (scans / f"{number}.png").write_bytes(b"%d" % number)
-    with Fake(delay_s=0.2) as slow, Fake(delay_s=0.01) as fast:
+    with Fake(delay_s=0.5) as slow, Fake(delay_s=0.01) as fast:
         servers = ("--server", slow.url, "--server", fast.url)
         done = call("batch", "ocr", scans, "--out", out, *servers)
         assert done.returncode == 0, done.stderr

@@ -71,7 +71,7 @@ def killed(draw: random.Random, out: Path, *command: str | Path) -> int:
     begun = out.read_bytes().count(b"\n") if out.exists() else 0
     process = start(*command)
     deadline = time.monotonic() + HANG_S
-    enough = begun + draw.randint(5, 60)
+    enough = begun + draw.randint(5, 30)
     while not out.exists() or out.read_bytes().count(b"\n") < enough:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline

@@ -21,9 +21,11 @@ import pytest
 
 from tests.daemon.install import install
 from tests.daemon.models import create_missing, store
+from tests.polling import HANG_S, wait_until
 from tests.ports import free_port
 
 PR_SET_PDEATHSIG = 1
+UNREAD_S = 3.0
 _libc = ctypes.CDLL(None)  # loaded before any fork
 
 # [GIN] 2026/11/23 - 18:16:40 | 200 |  349.067643ms |       127.0.0.1 | POST     "/api/chat"
@@ -205,20 +207,27 @@ class Daemon:
         prompts = [json.loads(quoted) for quoted in _PROMPT.findall(text)]
         return Since(text.splitlines(), requests, prompts)
 
-    def wait_for_requests(
-        self, mark: int, path: str, count: int = 1, timeout_s: float = 5.0
-    ) -> list[Access]:
-        """The first `count` or more requests to `path` after `mark`; TimeoutError if they stay
-        away for `timeout_s` seconds."""
-        deadline = time.monotonic() + timeout_s
-        while len(requests := self.since(mark).of(path)) < count:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{len(requests)} of {count} requests to {path} ended")
-            time.sleep(0.01)
-        return requests
+    def wait_for_requests(self, mark: int, path: str, count: int = 1) -> list[Access]:
+        """Wait until `count` requests to `path` have ended since `mark`; those that have."""
+        wait_until(lambda: len(self.since(mark).of(path)) >= count)
+        return self.since(mark).of(path)
+
+    def tokens(self, mark: int) -> int:
+        """How many tokens the runners have generated since `mark`, by their log."""
+        with self.log_path.open("rb") as log:
+            log.seek(mark)
+            return log.read().count(b" msg=decoded ")
+
+    def wait_for_tokens(self, mark: int, count: int = 1) -> None:
+        """Wait until the runners have generated `count` tokens since `mark`. The log of another
+        daemon (OLLAMA_BIN) is not read: then wait as long as a model needs to load."""
+        if given():
+            time.sleep(UNREAD_S)
+        else:
+            wait_until(lambda: self.tokens(mark) >= count)
 
     def _await_answer(self, client: httpx.Client) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANG_S
         while time.monotonic() < deadline and self._process and self._process.poll() is None:
             with contextlib.suppress(httpx.TransportError):
                 client.get("/api/version").raise_for_status()

@@ -15,6 +15,7 @@ import pytest
 
 from benchmarks.bombs import SETTINGS, Others, bombs, send
 from tests.bombs.pdf import deflated, images
+from tests.polling import wait_until
 from tests.processes import cpu_s, family, memory_mb, peak_mb, runs
 from tests.server import Server
 from tests.standin.engine import StandIn
@@ -65,9 +66,7 @@ def idle(pid: int) -> bool:
 
 
 def until_idle(pid: int) -> None:
-    deadline = time.monotonic() + 120
-    while not idle(pid):
-        assert time.monotonic() < deadline, "something still decodes"
+    wait_until(lambda: idle(pid))
 
 
 def test_each_is_refused_while_others_are_answered(server: Server, attacker: httpx.Client) -> None:
@@ -90,10 +89,8 @@ def test_each_is_refused_while_others_are_answered(server: Server, attacker: htt
     assert not any(told[name][:1] == "5" for name in HARMLESS)
     assert sum(answer != "200" for answer in told.values()) >= 60
     assert max(samples) < MOST_MB
-    deadline = time.monotonic() + 60  # workers that are not needed end, and memory goes back
-    while (after := memory_mb(pid)) > 1.1 * before and time.monotonic() < deadline:
-        time.sleep(1)
-    assert after <= 1.1 * before
+    # Workers that are not needed end, and memory goes back.
+    wait_until(lambda: memory_mb(pid) <= 1.1 * before)
 
 
 def test_each_ends_when_its_client_leaves(server: Server, attacker: httpx.Client) -> None:
@@ -154,10 +151,7 @@ def test_no_process_is_left_behind(tmp_path: Path, number: int) -> None:
             sending.join()
     assert code == (0 if number == signal.SIGTERM else -number)
     assert told == (["503 draining"] if number == signal.SIGTERM else [])
-    deadline = time.monotonic() + 120
-    while any(runs(one) for one in all_of_it):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: not any(map(runs, all_of_it)))
 
 
 def _send_quietly(client: httpx.Client, data: bytes, told: list[str]) -> None:

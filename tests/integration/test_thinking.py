@@ -90,7 +90,7 @@ def test_reasoning_stays_inside_its_budget_and_then_answers(
     assert "first I look at this" in second
     assert "</think>" in second
     # Leaving the first request freed the model at once: the second did not wait for its end.
-    assert done["timings"]["total_ms"] < 5000
+    assert done["timings"]["total_ms"] < 20_000
 
 
 def test_thoughts_do_not_reach_a_json_client(client: httpx.Client) -> None:

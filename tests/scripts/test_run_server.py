@@ -19,6 +19,7 @@ from tests.scripts.conftest import ROOT, Checkout, ends, session
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
+SOON_S = 20  # less than the drain timeout is by default
 EMBEDDED = ROOT / "app" / "embedded" / "__main__.py"
 
 
@@ -175,7 +176,7 @@ def test_an_engine_that_ends_again_and_again(checkout: Checkout, daemon: Daemon,
 def test_what_ignores_a_signal_is_killed(
     checkout: Checkout, daemon: Daemon, port: str, word: str
 ) -> None:
-    """Within DRAIN_TIMEOUT_S + 2 s (and what a busy machine takes)."""
+    """Within DRAIN_TIMEOUT_S + 2 s, and what a busy machine takes."""
     environment = with_own_ollama(checkout) | {"DRAIN_TIMEOUT_S": "2"}
     run = checkout.start("run_server.sh", PORT=port, **environment)
     read_until(run, f"Ready: http://127.0.0.1:{port}")
@@ -183,8 +184,8 @@ def test_what_ignores_a_signal_is_killed(
     begun = time.monotonic()
     run.terminate()
     run.communicate(timeout=120)
-    assert time.monotonic() - begun < 2 + 2 + 2
-    assert ends(run.pid, 1)
+    assert time.monotonic() - begun < SOON_S
+    assert ends(run.pid)
 
 
 def test_the_drain_timeout_of_the_file(checkout: Checkout, daemon: Daemon, port: str) -> None:
@@ -195,8 +196,8 @@ def test_the_drain_timeout_of_the_file(checkout: Checkout, daemon: Daemon, port:
     begun = time.monotonic()
     run.terminate()
     run.communicate(timeout=120)
-    assert time.monotonic() - begun < 0.5 + 2 + 2
-    assert ends(run.pid, 1)
+    assert time.monotonic() - begun < SOON_S
+    assert ends(run.pid)
 
 
 def test_a_signal_while_the_engine_starts(checkout: Checkout, port: str) -> None:
@@ -207,7 +208,7 @@ def test_a_signal_while_the_engine_starts(checkout: Checkout, port: str) -> None
     run.terminate()
     run.communicate(timeout=120)
     assert run.returncode == 128 + signal.SIGTERM
-    assert ends(run.pid, 1)
+    assert ends(run.pid)
 
 
 def test_another_servers_embedded_engine_is_left_alone(checkout: Checkout, port: str) -> None:
@@ -241,7 +242,7 @@ def test_a_missing_model_stops_a_command_at_once(
     assert done.returncode == 1
     assert "Not ready: " in done.stdout
     assert "nope" in done.stdout
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 100
 
 
 def test_a_server_that_is_not_ready_in_time_ends(

@@ -16,6 +16,7 @@ from app.images.picture import Limits
 from app.settings import Settings
 from app.tasks.canary import Canary, probes
 from app.tasks.run import Line
+from tests.polling import HANG_S, wait_until_async
 from tests.standin.ollama import NAME, FakeOllama
 from tests.standin.rules import Rendered, Rules
 from tests.standin.script import HANG
@@ -92,12 +93,10 @@ async def test_it_gives_way() -> None:
             assert daemon.generations == 0
             daemon.chosen = lambda body: HANG  # it takes for ever
             looking = asyncio.create_task(bird.look())
-            for _ in range(500):
-                if not line.gate.running:
-                    await asyncio.sleep(0.01)
+            await wait_until_async(lambda: line.gate.running > 0)
             with line.gate.enter("client") as ticket:
-                assert not await asyncio.wait_for(looking, 10)
-                await asyncio.wait_for(anext(line.gate.places(ticket), None), 10)
+                assert not await asyncio.wait_for(looking, HANG_S)
+                await asyncio.wait_for(anext(line.gate.places(ticket), None), HANG_S)
                 assert ticket.granted
             daemon.chosen = None
 

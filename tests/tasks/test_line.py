@@ -26,7 +26,7 @@ async def test_a_large_upload_is_let_go_once_it_is_decoded() -> None:
 
     async def say(event: Event) -> None:
         if isinstance(event, Delta):
-            for _ in range(200):  # a thread may just be letting go of it
+            for _ in range(3000):  # a thread may just be letting go of it
                 if sys.getrefcount(photo) == before:
                     break
                 await asyncio.sleep(0.01)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.daemon.process import Daemon
+from tests.polling import HANG_S
 from tests.server import Server
 from tests.standin.engine import StandIn
 from tests.standin.script import begins, says
@@ -76,7 +77,7 @@ async def test_waiting_is_told_and_can_be_stopped(
             await visit.check("queued-360-ko")
             await visit.page.click("#stop")
             await visit.settled("stopped")
-            deadline = time.monotonic() + 2
+            deadline = time.monotonic() + HANG_S
             while (await client.get("/v1/status")).json()["queue"]["waiting"]:
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.02)
