@@ -13,6 +13,7 @@ import pytest
 from tests.clients import environment
 from tests.daemon.process import Daemon
 from tests.pictures import encoded, scene
+from tests.polling import HANG_S
 from tests.ports import free_port
 from tests.server import Server
 from tests.standin.engine import StandIn
@@ -154,7 +155,7 @@ def test_litellm_in_front(on_daemon: Server, daemon: Daemon, picture: Path, tmp_
     assert told["refused"] == 422
 
 
-def _await(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -> None:
+def _await(url: str, process: subprocess.Popen[bytes], seconds: float = HANG_S) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until and process.poll() is None:
         try:

@@ -35,7 +35,7 @@ def bench(server: Server, models: str, out: Path, *more: str) -> subprocess.Comp
         cwd=REPO,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         check=False,
     )
 

@@ -112,7 +112,7 @@ def _watch(process: subprocess.Popen[bytes], ready: str) -> tuple[bytes, bool]:
             continue
         piece = os.read(process.stdout.fileno(), 65536)
         if not piece:
-            return output, told and process.wait(10) in (0, 130, -signal.SIGINT)
+            return output, told and process.wait(60) in (0, 130, -signal.SIGINT)
         output += piece
         if ready and not told and ready.encode() in output:
             told = True

@@ -29,7 +29,7 @@ def test_schemathesis_finds_no_failure(tmp_path: Path) -> None:
                     f"{server.url}/openapi.json",
                     *("--checks", "all", "--max-examples", str(A_OPERATION), "--seed", "5"),
                     *("--header", "Authorization: Bearer key-of-the-tests", "--no-color"),
-                    *("--continue-on-failure", "--request-timeout", "30"),
+                    *("--continue-on-failure", "--request-timeout", "120"),
                 ],
                 cwd=tmp_path,
                 env={

@@ -190,9 +190,10 @@ def test_options_reach_the_model(client: httpx.Client) -> None:
 
 def test_one_num_ctx_never_reloads_the_model(client: httpx.Client, daemon: Daemon) -> None:
     post(client, "describe")
-    loads = [post(client, task).json()["timings"]["load_ms"] for task in TASKS]
-    assert max(loads) < 100
-    assert len(daemon.runners()) >= 1
+    before = daemon.runners()
+    for task in TASKS:
+        assert post(client, task).status_code == 200
+    assert daemon.runners() == before != []
 
 
 def test_another_model_answers_where_asked(client: httpx.Client) -> None:

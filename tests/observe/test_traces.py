@@ -72,8 +72,8 @@ def test_a_span_a_stage(parts: Parts) -> None:
     for span, (start, end) in zip(spans, pairwise(edges), strict=True):
         assert span.trace_id == root.trace_id
         assert abs(span.start - start) < 1e-5 and abs(span.end - end) < 1e-5
-    assert 0.04 < below["first_token"].end - below["first_token"].start < 2
-    assert 0.3 < below["generate"].end - below["generate"].start < 3
+    assert below["first_token"].end - below["first_token"].start > 0.04
+    assert below["generate"].end - below["generate"].start > 0.3
     line = line_of(server, "traced-1")
     assert (line["trace_id"], line["span_id"]) == (root.trace_id, root.span_id)
 

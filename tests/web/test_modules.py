@@ -104,7 +104,7 @@ async def test_hostile_markdown_ends_soon(open_page: Open, server: Server) -> No
             "return performance.now() - began; }",
             text,
         )
-        assert took < 1000, text[:8]
+        assert took < 5000, text[:8]
 
 
 async def test_an_answer_never_becomes_html(
