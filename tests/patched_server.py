@@ -11,9 +11,6 @@ import asyncio
 import os
 import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import app.drain
 import app.main

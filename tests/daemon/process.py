@@ -14,17 +14,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import httpx
 import pytest
 
+from tests.background_server import BackgroundServer, answers
 from tests.daemon.install import install
 from tests.daemon.models import create_missing, store
 from tests.polling import HANG_S, wait_until
 from tests.ports import free_port
 
 PR_SET_PDEATHSIG = 1
+STOP_S = 5.0  # from SIGTERM to SIGKILL
 UNREAD_S = 3.0
 _libc = ctypes.CDLL(None)  # loaded before any fork
 
@@ -67,7 +68,7 @@ def given() -> Path | None:
     return Path(path) if path else None
 
 
-class Daemon:
+class Daemon(BackgroundServer):
     """A daemon on a free loopback port with the tiny models, and a way to break it.
 
     Call `start` from a thread that outlives the daemon (the main thread): the kernel ends the
@@ -79,14 +80,16 @@ class Daemon:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = Path(tempfile.mkdtemp(prefix="test-daemon-"))
-        self.log_path = self._folder / "ollama.log"
-        self._environment = environment
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(
+            ["ollama", "serve"],  # which one is known when it is started
+            self._folder / "ollama.log",
+            ready=answers(f"{self.url}/api/version", 200),
+            environment=environment,
+            group=True,
+            preexec_fn=_end_with_parent,  # only a system call: no lock to wait for
+        )
+        self._own = environment
         atexit.register(self.close)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
 
     def __exit__(
         self,
@@ -94,14 +97,13 @@ class Daemon:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        super().__exit__(kind, error, traceback)
         self.close()
 
     @property
     def pid(self) -> int:
         """The daemon's process id; RuntimeError when it was not started."""
-        if self._process is None:
-            raise RuntimeError("The daemon is not running.")
-        return self._process.pid
+        return self.process.pid
 
     @property
     def version(self) -> str:
@@ -109,17 +111,14 @@ class Daemon:
         told = httpx.get(f"{self.url}/api/version", trust_env=False, timeout=120).json()
         return str(told["version"])
 
-    def running(self) -> bool:
-        """Whether the daemon's process lives."""
-        return self._process is not None and self._process.poll() is None
-
     def start(self) -> None:
         """Start (again, on the same port), wait until it answers, create missing models. Does
         nothing where it runs: a second one could not listen, and the first would be lost."""
         if self.running():
             return
         binary = given() or install() / "ollama-lib"
-        environment = {
+        self.command = [binary, "serve"]
+        self.environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self._folder),
             "LD_LIBRARY_PATH": str(binary.parent),
@@ -128,19 +127,11 @@ class Daemon:
             "OLLAMA_NOPRUNE": "1",  # other daemons write into the same store
             "OLLAMA_NUM_PARALLEL": "1",
             "OLLAMA_DEBUG": "2",  # trace: logs the rendered prompts
+            **self._own,
         }
-        with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                [binary, "serve"],
-                env=environment | self._environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509  only a system call: no lock to wait for
-            )
-        with httpx.Client(base_url=self.url, trust_env=False, timeout=120) as client:
-            self._await_answer(client)
+        super().start()
+        self.wait_until_ready()
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=HANG_S) as client:
             create_missing(client)
 
     def stop(self) -> None:
@@ -149,7 +140,7 @@ class Daemon:
             return
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
+            self._process.wait(STOP_S)
         self.kill()
 
     def kill(self) -> None:
@@ -182,10 +173,6 @@ class Daemon:
             raise RuntimeError("No model is loaded, so there is no runner to kill.")
         for pid in runners:
             _kill(pid)
-
-    def log(self) -> str:
-        """All the daemon has logged, over restarts."""
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def mark(self) -> int:
         """A place in the log, for `since`."""
@@ -225,17 +212,6 @@ class Daemon:
             time.sleep(UNREAD_S)
         else:
             wait_until(lambda: self.tokens(mark) >= count)
-
-    def _await_answer(self, client: httpx.Client) -> None:
-        deadline = time.monotonic() + HANG_S
-        while time.monotonic() < deadline and self._process and self._process.poll() is None:
-            with contextlib.suppress(httpx.TransportError):
-                client.get("/api/version").raise_for_status()
-                return
-            time.sleep(0.02)
-        tail = "\n".join(self.log().splitlines()[-5:])
-        self.stop()
-        raise RuntimeError(f"The test daemon did not start. Its log ends with:\n{tail}")
 
 
 def _end_with_parent() -> None:

@@ -6,15 +6,13 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import httpx
 import pytest
 
+from tests.background_server import BackgroundServer, logs
 from tests.daemon.install import install
 from tests.daemon.models import store
 from tests.once import one_at_a_time
@@ -72,54 +70,32 @@ def environment(**settings: str) -> dict[str, str]:
     }
 
 
-class Cluster:
+class Cluster(BackgroundServer):
     """One box; its terminal is in `log`."""
 
     def __init__(self, log: Path, **settings: str) -> None:
         self.python = python()
-        self.environment = environment(**settings)
-        self.url = f"http://127.0.0.1:{self.environment['PORT']}"
-        self._first = int(self.environment["RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT"])
-        self.log_path = log
-        with log.open("ab") as out:
-            self.process = subprocess.Popen(
-                [self.python, "-m", "deploy.ray"],
-                cwd=REPO,
-                env=self.environment,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-            )
+        values = environment(**settings)
+        self.url = f"http://127.0.0.1:{values['PORT']}"
+        self._first = int(values["RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT"])
+        super().__init__(
+            [self.python, "-m", "deploy.ray"], log, ready=logs("Ready: "), environment=values
+        )
 
-    def __enter__(self) -> Self:
-        deadline = time.monotonic() + START_S
-        while "Ready: " not in self.log():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.close()
-                raise RuntimeError(f"It did not start:\n{self.log()}")
-            time.sleep(0.1)
-        return self
+    def wait_until_ready(self, timeout_s: float = START_S) -> None:
+        super().wait_until_ready(timeout_s)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
+    def stop(self) -> None:
         """End it, and whatever it left behind."""
-        self.process.terminate()
+        if self._process is None:
+            return
+        self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(60)
+            self._process.wait(60)
         for pid in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.process.wait()
-
-    def log(self) -> str:
-        return self.log_path.read_text(errors="replace")
+        self._process.wait()
 
     def run(self, *arguments: str, **settings: str) -> str:
         """Another program of the same environment, which talks to this cluster."""
@@ -127,7 +103,7 @@ class Cluster:
         told = subprocess.run(
             [self.python, *arguments],
             cwd=REPO,
-            env=self.environment | {"RAY_ADDRESS": address} | settings,
+            env={**self.environment} | {"RAY_ADDRESS": address} | settings,
             capture_output=True,
             text=True,
             timeout=START_S,

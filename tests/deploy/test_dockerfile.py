@@ -141,7 +141,7 @@ def test_its_command_serves_and_its_check_says_so(build: Build) -> None:
         here |= {"OLLAMA_HOST": standin.url}
         running = build.machine.start(f"cd '{build.folder}' && exec {command}", **here)
         try:
-            running.says("serving")
+            running.wait_for_log("serving")
             transport = httpx.HTTPTransport(retries=5)
             url = f"http://127.0.0.1:{here['PORT']}"
             with httpx.Client(base_url=url, transport=transport, timeout=120) as client:

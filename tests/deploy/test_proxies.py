@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from app.settings import Settings
+from tests.background_server import BackgroundServer, answers
 from tests.deploy.environment import debian
 from tests.pictures import encoded, scene
 from tests.polling import wait_until
@@ -109,17 +110,14 @@ def started(proxy: Proxy, folder: Path, server: Server) -> Iterator[str]:
         env=command.environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert checked.returncode == 0 and "warn" not in checked.stderr.lower(), checked.stderr
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command.words, env=command.environment, stdout=log, stderr=subprocess.STDOUT
-        )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: status(url) == 200)
+    url = f"http://127.0.0.1:{port}"
+    with BackgroundServer(
+        command.words,
+        folder / "log",
+        ready=answers(f"{url}/ready", 200),
+        environment=command.environment,
+    ):
         yield url
-    finally:
-        process.terminate()
-        process.wait(120)
 
 
 @pytest.fixture(scope="module", params=[haproxy, nginx], ids=["haproxy", "nginx"])

@@ -32,7 +32,7 @@ def test_the_init_script(tmp_path: Path) -> None:
     keys = []
     for _ in range(2):
         running = machine.start(text)
-        assert running.process.wait(120) == 0, running.output
+        assert running.process.wait(120) == 0, running.log()
         log = home / "start.log"
         wait_until(lambda: log.exists() and log.read_text().endswith("\n"))  # noqa: B023
         keys.append((models / "api-key").read_text().strip())
@@ -41,4 +41,4 @@ def test_the_init_script(tmp_path: Path) -> None:
         assert ends(running.process.pid)
     assert keys[0] == keys[1] and len(keys[0]) == 48
     assert (models / "api-key").stat().st_mode & 0o077 == 0
-    assert keys[0] not in running.output
+    assert keys[0] not in running.log()

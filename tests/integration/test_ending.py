@@ -33,7 +33,7 @@ PROMISED_S = DRAIN_S + 2
 BUSY_S = 20.0
 PICTURE = base64_of(encoded(scene(64, 64)))
 HEAD = b"POST /v1/describe HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-PATCHED = "tests/patched_server.py"
+PATCHED = "-m tests.patched_server"
 KNOWN = {"MODEL_NAME": "standin", "NUM_CTX": "32768", "ALLOW_URL_FETCH": "true"}
 
 
@@ -233,6 +233,7 @@ def test_two_signals_end_it_at_once(standin: StandIn, tmp_path: Path) -> None:
 
 def test_it_ends_while_it_starts(tmp_path: Path) -> None:
     server = Server(tmp_path / "log", PATCHED, OLLAMA_HOST="127.0.0.1:9", HANG="driver")
+    server.start()
     try:
         wait_until(lambda: "asking the driver" in server.log())
         print(f"ended {ended(server):.2f} s after SIGTERM")
@@ -244,6 +245,7 @@ def test_it_ends_while_it_starts(tmp_path: Path) -> None:
 def test_it_ends_while_it_is_loaded(tmp_path: Path, after_s: float) -> None:
     """Before its own handler is there the signal ends it by itself."""
     server = Server(tmp_path / "log", OLLAMA_HOST="127.0.0.1:9")
+    server.start()
     try:
         time.sleep(after_s)
         server.process.send_signal(signal.SIGTERM)

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.background_server import BackgroundServer, answers
 from tests.once import one_at_a_time
 from tests.polling import HANG_S
 from tests.ports import free_port
@@ -101,36 +102,14 @@ class Prometheus:
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Prometheus]:
     """Prometheus with the configuration in `folder`, where it keeps its data and its log, too."""
-    command = program("prometheus")
     port = free_port()
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                command,
-                f"--config.file={folder / 'prometheus.yml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ],
-            cwd=folder,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
     url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + HANG_S
-        while not _ready(url):
-            said = (folder / "prometheus.log").read_text
-            assert process.poll() is None and time.monotonic() < deadline, said()
-            time.sleep(0.1)
+    command = [
+        program("prometheus"),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    log, ready = folder / "prometheus.log", answers(f"{url}/-/ready", 200)
+    with BackgroundServer(command, log, ready=ready, environment=os.environ, cwd=folder):
         yield Prometheus(url)
-    finally:
-        process.terminate()
-        process.wait(120)
-
-
-def _ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/-/ready", trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
