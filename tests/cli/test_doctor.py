@@ -13,7 +13,6 @@ from tests.cli.command import doctor, told
 from tests.daemon.process import Daemon
 from tests.ports import free_port
 from tests.scripts.conftest import fake_ollama as fake_ollama  # noqa: PLC0414 - a fixture
-from tests.scripts.fake_ollama import FakeOllama
 from tests.server import REPO, Server
 from tests.standin.engine import StandIn
 
@@ -175,7 +174,7 @@ def test_the_port(tmp_path: Path) -> None:
         assert f"{other.port} is taken by something else" in check["text"]
 
 
-def test_an_engine_on_this_machine_with_a_gpu(fake_ollama: FakeOllama, tmp_path: Path) -> None:
+def test_an_engine_on_this_machine_with_a_gpu(fake_ollama: StandIn, tmp_path: Path) -> None:
     """The GPU is nvidia-smi's word; the disk is that of the test."""
     smi = tmp_path / "nvidia-smi"
     smi.write_text("#!/bin/sh\necho 0, GPU-1, Made-up, 24564, 24000\n")

@@ -15,7 +15,7 @@ from typing import Self
 import pytest
 
 from tests.polling import HANG_S
-from tests.scripts.fake_ollama import FakeOllama
+from tests.standin.engine import StandIn
 
 ROOT = Path(__file__).parents[2]
 # What the scripts may count on. PATH holds nothing else, so that neither an Ollama nor a GPU of
@@ -94,8 +94,9 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 @pytest.fixture
-def fake_ollama() -> Iterator[FakeOllama]:
-    with FakeOllama() as fake:
+def fake_ollama() -> Iterator[StandIn]:
+    """An Ollama without a model."""
+    with StandIn("0.12.7", models={}) as fake:
         yield fake
 
 

@@ -10,7 +10,8 @@ from tests.daemon.models import store
 from tests.daemon.process import Daemon
 from tests.ports import free_port
 from tests.scripts.conftest import Checkout, ends
-from tests.scripts.fake_ollama import MB, SUCCESS, FakeOllama, downloading
+from tests.standin.engine import StandIn
+from tests.standin.script import MB, SUCCESS, downloading
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_an_installed_ollama_runs_for_the_download(checkout: Checkout, daemon: D
 
 
 def test_progress_retry_and_a_name_that_was_never_published(
-    checkout: Checkout, fake_ollama: FakeOllama
+    checkout: Checkout, fake_ollama: StandIn
 ) -> None:
     fake_ollama.pulls = [
         downloading(100 * MB, 3050 * MB, total=6100 * MB),
@@ -99,7 +100,7 @@ def test_progress_retry_and_a_name_that_was_never_published(
     ],
 )
 def test_errors_of_the_daemon(
-    checkout: Checkout, fake_ollama: FakeOllama, error: str, sentence: str
+    checkout: Checkout, fake_ollama: StandIn, error: str, sentence: str
 ) -> None:
     fake_ollama.pulls = [[{"status": "pulling manifest"}, {"error": error}]]
     done = checkout.run("download_model.sh", "qwen3-vl:2b", OLLAMA_HOST=fake_ollama.url)
@@ -108,7 +109,7 @@ def test_errors_of_the_daemon(
     assert "Traceback" not in done.stderr
 
 
-def test_a_full_disk_is_noticed_before(checkout: Checkout, fake_ollama: FakeOllama) -> None:
+def test_a_full_disk_is_noticed_before(checkout: Checkout, fake_ollama: StandIn) -> None:
     checkout.command("df", "printf 'Filesystem\\n/dev/x 99 9 %s 1%% /\\n' 20000000")
     done = checkout.run("download_model.sh", OLLAMA_HOST=fake_ollama.url)
     assert done.returncode != 0

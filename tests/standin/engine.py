@@ -1,11 +1,11 @@
-"""An engine of one's own making: it speaks Ollama's API as 0.9.3 does, and fails as it is told.
+"""A fake Ollama that answers, and fails, by scripts.
 
     with StandIn() as standin:
         standin.play(refuses(500, "unexpected EOF"), says("a house"))  # the second from then on
         ...
         assert standin.counts.chats == 2
 
-Written on bare connections, since most of what it is for no HTTP server would do.
+It is written on asyncio streams, since most of the faults are what no HTTP server would do.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -23,7 +23,19 @@ from typing import Any, Self
 
 from tests.polling import HANG_S
 from tests.ports import free_port
-from tests.standin.script import Cut, Head, Script, Send, Wait, refuses, replies, says
+from tests.standin.script import (
+    SUCCESS,
+    Cut,
+    Head,
+    Lines,
+    Script,
+    Send,
+    Wait,
+    line,
+    refuses,
+    replies,
+    says,
+)
 
 VERSION = "0.9.3"
 MODELS = {  # name: capabilities
@@ -58,19 +70,38 @@ class Counts:
 
 
 class StandIn:
-    """The engine in a thread, on a loopback port of its own.
+    """A server in a thread, on a loopback port of its own.
 
-    `asked` holds the bodies of the last chats. `chosen`, where set, gives the script of a chat by
-    its body: pages of a document are not sure to come in order. `stop` is as a crash: every
-    connection is reset and new ones are refused, until `start`.
+    `stop` is as a crash: every connection is reset and new ones are refused, until `start`.
+
+    Args:
+        version: what /api/version tells.
+        models: name -> capabilities, of the installed models; the first one is loaded.
+        slots: chats that run at once, the others wait without a word; 0: all.
+
+    Attributes:
+        counts: of the chats.
+        asked: the bodies of the last chats.
+        chosen: the script of a chat by its body, where it is set: pages of a document are not sure
+            to come in order.
+        pulls: the lines of each call of /api/pull. One whose lines end neither with success nor
+            with an error is cut off in the middle of the body. A success installs the model.
+        pulled: the models that were pulled.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        version: str = VERSION,
+        models: Mapping[str, Sequence[str]] = MODELS,
+        slots: int = 0,
+    ) -> None:
+        self.version, self.models, self.slots = version, dict(models), slots
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.counts = Counts()
         self.asked: deque[dict[str, Any]] = deque(maxlen=8)
-        self.slots = 0  # chats that run at once, the others wait without a word; 0: all
+        self.pulls: list[Lines] = []
+        self.pulled: list[str] = []
         self._scripts: dict[str, deque[Script]] = {}
         self._connections: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
         self._ready = threading.Event()
@@ -78,14 +109,7 @@ class StandIn:
 
     def reset(self) -> None:
         """Every path answers as a healthy engine does."""
-        loaded = {**_entry("standin"), "size_vram": SIZE}
-        healthy = {
-            "/api/version": replies(200, {"version": VERSION}),
-            "/api/tags": replies(200, {"models": [_entry(name) for name in MODELS]}),
-            "/api/ps": replies(200, {"models": [loaded]}),
-            "/api/chat": says(SENTENCE),
-        }
-        self._scripts = {path: deque([script]) for path, script in healthy.items()}
+        self._scripts = {"/api/chat": deque([says(SENTENCE)])}
         self.chosen: Callable[[dict[str, Any]], Script] | None = None
 
     def play(self, *scripts: Script, at: str = "/api/chat") -> None:
@@ -174,15 +198,41 @@ class StandIn:
     def _script(self, path: str, body: bytes) -> Script:
         if path in ("/api/show", "/api/chat"):
             name = str(json.loads(body)["model"]).removesuffix(":latest")
-            if name not in MODELS:
+            if name not in self.models:
                 return refuses(404, f"model '{name}' not found")
         if path == "/api/chat" and self.chosen:
             return self.chosen(json.loads(body))
         if scripts := self._scripts.get(path):
             return scripts.popleft() if len(scripts) > 1 else scripts[0]
-        if path == "/api/show":
-            return replies(200, _shown(name))
-        return (Head(404, "text/plain"), Send(b"404 page not found"))
+        return self._healthy(path, body)
+
+    def _healthy(self, path: str, body: bytes) -> Script:
+        """What an engine in good health answers to anything but a chat."""
+        listed = [_entry(name) for name in self.models]
+        told: dict[str, Any]
+        match path:
+            case "/api/version":
+                told = {"version": self.version}
+            case "/api/tags":
+                told = {"models": listed}
+            case "/api/ps":
+                told = {"models": [{**one, "size_vram": SIZE} for one in listed[:1]]}
+            case "/api/show":
+                told = _details(self.models[str(json.loads(body)["model"]).removesuffix(":latest")])
+            case "/api/pull":
+                return self._pulled(str(json.loads(body)["model"]))
+            case _:
+                return (Head(404, "text/plain"), Send(b"404 page not found"))
+        return replies(200, told)
+
+    def _pulled(self, name: str) -> Script:
+        lines = self.pulls[len(self.pulled)]
+        self.pulled.append(name)
+        sent: Script = (Head(), *(line(**one) for one in lines))
+        if lines[-1] == SUCCESS[-1]:
+            self.models[name] = ("completion", "vision")
+            return sent
+        return sent if "error" in lines[-1] else (*sent, Cut.CLOSED)
 
 
 async def _request(reader: asyncio.StreamReader) -> tuple[str, bytes] | None:
@@ -245,9 +295,9 @@ def _entry(name: str) -> dict[str, Any]:
     return {"name": full, "model": full, "size": SIZE, "digest": name.ljust(64, "0")}
 
 
-def _shown(name: str) -> dict[str, Any]:
+def _details(capabilities: Sequence[str]) -> dict[str, Any]:
     return {
         "details": {"family": "standin", "format": "gguf"},
         "model_info": {"general.architecture": "standin", "standin.context_length": 32768},
-        "capabilities": list(MODELS[name]),
+        "capabilities": list(capabilities),
     }

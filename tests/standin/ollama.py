@@ -56,12 +56,9 @@ class FakeOllama(StandIn):
         self.generations = self.loads = 0
         self._loaded: tuple[Any, ...] = ()
         self._cached = ""
-        super().__init__()
-        self.slots = 1 if rules.family in ONE_SLOT else parallel
+        super().__init__(rules.version, slots=1 if rules.family in ONE_SLOT else parallel)
 
     def _script(self, path: str, body: bytes) -> Script:
-        if path == "/api/version":
-            return replies(200, {"version": self.rules.version})
         if path == "/api/ps" and not self.is_loaded:
             return replies(200, {"models": []})
         if path in ("/api/tags", "/api/ps"):

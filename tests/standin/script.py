@@ -1,4 +1,4 @@
-"""What the stand-in does with a request, step by step, and the usual answers as such steps."""
+"""Scripts of a fake Ollama: what it does with a request, step by step; and the usual answers."""
 
 import json
 import math
@@ -47,6 +47,14 @@ Step = Head | Send | Wait | Cut
 Script = tuple[Step, ...]
 
 HANG: Script = (Wait(),)
+
+MB = 1_000_000
+Lines = list[dict[str, Any]]
+SUCCESS: Lines = [  # the end of a pull
+    {"status": "verifying sha256 digest"},
+    {"status": "writing manifest"},
+    {"status": "success"},
+]
 
 
 def line(**fields: Any) -> Send:
@@ -122,6 +130,13 @@ def refuses(status: int, error: str) -> Script:
 def page(status: int, html: str = "<html><body><h1>It works!</h1></body></html>\n") -> Script:
     """As something else answers at that address."""
     return (Head(status, "text/html"), Send(html.encode()))
+
+
+def downloading(*completed: int, total: int = 1000 * MB) -> Lines:
+    """The lines of a pull that reached the given numbers of bytes."""
+    digest = "sha256:" + "1" * 64
+    status = {"status": "pulling 111111111111", "digest": digest, "total": total}
+    return [{"status": "pulling manifest"}, *({**status, "completed": n} for n in completed)]
 
 
 def _paced(said: list[Send], pace_s: float) -> Script:
