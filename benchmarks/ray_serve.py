@@ -1,9 +1,10 @@
 """What Ray Serve in HAProxy mode adds to the first token: `python -m benchmarks.ray_serve`.
 
 One picture is asked about again and again, one request at a time, in turns of `python server.py`
-and `python -m deploy.ray` with two replicas, each before the stand-in engine of `benchmarks.wire`.
-A connection is kept, as a client's library does, until the server says that it closes it: HAProxy
-does so once when the fleet has just begun. The first run installs Ray into `.cache`.
+and `python -m deploy.ray` with two replicas, each in front of the engine of
+`benchmarks.wire`. A connection is kept, as a client's library does, until the server says that it
+closes it: HAProxy does so once when the fleet has just begun. The first run installs Ray into
+`.cache`.
 """
 
 import argparse

@@ -9,9 +9,9 @@ from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
 from app.embedded import weights
 from tests.client.fake import Fake
-from tests.daemon.install import InstallError, install, unsupported
-from tests.daemon.process import Daemon, given
 from tests.engine_embedded import embedded_engine
+from tests.ollama_daemon.install import InstallError, install, unsupported
+from tests.ollama_daemon.process import Daemon, given
 from tests.polling import HANG_S
 from tests.server import Server
 

@@ -1,4 +1,4 @@
-"""A stand-in for Ollama that costs next to nothing: `python -m benchmarks.wire.engine PORT`.
+"""A fake Ollama for Ollama that costs next to nothing: `python -m benchmarks.wire.engine PORT`.
 
 The whole body of a chat is read and parsed, its pictures with it. Since every wrapper passes the
 prompt on, a tag in it says what is answered: `[[n=64 delay=2 first=10]]` are 64 tokens, 2 ms apart,

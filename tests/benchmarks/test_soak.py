@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from benchmarks.load import Ask, ended
+from tests.fake_ollama.script import HANG, Cut, Head, Script, Send, page, replies
+from tests.fake_ollama.server import FakeOllama
 from tests.server import REPO
-from tests.standin.engine import StandIn
-from tests.standin.script import HANG, Cut, Head, Script, Send, page, replies
 
 DONE = b'event: done\ndata: {"text": "a"}\n\n'
 ERROR = b'event: error\ndata: {"code": "engine_error"}\n\n'
@@ -55,14 +55,14 @@ def test_a_short_run_loses_nothing() -> None:
     ],
 )
 async def test_what_is_lost(script: Script, accept: str, how: str) -> None:
-    with StandIn() as server:
+    with FakeOllama() as server:
         server.play(script, at="/v1/ocr")
         async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
             assert (await ended(client, Ask("ocr", b"", {}, accept), 5)).how == how
 
 
 async def test_what_hangs() -> None:
-    with StandIn() as server:
+    with FakeOllama() as server:
         server.play(HANG, at="/v1/ocr")
         async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
             assert (await ended(client, Ask("ocr", b"", {}), 0.2)).how == "hung"

@@ -15,11 +15,11 @@ from starlette.responses import Response
 
 from tests.cli.command import call, start
 from tests.client.fake import Fake, problem
+from tests.fake_ollama.script import says
+from tests.fake_ollama.server import SENTENCE, FakeOllama
 from tests.pictures import encoded
 from tests.polling import HANG_S
 from tests.server import Server
-from tests.standin.engine import SENTENCE, StandIn
-from tests.standin.script import says
 
 FILES = 500
 KILLS = 5
@@ -41,10 +41,10 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """The real server; its engine is a stand-in that takes its time."""
-    with StandIn() as engine:
+    """The real server; its engine is a fake Ollama that takes its time."""
+    with FakeOllama() as engine:
         engine.play(says(SENTENCE, pace_s=0.001))
-        settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "standin", "NUM_PARALLEL": "4"}
+        settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "fake-vlm", "NUM_PARALLEL": "4"}
         with Server(tmp_path / "server.log", **settings) as server:
             yield server.url
 

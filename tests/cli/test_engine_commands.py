@@ -14,15 +14,15 @@ import pytest
 from app.cli.pull import Bar, _bar
 from tests.cli.command import call, environment
 from tests.cli.test_tasks import on_terminal
-from tests.daemon.process import Daemon
+from tests.fake_ollama.script import MB, SUCCESS, downloading
+from tests.fake_ollama.server import FakeOllama
+from tests.ollama_daemon.process import Daemon
 from tests.ports import free_port
 from tests.scripts.conftest import fake_ollama as fake_ollama  # noqa: PLC0414 - a fixture
 from tests.server import REPO, Server
-from tests.standin.engine import StandIn
-from tests.standin.script import MB, SUCCESS, downloading
 
 
-def test_a_download_and_what_to_do_with_it(fake_ollama: StandIn, tmp_path: Path) -> None:
+def test_a_download_and_what_to_do_with_it(fake_ollama: FakeOllama, tmp_path: Path) -> None:
     half = 500 * MB
     fake_ollama.pulls = [downloading(half), [*downloading(half, 1000 * MB), *SUCCESS]]
     done = call("pull", "qwen3-vl:14b", cwd=tmp_path, OLLAMA_HOST=fake_ollama.url)
@@ -34,7 +34,7 @@ def test_a_download_and_what_to_do_with_it(fake_ollama: StandIn, tmp_path: Path)
     assert "Start the server with:  ENGINE=ollama MODEL_NAME=qwen3-vl:8b ./run" in done.stdout
 
 
-def test_a_bar_on_a_terminal(fake_ollama: StandIn) -> None:
+def test_a_bar_on_a_terminal(fake_ollama: FakeOllama) -> None:
     fake_ollama.pulls = [[*downloading(500 * MB, 1000 * MB), *SUCCESS]]
     said = on_terminal("pull", "qwen3-vl:2b", OLLAMA_HOST=fake_ollama.url)
     assert "1.0/1.9 GB" in said

@@ -16,7 +16,7 @@ import pytest
 
 from tests.cli.command import call, environment, start
 from tests.client.fake import Fake, problem
-from tests.daemon.process import Daemon
+from tests.ollama_daemon.process import Daemon
 from tests.polling import HANG_S, wait_until
 from tests.ports import free_port
 from tests.server import REPO, Server

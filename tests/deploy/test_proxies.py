@@ -19,12 +19,12 @@ from PIL import Image
 from app.settings import Settings
 from tests.background_server import BackgroundServer, answers
 from tests.deploy.environment import debian
+from tests.fake_ollama.script import HANG, begins, says
+from tests.fake_ollama.server import FakeOllama
 from tests.pictures import encoded, scene
 from tests.polling import wait_until
 from tests.ports import free_port
 from tests.server import REPO, Server
-from tests.standin.engine import StandIn
-from tests.standin.script import HANG, begins, says
 
 PACE_S = 0.05
 PICTURE = {"image": encoded(scene(160, 120))}
@@ -47,14 +47,14 @@ TEMPORARY = "client_body proxy fastcgi uwsgi scgi"
 
 
 @pytest.fixture(scope="module")
-def standin() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
+def fake_ollama() -> Iterator[FakeOllama]:
+    with FakeOllama() as fake_ollama:
+        yield fake_ollama
 
 
 @pytest.fixture(scope="module")
-def server(standin: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    settings = {"OLLAMA_HOST": standin.url, "MODEL_NAME": "standin", "CACHE_MB": "0"}
+def server(fake_ollama: FakeOllama, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    settings = {"OLLAMA_HOST": fake_ollama.url, "MODEL_NAME": "fake-vlm", "CACHE_MB": "0"}
     with Server(tmp_path_factory.mktemp("proxies") / "log", **settings) as server:
         yield server
 
@@ -133,8 +133,8 @@ def front(proxy: Proxy, server: Server, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(autouse=True)
-def healthy(standin: StandIn) -> None:
-    standin.reset()
+def healthy(fake_ollama: FakeOllama) -> None:
+    fake_ollama.reset()
 
 
 def status(url: str, path: str = "/ready") -> int:
@@ -144,8 +144,8 @@ def status(url: str, path: str = "/ready") -> int:
         return 0
 
 
-def test_chunks_come_one_by_one(front: str, standin: StandIn) -> None:
-    standin.play(says(" ".join(f"word{number}" for number in range(30)), pace_s=PACE_S))
+def test_chunks_come_one_by_one(front: str, fake_ollama: FakeOllama) -> None:
+    fake_ollama.play(says(" ".join(f"word{number}" for number in range(30)), pace_s=PACE_S))
     with httpx.Client(trust_env=False) as client:
         form = {"files": PICTURE, "data": {"stream": "true"}, "headers": NDJSON}
         with client.stream("POST", f"{front}/v1/describe", **form) as response:  # type: ignore[arg-type]
@@ -158,10 +158,10 @@ def test_chunks_come_one_by_one(front: str, standin: StandIn) -> None:
 
 
 @pytest.mark.parametrize("stream", ["true", "false"])
-def test_who_leaves_frees_the_model(front: str, standin: StandIn, stream: str) -> None:
-    standin.play(begins("one two three", *HANG) if stream == "true" else HANG)
-    wait_until(lambda: standin.counts.running == 0)  # another test's has been left a moment ago
-    before = standin.counts.cancelled
+def test_who_leaves_frees_the_model(front: str, fake_ollama: FakeOllama, stream: str) -> None:
+    fake_ollama.play(begins("one two three", *HANG) if stream == "true" else HANG)
+    wait_until(lambda: fake_ollama.counts.running == 0)  # another test's has been left a moment ago
+    before = fake_ollama.counts.cancelled
     data = {"stream": stream}
     with httpx.Client(trust_env=False, timeout=httpx.Timeout(5, read=8)) as client:
         try:
@@ -172,8 +172,8 @@ def test_who_leaves_frees_the_model(front: str, standin: StandIn, stream: str) -
                         break
         except httpx.ReadTimeout:
             assert stream == "false"
-        assert standin.counts.running == 1
-    took = wait_until(lambda: standin.counts.cancelled > before)
+        assert fake_ollama.counts.running == 1
+    took = wait_until(lambda: fake_ollama.counts.cancelled > before)
     print(f"cancelled upstream {took * 1e3:.0f} ms after the client had left")
 
 
@@ -206,9 +206,11 @@ def test_the_request_id_goes_through(front: str, server: Server) -> None:
     assert len(made) >= 32 and not made.startswith("req_")
 
 
-def test_a_client_has_its_own_address(proxy: Proxy, standin: StandIn, tmp_path: Path) -> None:
+def test_a_client_has_its_own_address(
+    proxy: Proxy, fake_ollama: FakeOllama, tmp_path: Path
+) -> None:
     """Each has its own limit, and what it claims to be does not count."""
-    settings = {"OLLAMA_HOST": standin.url, "MODEL_NAME": "standin", "RATE_LIMIT": "2/minute"}
+    settings = {"OLLAMA_HOST": fake_ollama.url, "MODEL_NAME": "fake-vlm", "RATE_LIMIT": "2/minute"}
     settings["FORWARDED_ALLOW_IPS"] = "127.0.0.1"
     with (
         Server(tmp_path / "server.log", **settings) as limited,
@@ -226,16 +228,16 @@ def asked_from(url: str, address: str, number: int) -> int:
 
 
 def test_haproxy_leaves_out_who_is_not_ready(
-    server: Server, standin: StandIn, tmp_path: Path
+    server: Server, fake_ollama: FakeOllama, tmp_path: Path
 ) -> None:
     """nginx has no checks of its own; what is seen through it is the server's 503."""
     with started(haproxy, tmp_path, server) as url:
-        standin.stop()
+        fake_ollama.stop()
         try:
             took = wait_until(lambda: "No server is available" in told(url))
             print(f"left out after {took:.1f} s")
         finally:
-            standin.start()
+            fake_ollama.start()
         wait_until(lambda: status(url) == 200)
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.daemon.process import Daemon
 from tests.deploy.cluster import Cluster, below, lives
 from tests.deploy.streams import (
     KEY,
@@ -28,6 +27,7 @@ from tests.deploy.streams import (
     users,
     warm,
 )
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 from tests.polling import HANG_S, wait_until_async
 from tests.server import REPO

@@ -20,10 +20,10 @@ from app.drain import END_S
 from app.settings import Settings
 from tests.background_server import BackgroundServer, answers
 from tests.deploy.environment import debian
+from tests.fake_ollama.server import FakeOllama
 from tests.pictures import encoded, scene
 from tests.ports import free_port
 from tests.server import REPO
-from tests.standin.engine import StandIn
 
 UNITS = REPO / "deploy" / "systemd"
 SERVER = UNITS / "qwen3-vl.service"
@@ -127,14 +127,14 @@ def test_the_server_writes_nothing_and_makes_no_call_that_is_filtered(
     python = [sys.executable, "-c", DENY, sys.executable, "server.py"]
     url = f"http://127.0.0.1:{port}"
     with (
-        StandIn() as standin,
+        FakeOllama() as fake_ollama,
         BackgroundServer(
             [tracer.path, "-D", "-f", "-qq", "-o", trace, *python],  # -D: our child is the server
             tmp_path / "log",
             ready=answers(f"{url}/health"),
             environment=variables(SERVER)
-            | {"PATH": "/usr/bin:/bin", "PORT": str(port), "MODEL_NAME": "standin"}
-            | {"OLLAMA_HOST": standin.url, **tracer.environment},
+            | {"PATH": "/usr/bin:/bin", "PORT": str(port), "MODEL_NAME": "fake-vlm"}
+            | {"OLLAMA_HOST": fake_ollama.url, **tracer.environment},
         ),
     ):
         files = {"image": encoded(scene(400, 300))}

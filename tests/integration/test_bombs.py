@@ -15,10 +15,10 @@ import pytest
 
 from benchmarks.bombs import SETTINGS, Others, bombs, send
 from tests.bombs.pdf import deflated, images
+from tests.fake_ollama.server import FakeOllama
 from tests.polling import wait_until
 from tests.processes import cpu_s, family, memory_mb, peak_mb, runs
 from tests.server import Server
-from tests.standin.engine import StandIn
 
 TIMEOUT_S = 1
 MOST_MB = 1000
@@ -45,7 +45,7 @@ LONG = images(GRAY, deflated(1, 16 * 10**6), 30_000)  # is drawn for minutes
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("bombs") / "server.log"
-    with StandIn() as engine:
+    with FakeOllama() as engine:
         limits = {"DECODE_TIMEOUT_S": str(TIMEOUT_S)}
         with Server(log, OLLAMA_HOST=engine.url, **SETTINGS, **limits) as server:
             yield server
@@ -133,7 +133,7 @@ def test_many_of_one_client_do_not_keep_another_waiting(
 def test_no_process_is_left_behind(tmp_path: Path, number: int) -> None:
     """Neither where the server is asked to end while one decodes, nor where it is killed."""
     with (
-        StandIn() as engine,
+        FakeOllama() as engine,
         Server(tmp_path / "log", OLLAMA_HOST=engine.url, DRAIN_TIMEOUT_S="1", **SETTINGS) as server,
     ):
         headers = {"Authorization": "Bearer attacker"}

@@ -8,11 +8,11 @@ import httpx
 
 from benchmarks.soak import Reading
 from tests.events import sse
+from tests.fake_ollama.script import says
+from tests.fake_ollama.server import FakeOllama
 from tests.pictures import encoded, scene
 from tests.polling import HANG_S, wait_until
 from tests.server import Server
-from tests.standin.engine import StandIn
-from tests.standin.script import says
 
 CLIENTS = 200
 SETTINGS = {"NUM_CTX": "8192", "NUM_PARALLEL": "1", "MAX_QUEUE": "64", "REQUEST_TIMEOUT_S": "6"}
@@ -52,10 +52,14 @@ def at_rest(url: str) -> bool:
 
 async def test_200_clients_for_one_slot(tmp_path: Path) -> None:
     """A generation takes 0.16 s and a request 6 s at most, so that all three ends come."""
-    with StandIn() as standin:
-        standin.play(says("one two three four five", pace_s=0.032))
+    with FakeOllama() as fake_ollama:
+        fake_ollama.play(says("one two three four five", pace_s=0.032))
         with Server(
-            tmp_path / "log", OLLAMA_HOST=standin.url, MODEL_NAME="standin", **SETTINGS, **CACHE
+            tmp_path / "log",
+            OLLAMA_HOST=fake_ollama.url,
+            MODEL_NAME="fake-vlm",
+            **SETTINGS,
+            **CACHE,
         ) as server:
             pid, readings, ends = server.process.pid, [], Counter[str]()
             for _ in range(WAVES):
@@ -70,5 +74,5 @@ async def test_200_clients_for_one_slot(tmp_path: Path) -> None:
     assert ends.total() == WAVES * CLIENTS
     assert set(ends) == {"answered", "queue_full", "deadline_exceeded"}
     # One that is answered, and those that were left a moment ago; without a gate it would be 200.
-    assert standin.counts.most <= 20
+    assert fake_ollama.counts.most <= 20
     assert readings[-1].rss_mb <= readings[0].rss_mb * MOST_GROWTH

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from tests.daemon.process import Daemon
 from tests.events import sse
 from tests.images.corpus import photo
 from tests.images.files import pdf_of
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene, text_pdf
 from tests.server import REPO
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.daemon.process import Daemon
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 from tests.polling import HANG_S, wait_until
 from tests.server import Server

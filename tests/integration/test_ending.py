@@ -21,12 +21,12 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.fake_ollama.script import HANG, begins, says
+from tests.fake_ollama.server import FakeOllama
 from tests.integration.test_slow_readers import LONG
 from tests.pictures import base64_of, encoded, scene
 from tests.polling import HANG_S, wait_until
 from tests.server import REPO, Server
-from tests.standin.engine import StandIn
-from tests.standin.script import HANG, begins, says
 
 DRAIN_S = 1.0
 PROMISED_S = DRAIN_S + 2
@@ -34,7 +34,7 @@ BUSY_S = 20.0
 PICTURE = base64_of(encoded(scene(64, 64)))
 HEAD = b"POST /v1/describe HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 PATCHED = "-m tests.patched_server"
-KNOWN = {"MODEL_NAME": "standin", "NUM_CTX": "32768", "ALLOW_URL_FETCH": "true"}
+KNOWN = {"MODEL_NAME": "fake-vlm", "NUM_CTX": "32768", "ALLOW_URL_FETCH": "true"}
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Scene:
     """A running server, its engine, and what is to be closed afterwards."""
 
     server: Server
-    standin: StandIn
+    fake_ollama: FakeOllama
     stack: ExitStack
 
     def connect(self, data: bytes = b"") -> socket.socket:
@@ -62,7 +62,7 @@ class Scene:
         wait_until(lambda: text in self.server.log())
 
     def asked(self, chats: int = 1) -> None:
-        wait_until(lambda: self.standin.counts.chats >= chats)
+        wait_until(lambda: self.fake_ollama.counts.chats >= chats)
 
 
 def idle(_: Scene) -> None:
@@ -92,7 +92,7 @@ def a_body_nobody_waits_for(scene: Scene) -> None:
 
 
 def queued(scene: Scene) -> None:
-    scene.standin.play(begins("one", *HANG))
+    scene.fake_ollama.play(begins("one", *HANG))
     scene.ask(stream=True)
     scene.asked()
     for _ in range(3):
@@ -101,7 +101,7 @@ def queued(scene: Scene) -> None:
 
 
 def streaming(scene: Scene) -> None:
-    scene.standin.play(says(" ".join(map(str, range(2000))), pace_s=0.05))
+    scene.fake_ollama.play(says(" ".join(map(str, range(2000))), pace_s=0.05))
     sock = scene.ask(stream=True)
     scene.asked()
     assert sock.recv(12) == b"HTTP/1.1 200"
@@ -109,22 +109,22 @@ def streaming(scene: Scene) -> None:
 
 def unread(stream: bool, scene: Scene) -> None:
     """An answer of 4 MB that nobody reads."""
-    scene.standin.play(LONG)
+    scene.fake_ollama.play(LONG)
     scene.ask(stream=stream)
     scene.asked()
     time.sleep(3)
 
 
 def loading(scene: Scene) -> None:
-    scene.standin.play(HANG)
+    scene.fake_ollama.play(HANG)
     scene.ask(stream=True)
     scene.asked()
 
 
 def frozen_engine(scene: Scene) -> None:
     """Its kernel still takes connections, and nobody answers: as after SIGSTOP."""
-    scene.standin.stop()
-    frozen = scene.stack.enter_context(socket.create_server(("127.0.0.1", scene.standin.port)))
+    scene.fake_ollama.stop()
+    frozen = scene.stack.enter_context(socket.create_server(("127.0.0.1", scene.fake_ollama.port)))
     scene.ask(stream=True)
     frozen.settimeout(30)
     taken, _ = frozen.accept()
@@ -132,7 +132,7 @@ def frozen_engine(scene: Scene) -> None:
 
 
 def dead_engine(scene: Scene) -> None:
-    scene.standin.stop()
+    scene.fake_ollama.stop()
     for _ in range(3):
         scene.ask(stream=True)
     scene.logged("engine_unavailable")
@@ -187,23 +187,23 @@ STATES = {
 
 
 @pytest.fixture
-def standin() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
+def fake_ollama() -> Iterator[FakeOllama]:
+    with FakeOllama() as fake_ollama:
+        yield fake_ollama
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_it_ends_in_time(name: str, standin: StandIn, tmp_path: Path) -> None:
+def test_it_ends_in_time(name: str, fake_ollama: FakeOllama, tmp_path: Path) -> None:
     state = STATES[name]
     with ExitStack() as stack:
         sink = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         url = f"http://127.0.0.1:{sink.getsockname()[1]}"
         settings = {key: value.format(sink=url) for key, value in state.settings.items()}
-        settings |= {"OLLAMA_HOST": standin.url, "DRAIN_TIMEOUT_S": str(DRAIN_S), **KNOWN}
+        settings |= {"OLLAMA_HOST": fake_ollama.url, "DRAIN_TIMEOUT_S": str(DRAIN_S), **KNOWN}
         server = Server(tmp_path / "log", PATCHED, **settings)
         stack.enter_context(server)
         httpx.get(f"{server.url}/v1/status", trust_env=False)
-        state.reach(Scene(server, standin, stack))
+        state.reach(Scene(server, fake_ollama, stack))
         took = ended(server)
         print(f"{name}: ended {took:.2f} s after SIGTERM (promised: {PROMISED_S:g})")
         assert took < PROMISED_S + BUSY_S
@@ -221,11 +221,11 @@ def ended(server: Server, signals: int = 1) -> float:
     return time.monotonic() - started
 
 
-def test_two_signals_end_it_at_once(standin: StandIn, tmp_path: Path) -> None:
-    settings = {"OLLAMA_HOST": standin.url, "DRAIN_TIMEOUT_S": "600", "HANG": "dns", **KNOWN}
+def test_two_signals_end_it_at_once(fake_ollama: FakeOllama, tmp_path: Path) -> None:
+    settings = {"OLLAMA_HOST": fake_ollama.url, "DRAIN_TIMEOUT_S": "600", "HANG": "dns", **KNOWN}
     with ExitStack() as stack:
         server = stack.enter_context(Server(tmp_path / "log", PATCHED, **settings))
-        scene = Scene(server, standin, stack)
+        scene = Scene(server, fake_ollama, stack)
         streaming(scene)
         looking_up(scene)
         print(f"ended {ended(server, signals=2):.2f} s after the first of two")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.daemon.process import Daemon
 from tests.events import sse, text_of
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 from tests.polling import wait_until
 from tests.server import Server

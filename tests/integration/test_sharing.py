@@ -8,8 +8,8 @@ from functools import partial
 import httpx
 import pytest
 
-from tests.daemon.process import Daemon
 from tests.events import sse, text_of
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 from tests.server import Server
 

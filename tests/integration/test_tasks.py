@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.daemon.process import Daemon
 from tests.events import ndjson, sse, text_of
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import base64_of, encoded, scene
 
 JPEG = encoded(scene())

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.daemon.process import Daemon
 from tests.events import sse, text_of
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 
 JPEG = encoded(scene())

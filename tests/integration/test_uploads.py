@@ -11,11 +11,11 @@ from contextlib import ExitStack, suppress
 import httpx
 import pytest
 
+from tests.fake_ollama.server import FakeOllama
 from tests.integration.test_connections import resident_mb
 from tests.pictures import base64_of, encoded, scene
 from tests.polling import wait_until
 from tests.server import Server
-from tests.standin.engine import StandIn
 
 MOST_MB = 64
 BODIES, BODY = 60, 19_000_000
@@ -25,14 +25,18 @@ HEAD = (
 
 
 @pytest.fixture(scope="module")
-def standin() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
+def fake_ollama() -> Iterator[FakeOllama]:
+    with FakeOllama() as fake_ollama:
+        yield fake_ollama
 
 
 @pytest.fixture
-def server(standin: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    settings = {"OLLAMA_HOST": standin.url, "MODEL_NAME": "standin", "API_KEYS": "one,two,three"}
+def server(fake_ollama: FakeOllama, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    settings = {
+        "OLLAMA_HOST": fake_ollama.url,
+        "MODEL_NAME": "fake-vlm",
+        "API_KEYS": "one,two,three",
+    }
     log = tmp_path_factory.mktemp("uploads") / "log"
     with Server(log, UPLOADS_MAX_MB=str(MOST_MB), **settings) as server:
         assert small(server, "one").status_code == 200

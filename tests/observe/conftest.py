@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.daemon.process import Daemon
+from tests.ollama_daemon.process import Daemon
 from tests.server import Server
 
 KEY = "sesame-4711"

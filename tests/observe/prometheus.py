@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from tests.background_server import BackgroundServer, answers
-from tests.once import one_at_a_time
+from tests.install_lock import one_at_a_time
 from tests.polling import HANG_S
 from tests.ports import free_port
 from tests.server import REPO

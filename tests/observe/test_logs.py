@@ -13,13 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.fake_ollama.script import refuses, says
+from tests.fake_ollama.server import SENTENCE, FakeOllama
 from tests.observe.conftest import KEY
 from tests.observe.traffic import FILES
 from tests.pictures import base64_of, text_pdf
 from tests.polling import wait_until
 from tests.server import REPO, Server
-from tests.standin.engine import SENTENCE, StandIn
-from tests.standin.script import refuses, says
 
 FORMS = ["json", "console"]
 MARK = "zebra-0815"  # in everything that is private
@@ -114,19 +114,19 @@ def test_every_line_has_the_same_form(server: Server, client: httpx.Client) -> N
 @pytest.fixture(params=FORMS)
 def private(
     request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[tuple[StandIn, Server, httpx.Client]]:
-    settings = {"MODEL_NAME": "standin", "LOG_FORMAT": request.param, "API_KEYS": f"{KEY},x"}
+) -> Iterator[tuple[FakeOllama, Server, httpx.Client]]:
+    settings = {"MODEL_NAME": "fake-vlm", "LOG_FORMAT": request.param, "API_KEYS": f"{KEY},x"}
     settings["CACHE_MB"] = "0"
     headers = {"Authorization": f"Bearer {KEY}"}
     with (
-        StandIn() as engine,
+        FakeOllama() as engine,
         Server(tmp_path / "log", OLLAMA_HOST=engine.url, **settings) as server,
         httpx.Client(base_url=server.url, trust_env=False, headers=headers, timeout=120) as client,
     ):
         yield engine, server, client
 
 
-def test_nothing_private_is_logged(private: tuple[StandIn, Server, httpx.Client]) -> None:
+def test_nothing_private_is_logged(private: tuple[FakeOllama, Server, httpx.Client]) -> None:
     """Prompts, answers, file names, keys, queries; of good requests and of bad ones."""
     engine, server, client = private
     engine.play(says(ANSWER))

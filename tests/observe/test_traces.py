@@ -13,25 +13,25 @@ import httpx
 import pytest
 
 from app import traces
+from tests.fake_ollama.script import HANG, begins, refuses, says
+from tests.fake_ollama.server import FakeOllama
 from tests.observe.collector import Collector
 from tests.observe.test_logs import line_of
 from tests.observe.traffic import FILES
 from tests.polling import HANG_S, wait_until
 from tests.server import REPO, Server
-from tests.standin.engine import StandIn
-from tests.standin.script import HANG, begins, refuses, says
 
 ALL = ["read", "prepare", "queue", "first_token", "generate"]
 WORDS = "one two three four five six seven eight"
-Parts = tuple[StandIn, Server, Collector, httpx.Client]
+Parts = tuple[FakeOllama, Server, Collector, httpx.Client]
 
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
     log = tmp_path_factory.mktemp("traced") / "server.log"
-    settings = {"MODEL_NAME": "standin", "LOG_FORMAT": "json", "CACHE_MB": "0"}
+    settings = {"MODEL_NAME": "fake-vlm", "LOG_FORMAT": "json", "CACHE_MB": "0"}
     settings["OTEL_BSP_SCHEDULE_DELAY"] = "100"
-    with StandIn() as engine, Collector() as collector:
+    with FakeOllama() as engine, Collector() as collector:
         settings |= {"OLLAMA_HOST": engine.url, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
         with (
             Server(log, **settings) as server,
@@ -60,7 +60,7 @@ def test_a_span_a_stage(parts: Parts) -> None:
         "http.route": "/v1/describe",
         "http.response.status_code": 200,
         "vlm.task": "describe",
-        "vlm.model": "standin",
+        "vlm.model": "fake-vlm",
         "vlm.code": "ok",
         "vlm.completion_tokens": answer["usage"]["completion_tokens"],
         "vlm.image_tokens": answer["images"][0]["tokens"],
@@ -170,10 +170,10 @@ def test_nothing_private_is_in_a_span(parts: Parts) -> None:
 def test_the_last_spans_are_sent_and_a_lost_collector_is_not_waited_for(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    with StandIn() as engine, Collector() as collector:
+    with FakeOllama() as engine, Collector() as collector:
         for number, url in enumerate((collector.url, "http://127.0.0.1:9")):
             log = tmp_path_factory.mktemp("ending") / "log"
-            settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "standin"}
+            settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "fake-vlm"}
             settings |= {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_SERVICE_NAME": "mine"}
             with (
                 Server(log, **settings) as server,

@@ -14,8 +14,8 @@ from typing import Self
 
 import pytest
 
+from tests.fake_ollama.server import FakeOllama
 from tests.polling import HANG_S
-from tests.standin.engine import StandIn
 
 ROOT = Path(__file__).parents[2]
 # What the scripts may count on. PATH holds nothing else, so that neither an Ollama nor a GPU of
@@ -94,9 +94,9 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 @pytest.fixture
-def fake_ollama() -> Iterator[StandIn]:
+def fake_ollama() -> Iterator[FakeOllama]:
     """An Ollama without a model."""
-    with StandIn("0.12.7", models={}) as fake:
+    with FakeOllama("0.12.7", models={}) as fake:
         yield fake
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from tests.fake_ollama.server import FakeOllama
 from tests.ports import free_port
 from tests.scripts.conftest import Checkout, Site
-from tests.standin.engine import StandIn
 
 GPU = 'echo "GPU 0: NVIDIA GeForce RTX 4090 (UUID: GPU-1)"'
 
@@ -22,7 +22,7 @@ def choice(checkout: Checkout, **environment: str) -> str:
     return line
 
 
-def test_a_daemon_that_answers(checkout: Checkout, fake_ollama: StandIn) -> None:
+def test_a_daemon_that_answers(checkout: Checkout, fake_ollama: FakeOllama) -> None:
     line = choice(checkout, OLLAMA_HOST=fake_ollama.url)
     assert line == f"Engine: ollama (version 0.12.7 answers at {fake_ollama.url})."
 

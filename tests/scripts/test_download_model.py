@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from app.models.catalog import new_enough
-from tests.daemon.install import install
-from tests.daemon.models import store
-from tests.daemon.process import Daemon
+from tests.fake_ollama.script import MB, SUCCESS, downloading
+from tests.fake_ollama.server import FakeOllama
+from tests.ollama_daemon.install import install
+from tests.ollama_daemon.models import store
+from tests.ollama_daemon.process import Daemon
 from tests.ports import free_port
 from tests.scripts.conftest import Checkout, ends
-from tests.standin.engine import StandIn
-from tests.standin.script import MB, SUCCESS, downloading
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_an_installed_ollama_runs_for_the_download(checkout: Checkout, daemon: D
 
 
 def test_progress_retry_and_a_name_that_was_never_published(
-    checkout: Checkout, fake_ollama: StandIn
+    checkout: Checkout, fake_ollama: FakeOllama
 ) -> None:
     fake_ollama.pulls = [
         downloading(100 * MB, 3050 * MB, total=6100 * MB),
@@ -100,7 +100,7 @@ def test_progress_retry_and_a_name_that_was_never_published(
     ],
 )
 def test_errors_of_the_daemon(
-    checkout: Checkout, fake_ollama: StandIn, error: str, sentence: str
+    checkout: Checkout, fake_ollama: FakeOllama, error: str, sentence: str
 ) -> None:
     fake_ollama.pulls = [[{"status": "pulling manifest"}, {"error": error}]]
     done = checkout.run("download_model.sh", "qwen3-vl:2b", OLLAMA_HOST=fake_ollama.url)
@@ -109,7 +109,7 @@ def test_errors_of_the_daemon(
     assert "Traceback" not in done.stderr
 
 
-def test_a_full_disk_is_noticed_before(checkout: Checkout, fake_ollama: StandIn) -> None:
+def test_a_full_disk_is_noticed_before(checkout: Checkout, fake_ollama: FakeOllama) -> None:
     checkout.command("df", "printf 'Filesystem\\n/dev/x 99 9 %s 1%% /\\n' 20000000")
     done = checkout.run("download_model.sh", OLLAMA_HOST=fake_ollama.url)
     assert done.returncode != 0

@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.daemon.install import install
-from tests.daemon.models import store
-from tests.daemon.process import Daemon
+from tests.ollama_daemon.install import install
+from tests.ollama_daemon.models import store
+from tests.ollama_daemon.process import Daemon
 from tests.polling import wait_until
 from tests.ports import free_port
 from tests.scripts.conftest import ROOT, Checkout, ends, session

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from tests.ollama_api.conftest import Server
 from tests.polling import wait_until
-from tests.protocol.conftest import Server
 
 
 def names(server: Server, path: str) -> list[str]:

@@ -67,13 +67,13 @@ def word(text: str, thinking: str = "") -> Send:
     message = {"role": "assistant", "content": text}
     if thinking:
         message["thinking"] = thinking
-    return line(model="standin", created_at=CREATED, message=message, done=False)
+    return line(model="fake-vlm", created_at=CREATED, message=message, done=False)
 
 
 def done(reason: str = "stop", prompt_tokens: int = 200, tokens: int = 32) -> Send:
     """The last line of a whole answer."""
     return line(
-        model="standin",
+        model="fake-vlm",
         created_at=CREATED,
         message={"role": "assistant", "content": ""},
         done_reason=reason,

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from tests.background_server import BackgroundServer, answers
-from tests.clients import environment
-from tests.daemon.process import Daemon
+from tests.fake_ollama.script import says
+from tests.fake_ollama.server import FakeOllama
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 from tests.ports import free_port
 from tests.server import Server
-from tests.standin.engine import StandIn
-from tests.standin.script import says
+from tests.third_party import environment
 
 HERE = Path(__file__).parent
 PYTHON = ("PATH", "HOME", "LANG")
@@ -86,11 +86,11 @@ def test_openai_where_the_model_errs(picture: Path, tmp_path: Path) -> None:
     """Wrong data is asked for once more; what stays wrong is an error, never data."""
     thing = {"label": "cup", "bbox_2d": [100, 200, 300, 400]}
     right, wrong = ({"things": [one]} for one in (thing, {"label": "cup"}))
-    with StandIn() as engine:
+    with FakeOllama() as engine:
         engine.play(*(says(json.dumps(one)) for one in (wrong, right, wrong)))
-        settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "standin", "NUM_CTX": "8192"}
+        settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "fake-vlm", "NUM_CTX": "8192"}
         with Server(tmp_path / "log", **settings) as server:
-            told = said(server, picture, "with_schemas.py", "standin")
+            told = said(server, picture, "with_schemas.py", "fake-vlm")
     assert told["found"] == right
     assert told["said"] == ""
     assert told["refused"] == [

@@ -1,9 +1,9 @@
 """A fake Ollama that answers, and fails, by scripts.
 
-    with StandIn() as standin:
-        standin.play(refuses(500, "unexpected EOF"), says("a house"))  # the second from then on
+    with FakeOllama() as fake_ollama:
+        fake_ollama.play(refuses(500, "unexpected EOF"), says("a house"))  # the second from then on
         ...
-        assert standin.counts.chats == 2
+        assert fake_ollama.counts.chats == 2
 
 It is written on asyncio streams, since most of the faults are what no HTTP server would do.
 """
@@ -21,9 +21,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
-from tests.polling import HANG_S
-from tests.ports import free_port
-from tests.standin.script import (
+from tests.fake_ollama.script import (
     SUCCESS,
     Cut,
     Head,
@@ -36,12 +34,14 @@ from tests.standin.script import (
     replies,
     says,
 )
+from tests.polling import HANG_S
+from tests.ports import free_port
 
 VERSION = "0.9.3"
 MODELS = {  # name: capabilities
-    "standin": ("completion", "vision"),
-    "standin-think": ("completion", "vision", "thinking"),
-    "standin-text": ("completion",),
+    "fake-vlm": ("completion", "vision"),
+    "fake-think": ("completion", "vision", "thinking"),
+    "fake-text": ("completion",),
 }
 SIZE = 1_000_000_000  # bytes, as told of each model
 SENTENCE = "A small red house stands near two green trees under white clouds."
@@ -69,7 +69,7 @@ class Counts:
             self.running -= 1
 
 
-class StandIn:
+class FakeOllama:
     """A server in a thread, on a loopback port of its own.
 
     `stop` is as a crash: every connection is reset and new ones are refused, until `start`.
@@ -134,7 +134,7 @@ class StandIn:
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
         self._thread.start()
         if not self._ready.wait(HANG_S):
-            raise RuntimeError(f"The stand-in could not listen on port {self.port}.")
+            raise RuntimeError(f"The fake Ollama could not listen on port {self.port}.")
 
     def stop(self) -> None:
         """End, as in a crash. Does nothing when stopped."""
@@ -297,7 +297,7 @@ def _entry(name: str) -> dict[str, Any]:
 
 def _details(capabilities: Sequence[str]) -> dict[str, Any]:
     return {
-        "details": {"family": "standin", "format": "gguf"},
-        "model_info": {"general.architecture": "standin", "standin.context_length": 32768},
+        "details": {"family": "fake-vlm", "format": "gguf"},
+        "model_info": {"general.architecture": "fake-vlm", "fake.context_length": 32768},
         "capabilities": list(capabilities),
     }

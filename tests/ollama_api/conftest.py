@@ -10,7 +10,7 @@ import httpx
 import pytest
 from PIL import Image, ImageDraw
 
-from tests.daemon.process import Daemon
+from tests.ollama_daemon.process import Daemon
 
 
 @dataclass(frozen=True)

