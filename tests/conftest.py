@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from app.embedded import weights
@@ -11,6 +12,10 @@ from tests.daemon.install import InstallError, install, unsupported
 from tests.daemon.process import Daemon, given
 from tests.engine_embedded import embedded_engine
 from tests.server import Server
+
+# No deadline of an example: a busy machine breaks one of 200 ms.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a shell: what the tests start would inherit that, and Ctrl-C
