@@ -245,7 +245,7 @@ class _Part:
         """The thoughts and the text in what came together."""
         tally, prompt = self.tally, self.prompt
         not_yet = self.chat.format is None and prompt.format is not None
-        answered = tally.answered  # a token is read in 1 us
+        answered = tally.answered  # a token is read in 0.3 us
         thoughts: list[str] = []
         texts: list[str] = []
         for chunk in chunks:
