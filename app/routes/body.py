@@ -110,13 +110,15 @@ async def _read(request: Request, limit: int) -> bytes:
         try:
             async with asyncio.timeout_at(late) as clock:
                 async for chunk in request.stream():
+                    if not chunk:
+                        continue  # the end
                     size += len(chunk)
                     if size > limit:
                         break
                     upload.take(len(chunk))
                     if not first:
                         first = chunk
-                    elif chunk:
+                    else:
                         if not whole.tell():
                             whole.write(first)
                         whole.write(chunk)

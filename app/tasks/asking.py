@@ -198,6 +198,8 @@ class Asking:
     def _compare(self, cost: Cost, planned: int, counted: int) -> None:
         """Learn from what the engine counted; tell where a picture did not reach the model."""
         model = self.job.model
+        if counted == planned:
+            return
         if not model.estimator.lacks_images(cost, counted):
             model.estimator.learn(cost, counted)
             return

@@ -82,7 +82,8 @@ class Line:
         asking = await self._prepared(task, request, files, caller)
         job = asking.job
         record.prepare_ms = record.elapsed_ms()
-        caller.let_go(came - sum({one.index: len(one.data) for one in job.pictures}.values()))
+        if gone := came - sum({one.index: len(one.data) for one in job.pictures}.values()):
+            caller.let_go(gone)
         key = b"" if caller.no_store else await asking.fingerprint(caller.key)
         if not self.answers.ready(key) and not job.known():
             self.gate.check(self.settings.request_timeout_s)  # else a stream would have begun
