@@ -1,1 +1,5 @@
-"""A fake Ollama for the Ollama daemon that does what a script says: see `engine.FakeOllama`."""
+"""A fake Ollama for tests and benchmarks.
+
+`server.FakeOllama` answers, and fails, by the scripts of `script`. `versioned.VersionedOllama` does
+what a version of Ollama does with a chat (`versions.Rules`).
+"""

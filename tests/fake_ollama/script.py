@@ -22,27 +22,27 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A piece of the body, as it is."""
+    """A piece of the body, sent unchanged."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Silence, in seconds; infinite: until the client leaves."""
+    """Silence for so many seconds; infinite: until the client leaves."""
 
     seconds: float = math.inf
 
 
 class Cut(Enum):
-    """The connection ends here, and the body with it."""
+    """The connection ends here, in the middle of the body."""
 
     CLOSED = "as by a process that ended"
     RESET = "as by one that crashed (RST)"
 
 
-# A body that is not cut ends as HTTP wants it, whatever it says. Steps before a `Head` are done
-# before anything is answered.
+# A body that is not cut ends with the last chunk. Steps before a `Head` run before the response
+# begins.
 Step = Head | Send | Wait | Cut
 Script = tuple[Step, ...]
 
@@ -88,10 +88,10 @@ def done(reason: str = "stop", prompt_tokens: int = 200, tokens: int = 32) -> Se
 
 
 def words(text: str, pace_s: float = 0) -> Script:
-    """The words of an answer without its head and its end; joined they are the text exactly.
+    """The tokens of an answer, without head and end; joined they are exactly the text.
 
     Args:
-        pace_s: seconds before each word.
+        pace_s: seconds before each token.
     """
     said = [word(piece) for piece in PIECE.findall(text)]
     return _paced(said, pace_s)
@@ -105,7 +105,7 @@ def says(
     reason: str = "stop",
     prompt_tokens: int = 200,
 ) -> Script:
-    """A whole answer with exactly this text, a word a token."""
+    """A whole answer with exactly this text; each word is a token."""
     thought = [word("", piece) for piece in PIECE.findall(thoughts)]
     said = words(text, pace_s)
     tokens = len(thought) + len(PIECE.findall(text)) + 1
@@ -113,22 +113,22 @@ def says(
 
 
 def begins(text: str, *then: Step, pace_s: float = 0) -> Script:
-    """An answer that begins with this text, and then goes as told."""
+    """An answer that begins with this text and goes on with other steps."""
     return (Head(), *words(text, pace_s), *then)
 
 
 def replies(status: int, value: Any) -> Script:
-    """A JSON object."""
+    """A JSON response."""
     return (Head(status, JSON), Send(json.dumps(value).encode()))
 
 
 def refuses(status: int, error: str) -> Script:
-    """As the daemon refuses before it has begun to answer."""
+    """An error of the daemon in place of an answer."""
     return replies(status, {"error": error})
 
 
 def page(status: int, html: str = "<html><body><h1>It works!</h1></body></html>\n") -> Script:
-    """As something else answers at that address."""
+    """A response of something that is not Ollama."""
     return (Head(status, "text/html"), Send(html.encode()))
 
 

@@ -50,7 +50,7 @@ RST = struct.pack("ii", 1, 0)  # SO_LINGER: nothing is waited for, nothing is se
 
 @dataclass(slots=True)
 class Counts:
-    """Chats that came, that the client left before their script was over, that run now, and the
+    """Counts of chats: all; cancelled by the client before the end of the script; running now; the
     most that ran at once."""
 
     chats: int = 0
@@ -72,7 +72,7 @@ class Counts:
 class FakeOllama:
     """A server in a thread, on a loopback port of its own.
 
-    `stop` is as a crash: every connection is reset and new ones are refused, until `start`.
+    `stop` is like a crash: all connections are reset, and new ones are refused until `start`.
 
     Args:
         version: what /api/version tells.
@@ -108,12 +108,12 @@ class FakeOllama:
         self.reset()
 
     def reset(self) -> None:
-        """Every path answers as a healthy engine does."""
+        """Answer every path as a healthy engine does."""
         self._scripts = {"/api/chat": deque([says(SENTENCE)])}
         self.chosen: Callable[[dict[str, Any]], Script] | None = None
 
     def play(self, *scripts: Script, at: str = "/api/chat") -> None:
-        """The next requests to a path are answered by these, one each; the last one stays."""
+        """Play one script for each of the next requests to a path; the last one stays."""
         self._scripts[at] = deque(scripts)
 
     def __enter__(self) -> Self:
@@ -137,7 +137,7 @@ class FakeOllama:
             raise RuntimeError(f"The fake Ollama could not listen on port {self.port}.")
 
     def stop(self) -> None:
-        """End, as in a crash. Does nothing when stopped."""
+        """End as in a crash. Does nothing when stopped."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._over.set)
             self._thread.join()
@@ -171,8 +171,8 @@ class FakeOllama:
     async def _answer(
         self, path: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
-        """Whether the connection can be used again. That of a chat cannot: to learn whether the
-        client has left, it is read to its end."""
+        """Answer one request; whether the connection is kept. That of a chat is not: it is read to
+        its end, which tells that the client has left."""
         script = self._script(path, body)
         if path != "/api/chat":
             return await _play(script, writer)
@@ -236,7 +236,7 @@ class FakeOllama:
 
 
 async def _request(reader: asyncio.StreamReader) -> tuple[str, bytes] | None:
-    """The next request's path and body; None where the client has none."""
+    """The path and the body of the next request; None when the client has closed."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except asyncio.IncompleteReadError:
@@ -251,7 +251,7 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, bytes] | None:
 
 
 async def _play(script: Script, writer: asyncio.StreamWriter, *, last: bool = False) -> bool:
-    """Whether the answer came to its end; the `last` one says that the connection ends with it."""
+    """Play a script; whether the response is complete. A `last` response closes the connection."""
     for step in script:
         match step:
             case Head():

@@ -1,4 +1,4 @@
-"""The real daemon as a process of the test run."""
+"""A real Ollama daemon as a process of the test run, and what its log tells."""
 
 import atexit
 import contextlib
@@ -40,7 +40,7 @@ _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
 
 @dataclass(frozen=True)
 class Access:
-    """One request as the daemon logged it when it was over."""
+    """One request, as the daemon logs it at its end."""
 
     time: str
     status: int
@@ -63,16 +63,16 @@ class Since:
 
 
 def given() -> Path | None:
-    """The daemon that OLLAMA_BIN names, in place of the installed one."""
+    """The binary that OLLAMA_BIN names, which replaces the installed one."""
     path = os.environ.get("OLLAMA_BIN", "")
     return Path(path) if path else None
 
 
 class Daemon(BackgroundServer):
-    """A daemon on a free loopback port with the tiny models, and a way to break it.
+    """A daemon on a free loopback port with the tiny models; tests stop, kill and freeze it.
 
-    Call `start` from a thread that outlives the daemon (the main thread): the kernel ends the
-    daemon when the thread that started it ends.
+    Call `start` from a thread that outlives the daemon, such as the main thread: the kernel ends
+    the daemon when the thread that started it ends.
     """
 
     def __init__(self, **environment: str) -> None:
@@ -107,13 +107,13 @@ class Daemon(BackgroundServer):
 
     @property
     def version(self) -> str:
-        """As it tells."""
+        """The version that the daemon reports."""
         told = httpx.get(f"{self.url}/api/version", trust_env=False, timeout=120).json()
         return str(told["version"])
 
     def start(self) -> None:
-        """Start (again, on the same port), wait until it answers, create missing models. Does
-        nothing where it runs: a second one could not listen, and the first would be lost."""
+        """Start the daemon (again, on the same port), wait until it answers, create missing models.
+        Does nothing when it runs."""
         if self.running():
             return
         binary = given() or install() / "ollama-lib"
@@ -175,7 +175,7 @@ class Daemon(BackgroundServer):
             _kill(pid)
 
     def mark(self) -> int:
-        """A place in the log, for `since`."""
+        """A position in the log, for `since` and `tokens`."""
         return self.log_path.stat().st_size if self.log_path.exists() else 0
 
     def since(self, mark: int) -> Since:
