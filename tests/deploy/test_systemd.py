@@ -134,6 +134,7 @@ def test_the_server_writes_nothing_and_makes_no_call_that_is_filtered(
             ready=answers(f"{url}/health"),
             environment=variables(SERVER)
             | {"PATH": "/usr/bin:/bin", "PORT": str(port), "MODEL_NAME": "fake-vlm"}
+            | {"PYTHONDONTWRITEBYTECODE": "1"}  # a fresh checkout has none yet
             | {"OLLAMA_HOST": fake_ollama.url, **tracer.environment},
         ),
     ):
