@@ -89,6 +89,14 @@ async def test_a_job_ends_when_its_time_is_over(pool: Pool) -> None:
     await one.run(job(PICTURE))
 
 
+async def test_a_job_that_gets_no_cpu_is_not_to_blame(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_pool, "WALL", 0.01)
+    with pytest.raises(ServerBusy, match="too busy"):
+        await pool(timeout_s=5).run(job(LONG, HEAVY))
+
+
 async def test_a_job_ends_when_nobody_waits_for_it(pool: Pool) -> None:
     one = pool()
     waiting = asyncio.ensure_future(one.run(job(LONG, HEAVY)))
