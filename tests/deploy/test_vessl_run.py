@@ -26,7 +26,7 @@ TABLE = REPO / "examples" / "table.png"
 def machine(tmp_path: Path) -> Machine:
     CACHE.mkdir(exist_ok=True)
     machine = Machine(tmp_path / "a disk")  # a space: commands must quote
-    engine = f'exec "{sys.executable}" -m tests.deploy.engine "$@"'
+    engine = f'exec "{sys.executable}" -m tests.deploy.pulling_engine "$@"'
     machine.command("ollama", f'cd "{REPO}" && {engine}')
     machine.settings["PULLS"] = str(tmp_path / "pulls")
     return machine
