@@ -60,7 +60,7 @@ class Program:
     def end(self) -> tuple[str, str]:
         """What it printed; it must be over or end on SIGTERM."""
         self.process.terminate()
-        return self.process.communicate(timeout=120)
+        return self.process.communicate(timeout=15)
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +73,7 @@ def program() -> Iterator[Program]:
 
 @pytest.fixture
 async def client(program: Program) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=program.url, timeout=120, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=program.url, timeout=30, trust_env=False) as client:
         yield client
 
 

@@ -110,7 +110,7 @@ def test_scans_of_a_jpeg() -> None:
     before = time.process_time()
     with pytest.raises(PictureError, match="more than 250 scans"):
         decode(data)
-    assert time.process_time() - before < 10  # decoding it takes a minute
+    assert time.process_time() - before < 1  # decoding it takes a minute
 
 
 @pytest.mark.parametrize("marker", [b"\xff\xfe\x00\x02", b"\xff"])

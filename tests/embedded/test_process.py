@@ -22,15 +22,14 @@ from PIL import Image, ImageDraw, ImageFont
 from app.embedded.address import Address, address
 from tests.embedded.conftest import ROOT, Program
 from tests.embedded.pictures import READ, blank, chat, example
-from tests.polling import HANG_S
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_start_and_end(number: signal.Signals) -> None:
     program = Program()
-    print(f"it answers after {program.wait():.2f} s")  # under 1 s alone
+    assert program.wait() < 3  # under 1 s alone; other tests may hold the cores
     program.process.send_signal(number)
-    printed, errors = program.process.communicate(timeout=120)
+    printed, errors = program.process.communicate(timeout=15)
     assert program.process.returncode == 0
     assert printed == f"Listening on 127.0.0.1:{program.port} (model: embedded)\n"
     assert errors == ""
@@ -51,14 +50,14 @@ def test_end_while_starting() -> None:
         time.sleep(pause)
         program.process.terminate()
         begun = time.monotonic()
-        program.process.communicate(timeout=120)
+        program.process.communicate(timeout=15)
         assert program.process.returncode in (0, -signal.SIGTERM)  # the latter before Python runs
-        assert time.monotonic() - begun < SOON_S
+        assert time.monotonic() - begun < 3
 
 
 @pytest.mark.parametrize("work", ["reading", "decoding", "many codes"])
 def test_end_in_the_middle_of_a_work(work: str) -> None:
-    """Within 2 s alone; the work would take half a minute."""
+    """Within 2 s alone; another second is for the other tests."""
     program = Program()
     program.wait()
     url = f"{program.url}/api/chat"
@@ -71,9 +70,9 @@ def test_end_in_the_middle_of_a_work(work: str) -> None:
         works(program.process, cpu_s(program.process) + 0.5)
         begun = time.monotonic()
         program.process.terminate()
-        program.process.communicate(timeout=120)
+        program.process.communicate(timeout=15)
     assert program.process.returncode == 0
-    assert time.monotonic() - begun < SOON_S
+    assert time.monotonic() - begun < 3
 
 
 def test_port_taken() -> None:
@@ -82,7 +81,7 @@ def test_port_taken() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         program = Program(port=port)
-        assert program.process.wait(timeout=120) == 1
+        assert program.process.wait(timeout=15) == 1
         printed, errors = program.end()
     assert printed == ""
     assert (
@@ -97,7 +96,7 @@ def run(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=60,
         check=False,
     )
 
@@ -168,7 +167,7 @@ async def test_leaving_frees_the_slot(client: httpx.AsyncClient, stream: bool) -
         task.cancel()
     await asyncio.gather(*leaving, return_exceptions=True)
     # All of them would take more than a minute.
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(8):
         await client.post("/api/chat", json=chat(READ, example("photo.jpg")))
 
 
@@ -179,7 +178,7 @@ def connection(url: str, body: dict[str, Any]) -> Iterator[None]:
     assert port is not None
     content = json.dumps(body).encode()
     head = f"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=120) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
         client.sendall(head.encode() + content)
         yield
 
@@ -192,7 +191,7 @@ def cpu_s(process: "subprocess.Popen[str]") -> float:
 
 def works(process: "subprocess.Popen[str]", until_s: float) -> None:
     """Wait until it has used so much processor time."""
-    deadline = time.monotonic() + HANG_S
+    deadline = time.monotonic() + 30
     while cpu_s(process) < until_s:
         assert time.monotonic() < deadline, "it does not work"
         time.sleep(0.02)
@@ -222,7 +221,6 @@ def dense_page() -> bytes:
     return file.getvalue()
 
 
-SOON_S = 20  # on a busy machine; what is ended would take longer
 LINES = 'Report the bbox_2d coordinates in JSON format like {"bbox_2d": [], "text_content": ""}.'
 
 
@@ -242,15 +240,15 @@ def test_an_abandoned_request_ends(
     program: Program, task: str, stream: bool, picture: Callable[[], bytes]
 ) -> None:
     """In the first second of a work of half a minute."""
-    page, idle = dense_page(), at_rest(program.process, HANG_S)
+    page, idle = dense_page(), at_rest(program.process, 60)
     with connection(program.url, chat(task, *[picture()] * 2, *[page] * 3, stream=stream)):
         works(program.process, idle + 1)
     left = cpu_s(program.process)
     # At most one native call: 0.5 to 0.8 s here, and 3.5 to 4.5 s where nothing stands between the
     # decoding of two photos.
-    assert at_rest(program.process, HANG_S) - left < 3
+    assert at_rest(program.process, 60) - left < 3
     asked = chat("What is the total?", stream=False)
-    assert httpx.post(f"{program.url}/api/chat", json=asked, timeout=120).status_code == 200
+    assert httpx.post(f"{program.url}/api/chat", json=asked, timeout=30).status_code == 200
 
 
 async def test_version_answers_during_a_reading(client: httpx.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""What of the API is this engine's own; tests/ollama_api has the rest, for the real daemon too."""
+"""What of the API is this engine's own; the rest is in tests/protocol, for the real daemon too."""
 
 import base64
 import json

@@ -80,7 +80,7 @@ def test_wide_banner(readers: Readers) -> None:
     cv2.putText(banner, "A long banner", (900, 42), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (0, 0, 0), 2)
     started = time.monotonic()
     assert read(banner, readers) == ["A long banner"]
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 500), (500, 2), (64, 64)])
