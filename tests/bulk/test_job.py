@@ -12,6 +12,7 @@ from app.bulk import job
 from app.bulk.fleet import Fleet
 from app.bulk.job import Ask, do
 from tests.client.fake import Fake, problem
+from tests.polling import wait_until_async
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-async def outcome(fake: Fake, path: Path, patience_s: float = 5, *, proven: bool = True) -> Any:
+async def outcome(fake: Fake, path: Path, patience_s: float = 60, *, proven: bool = True) -> Any:
     async with Fleet([fake.url], "") as fleet:
         return await do(str(path), Ask("ocr", {}, patience_s), fleet, proven=proven)
 
@@ -32,14 +33,15 @@ async def test_retry_after_is_kept_to(fake: Fake, picture: Path) -> None:
     told = await outcome(fake, picture)
     assert (told.attempts, told.error) == (2, None)
     assert fake.times[1] - fake.times[0] >= 1
-    assert told.asked_s < 1 <= told.seconds
+    assert told.asked_s + 1 <= told.seconds
 
 
 async def test_a_long_wait_is_told(fake: Fake, picture: Path) -> None:
     fake.refuse = lambda _: problem(429, "rate_limited", "3600")
     said: list[str] = []
     async with Fleet([fake.url], "", say=said.append) as fleet:
-        work = asyncio.create_task(do(str(picture), Ask("ocr", {}, 5), fleet, proven=True))
+        work = asyncio.create_task(do(str(picture), Ask("ocr", {}, 60), fleet, proven=True))
+        await wait_until_async(lambda: bool(said))
         await asyncio.wait([work], timeout=0.5)
         work.cancel()
     assert fake.asked == 1, "it is kept to"
@@ -51,7 +53,7 @@ async def test_refusals_end_with_the_patience(fake: Fake, picture: Path) -> None
     told = await outcome(fake, picture, patience_s=0.3)
     assert told.error["code"] == "engine_unavailable"
     assert told.attempts > 1
-    assert 0.3 <= told.seconds < 3
+    assert 0.3 <= told.seconds < 30
 
 
 async def test_what_breaks_in_the_middle_is_tried_a_few_times(
@@ -75,7 +77,7 @@ def draining(fake: Fake) -> Response | None:
     if fake.ready:
         return None
     threading.Timer(0.3, setattr, (fake, "ready", True)).start()
-    return problem(503, "draining", "5")
+    return problem(503, "draining", "60")
 
 
 async def test_a_server_that_ends_is_asked_whether_it_is_back(fake: Fake, picture: Path) -> None:
@@ -83,4 +85,4 @@ async def test_a_server_that_ends_is_asked_whether_it_is_back(fake: Fake, pictur
     fake.refuse = lambda _: draining(fake)
     told = await outcome(fake, picture)
     assert (told.error, told.attempts) == (None, 1), "it was not the file that failed"
-    assert told.seconds < 4
+    assert told.seconds < 30

@@ -126,4 +126,4 @@ def test_many_lines_are_read_quickly(tmp_path: Path) -> None:
     since = time.monotonic()
     assert len(paths(out)) == 20_000
     print(f"20,000 lines in {time.monotonic() - since:.2f} s")
-    assert time.monotonic() - since < 5
+    assert time.monotonic() - since < 30

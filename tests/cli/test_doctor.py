@@ -10,12 +10,11 @@ import pytest
 
 from app.models.catalog import BY_TAG, ENTRIES, GIB
 from tests.cli.command import doctor, told
-from tests.daemon.process import Daemon
+from tests.fake_ollama.server import FakeOllama
+from tests.ollama_daemon.process import Daemon
 from tests.ports import free_port
 from tests.scripts.conftest import fake_ollama as fake_ollama  # noqa: PLC0414 - a fixture
-from tests.scripts.fake_ollama import FakeOllama
 from tests.server import REPO, Server
-from tests.standin.engine import StandIn
 
 
 def test_the_arithmetic_of_32b_on_24_gb_proves_itself() -> None:
@@ -169,7 +168,7 @@ def test_the_port(tmp_path: Path) -> None:
         assert port(server.port)["text"] == f"This server answers at {server.url}."
     with Server(tmp_path / "log", OLLAMA_HOST="127.0.0.1:9", API_KEY="a") as server:
         assert port(server.port)["text"] == f"This server answers at {server.url}."
-    with StandIn() as other:
+    with FakeOllama() as other:
         check = port(other.port)
         assert check["ok"] is False
         assert f"{other.port} is taken by something else" in check["text"]

@@ -14,10 +14,11 @@ import pytest
 from app.cli.pull import Bar, _bar
 from tests.cli.command import call, environment
 from tests.cli.test_tasks import on_terminal
-from tests.daemon.process import Daemon
+from tests.fake_ollama.script import MB, SUCCESS, downloading
+from tests.fake_ollama.server import FakeOllama
+from tests.ollama_daemon.process import Daemon
 from tests.ports import free_port
 from tests.scripts.conftest import fake_ollama as fake_ollama  # noqa: PLC0414 - a fixture
-from tests.scripts.fake_ollama import MB, SUCCESS, FakeOllama, downloading
 from tests.server import REPO, Server
 
 
@@ -118,5 +119,5 @@ def test_status_lives_until_ctrl_c() -> None:
         said += os.read(inside, 4096)
     assert b"No server answers at" in said
     run.send_signal(signal.SIGINT)
-    assert run.wait(10) == 130
+    assert run.wait(120) == 130
     os.close(inside)

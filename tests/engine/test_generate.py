@@ -48,7 +48,7 @@ def prompt(model: Model, **how: Any) -> Prompt:
     return Prompt(model, turns, {"temperature": 0}, **{"max_tokens": 100, **how})
 
 
-async def run(engine: Scripted, asked: Prompt, seconds: float = 5) -> list[Any]:
+async def run(engine: Scripted, asked: Prompt, seconds: float = 60) -> list[Any]:
     deadline = asyncio.get_running_loop().time() + seconds
     heard: Heard[Any] = Heard()
     ended = await generate(engine.ollama, asked, deadline, heard.say)

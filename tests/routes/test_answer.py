@@ -13,6 +13,7 @@ from app.routes import answer
 from app.routes.answer import AnswerResponse
 from app.routes.forms import EventStream, Form, Json, NdJson, Text, choose
 from tests.events import sse
+from tests.polling import wait_until_async
 
 START = Start("req_1", "ocr", "m", ())
 FORMS = {"sse": EventStream, "ndjson": NdJson, "text": Text, "json": Json}
@@ -121,12 +122,22 @@ async def test_a_client_who_leaves_ends_the_work(form: str) -> None:
 async def test_silence_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answer, "SILENCE_S", 0.02)
 
+    client = Client()
+
+    def waitings() -> int:
+        return sum(b": waiting" in message.get("body", b"") for message in client.messages)
+
+    async def silent(say: Say[Event]) -> None:
+        await say(START)
+        await wait_until_async(lambda: waitings() >= 2)
+        await say(Delta("a"))
+
     async def slow(say: Say[Event]) -> None:
         await say(START)
         await asyncio.sleep(0.1)
         await say(Delta("a"))
 
-    body = await Client().read(AnswerResponse(slow, EventStream(), "req_1"))
+    body = await client.read(AnswerResponse(silent, EventStream(), "req_1"))
     assert body.count(": waiting\n\n") >= 2
     assert [name for name, _ in sse(body)] == ["start", "delta"]
     quiet = await Client().read(AnswerResponse(slow, NdJson(), "req_1"))

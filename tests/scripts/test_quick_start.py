@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from tests.daemon.install import install
-from tests.daemon.models import store
-from tests.daemon.process import Daemon
+from tests.ollama_daemon.install import install
+from tests.ollama_daemon.models import store
+from tests.ollama_daemon.process import Daemon
 from tests.ports import free_port
 from tests.scripts.conftest import ROOT, Checkout, Site, ends
 

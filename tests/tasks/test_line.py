@@ -14,8 +14,8 @@ from app.schemas import DescribeRequest
 from app.settings import Settings
 from app.tasks import describe
 from app.tasks.run import Caller, Line
+from tests.fake_ollama.server import FakeOllama
 from tests.pictures import encoded, scene
-from tests.standin.engine import StandIn
 
 
 async def test_a_large_upload_is_let_go_once_it_is_decoded() -> None:
@@ -26,14 +26,14 @@ async def test_a_large_upload_is_let_go_once_it_is_decoded() -> None:
 
     async def say(event: Event) -> None:
         if isinstance(event, Delta):
-            for _ in range(200):  # a thread may just be letting go of it
+            for _ in range(3000):  # a thread may just be letting go of it
                 if sys.getrefcount(photo) == before:
                     break
                 await asyncio.sleep(0.01)
             held.append(sys.getrefcount(photo) - before)
 
-    with StandIn() as engine:
-        settings = Settings(_env_file=None, model_name="standin", ollama_host=engine.url)
+    with FakeOllama() as engine:
+        settings = Settings(_env_file=None, model_name="fake-vlm", ollama_host=engine.url)
         ollama = Ollama(engine.url)
         registry = Registry(ollama, settings.model_name, frozenset(), Room(8192))
         decoder = Decoder(Limits(50))

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from tests.protocol.asking import body, lines
-from tests.protocol.conftest import Server, picture
+from tests.ollama_api.chat_requests import body, lines
+from tests.ollama_api.conftest import Server, picture
 
 PNG = base64.b64decode(picture())
 

@@ -2,11 +2,11 @@
 for the real daemon and for the embedded engine."""
 
 import re
-import time
 
 import pytest
 
-from tests.protocol.conftest import Server
+from tests.ollama_api.conftest import Server
+from tests.polling import wait_until
 
 
 def names(server: Server, path: str) -> list[str]:
@@ -69,10 +69,7 @@ def test_load_ps_and_unload(server: Server, stream: bool) -> None:
     assert f"{server.model}:latest" in names(server, "/api/ps")
     unloaded = server.client.post("/api/chat", json={**asked, "keep_alive": 0}).json()
     assert {**expected, "done_reason": "unload"}.items() <= unloaded.items()
-    deadline = time.monotonic() + 5
-    while f"{server.model}:latest" in names(server, "/api/ps"):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: f"{server.model}:latest" not in names(server, "/api/ps"))
 
 
 def test_ps(server: Server) -> None:

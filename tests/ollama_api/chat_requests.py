@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from tests.protocol.conftest import Server
+from tests.ollama_api.conftest import Server
 
 
 def body(server: Server, *images: str, **more: Any) -> dict[str, Any]:

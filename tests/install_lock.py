@@ -1,4 +1,4 @@
-"""Installs of the test run, one at a time: tests run in several processes."""
+"""A lock for what tests install: they run in several processes."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 def one_at_a_time(install: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Whoever comes second waits, and then finds it done."""
+    """Decorate an install function: a second process waits and finds the result of the first."""
 
     @wraps(install)
     def alone(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:

@@ -3,20 +3,19 @@
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.clients import environment
-from tests.daemon.process import Daemon
+from tests.background_server import BackgroundServer, answers
+from tests.fake_ollama.script import says
+from tests.fake_ollama.server import FakeOllama
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 from tests.ports import free_port
 from tests.server import Server
-from tests.standin.engine import StandIn
-from tests.standin.script import says
+from tests.third_party import environment
 
 HERE = Path(__file__).parent
 PYTHON = ("PATH", "HOME", "LANG")
@@ -87,11 +86,11 @@ def test_openai_where_the_model_errs(picture: Path, tmp_path: Path) -> None:
     """Wrong data is asked for once more; what stays wrong is an error, never data."""
     thing = {"label": "cup", "bbox_2d": [100, 200, 300, 400]}
     right, wrong = ({"things": [one]} for one in (thing, {"label": "cup"}))
-    with StandIn() as engine:
+    with FakeOllama() as engine:
         engine.play(*(says(json.dumps(one)) for one in (wrong, right, wrong)))
-        settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "standin", "NUM_CTX": "8192"}
+        settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "fake-vlm", "NUM_CTX": "8192"}
         with Server(tmp_path / "log", **settings) as server:
-            told = said(server, picture, "with_schemas.py", "standin")
+            told = said(server, picture, "with_schemas.py", "fake-vlm")
     assert told["found"] == right
     assert told["said"] == ""
     assert told["refused"] == [
@@ -133,37 +132,19 @@ def test_litellm_in_front(on_daemon: Server, daemon: Daemon, picture: Path, tmp_
     port = free_port()
     program = environment.python().with_name("litellm")
     kept = {name: value for name, value in os.environ.items() if name in PYTHON}
-    with (tmp_path / "litellm.log").open("wb") as log:
-        proxy = subprocess.Popen(
-            [program, "--config", config, "--host", "127.0.0.1", "--port", str(port)],
-            env=kept | LITELLM,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=tmp_path,
-        )
-    try:
-        _await(f"http://127.0.0.1:{port}/health/liveliness", proxy)
+    with BackgroundServer(
+        [program, "--config", config, "--host", "127.0.0.1", "--port", str(port)],
+        tmp_path / "litellm.log",
+        ready=answers(f"http://127.0.0.1:{port}/health/liveliness", 200),
+        environment=kept | LITELLM,
+        cwd=tmp_path,
+    ):
         script = HERE / "through_litellm.py"
         out = run(environment.python(), script, f"http://127.0.0.1:{port}/v1", "front", picture)
-    finally:
-        proxy.terminate()
-        proxy.wait(20)
     told = json.loads(out)
     assert told["text"] == told["streamed"] != ""
     assert told["held"] in ({"colour": "red"}, {"colour": "blue"})
     assert told["refused"] == 422
-
-
-def _await(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            if httpx.get(url, trust_env=False, timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.3)
-    raise AssertionError("the proxy did not start")
 
 
 def test_javascript(on_daemon: Server, daemon: Daemon, picture: Path) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 
-from tests.daemon import weights
-from tests.daemon.install import CACHE
-from tests.daemon.weights import END_OF_TURN, NEWLINE, SPACE, Spec
+from tests.ollama_daemon import weights
+from tests.ollama_daemon.install import CACHE
+from tests.ollama_daemon.weights import END_OF_TURN, NEWLINE, SPACE, Spec
 
 PLAIN = """\
 {{- range .Messages }}<|im_start|>{{ .Role }}

@@ -1,17 +1,18 @@
-"""The server, with something of the outside world that never ends: `HANG=dns` or `HANG=driver`.
+"""The server with a part of the outside world that hangs: `HANG=dns`, `HANG=driver`, or nothing.
 
 A call that hangs in a thread cannot be ended; this is what a name server that does not answer, or a
 GPU driver in trouble, looks like from here.
+
+The last resort of a shutdown, which ends the process from outside of the event loop, comes after a
+minute: on a busy machine an orderly end may take longer than it would wait.
 """
 
 import asyncio
 import os
 import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+import app.drain
 import app.main
 import server
 from app.images.fetch import Fetcher
@@ -28,10 +29,12 @@ def look(_url: str) -> None:
     time.sleep(600)
 
 
-if os.environ["HANG"] == "dns":
+app.drain.END_S = 60
+HANG = os.environ.get("HANG")
+if HANG == "dns":
     defaults = Fetcher.__init__.__kwdefaults__
     assert defaults
     defaults["resolve"] = look_up
-else:
+elif HANG == "driver":
     app.main.look = look  # type: ignore[attr-defined,assignment]
 server.main()

@@ -1,4 +1,4 @@
-"""The real daemon as a process of the test run."""
+"""A real Ollama daemon as a process of the test run, and what its log tells."""
 
 import atexit
 import contextlib
@@ -14,16 +14,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import httpx
 import pytest
 
-from tests.daemon.install import install
-from tests.daemon.models import create_missing, store
+from tests.background_server import BackgroundServer, answers
+from tests.ollama_daemon.install import install
+from tests.ollama_daemon.models import create_missing, store
+from tests.polling import HANG_S, wait_until
 from tests.ports import free_port
 
 PR_SET_PDEATHSIG = 1
+STOP_S = 5.0  # from SIGTERM to SIGKILL
+UNREAD_S = 3.0
 _libc = ctypes.CDLL(None)  # loaded before any fork
 
 # [GIN] 2026/11/23 - 18:16:40 | 200 |  349.067643ms |       127.0.0.1 | POST     "/api/chat"
@@ -37,7 +40,7 @@ _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
 
 @dataclass(frozen=True)
 class Access:
-    """One request as the daemon logged it when it was over."""
+    """One request, as the daemon logs it at its end."""
 
     time: str
     status: int
@@ -60,16 +63,16 @@ class Since:
 
 
 def given() -> Path | None:
-    """The daemon that OLLAMA_BIN names, in place of the installed one."""
+    """The binary that OLLAMA_BIN names, which replaces the installed one."""
     path = os.environ.get("OLLAMA_BIN", "")
     return Path(path) if path else None
 
 
-class Daemon:
-    """A daemon on a free loopback port with the tiny models, and a way to break it.
+class Daemon(BackgroundServer):
+    """A daemon on a free loopback port with the tiny models; tests stop, kill and freeze it.
 
-    Call `start` from a thread that outlives the daemon (the main thread): the kernel ends the
-    daemon when the thread that started it ends.
+    Call `start` from a thread that outlives the daemon, such as the main thread: the kernel ends
+    the daemon when the thread that started it ends.
     """
 
     def __init__(self, **environment: str) -> None:
@@ -77,14 +80,16 @@ class Daemon:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = Path(tempfile.mkdtemp(prefix="test-daemon-"))
-        self.log_path = self._folder / "ollama.log"
-        self._environment = environment
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(
+            ["ollama", "serve"],  # which one is known when it is started
+            self._folder / "ollama.log",
+            ready=answers(f"{self.url}/api/version", 200),
+            environment=environment,
+            group=True,
+            preexec_fn=_end_with_parent,  # only a system call: no lock to wait for
+        )
+        self._own = environment
         atexit.register(self.close)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
 
     def __exit__(
         self,
@@ -92,32 +97,28 @@ class Daemon:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        super().__exit__(kind, error, traceback)
         self.close()
 
     @property
     def pid(self) -> int:
         """The daemon's process id; RuntimeError when it was not started."""
-        if self._process is None:
-            raise RuntimeError("The daemon is not running.")
-        return self._process.pid
+        return self.process.pid
 
     @property
     def version(self) -> str:
-        """As it tells."""
-        told = httpx.get(f"{self.url}/api/version", trust_env=False, timeout=10).json()
+        """The version that the daemon reports."""
+        told = httpx.get(f"{self.url}/api/version", trust_env=False, timeout=120).json()
         return str(told["version"])
 
-    def running(self) -> bool:
-        """Whether the daemon's process lives."""
-        return self._process is not None and self._process.poll() is None
-
     def start(self) -> None:
-        """Start (again, on the same port), wait until it answers, create missing models. Does
-        nothing where it runs: a second one could not listen, and the first would be lost."""
+        """Start the daemon (again, on the same port), wait until it answers, create missing models.
+        Does nothing when it runs."""
         if self.running():
             return
         binary = given() or install() / "ollama-lib"
-        environment = {
+        self.command = [binary, "serve"]
+        self.environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self._folder),
             "LD_LIBRARY_PATH": str(binary.parent),
@@ -126,19 +127,11 @@ class Daemon:
             "OLLAMA_NOPRUNE": "1",  # other daemons write into the same store
             "OLLAMA_NUM_PARALLEL": "1",
             "OLLAMA_DEBUG": "2",  # trace: logs the rendered prompts
+            **self._own,
         }
-        with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                [binary, "serve"],
-                env=environment | self._environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509  only a system call: no lock to wait for
-            )
-        with httpx.Client(base_url=self.url, trust_env=False, timeout=30) as client:
-            self._await_answer(client)
+        super().start()
+        self.wait_until_ready()
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=HANG_S) as client:
             create_missing(client)
 
     def stop(self) -> None:
@@ -147,7 +140,7 @@ class Daemon:
             return
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
+            self._process.wait(STOP_S)
         self.kill()
 
     def kill(self) -> None:
@@ -181,12 +174,8 @@ class Daemon:
         for pid in runners:
             _kill(pid)
 
-    def log(self) -> str:
-        """All the daemon has logged, over restarts."""
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
-
     def mark(self) -> int:
-        """A place in the log, for `since`."""
+        """A position in the log, for `since` and `tokens`."""
         return self.log_path.stat().st_size if self.log_path.exists() else 0
 
     def since(self, mark: int) -> Since:
@@ -205,28 +194,24 @@ class Daemon:
         prompts = [json.loads(quoted) for quoted in _PROMPT.findall(text)]
         return Since(text.splitlines(), requests, prompts)
 
-    def wait_for_requests(
-        self, mark: int, path: str, count: int = 1, timeout_s: float = 5.0
-    ) -> list[Access]:
-        """The first `count` or more requests to `path` after `mark`; TimeoutError if they stay
-        away for `timeout_s` seconds."""
-        deadline = time.monotonic() + timeout_s
-        while len(requests := self.since(mark).of(path)) < count:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{len(requests)} of {count} requests to {path} ended")
-            time.sleep(0.01)
-        return requests
+    def wait_for_requests(self, mark: int, path: str, count: int = 1) -> list[Access]:
+        """Wait until `count` requests to `path` have ended since `mark`; those that have."""
+        wait_until(lambda: len(self.since(mark).of(path)) >= count)
+        return self.since(mark).of(path)
 
-    def _await_answer(self, client: httpx.Client) -> None:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and self._process and self._process.poll() is None:
-            with contextlib.suppress(httpx.TransportError):
-                client.get("/api/version").raise_for_status()
-                return
-            time.sleep(0.02)
-        tail = "\n".join(self.log().splitlines()[-5:])
-        self.stop()
-        raise RuntimeError(f"The test daemon did not start. Its log ends with:\n{tail}")
+    def tokens(self, mark: int) -> int:
+        """How many tokens the runners have generated since `mark`, by their log."""
+        with self.log_path.open("rb") as log:
+            log.seek(mark)
+            return log.read().count(b" msg=decoded ")
+
+    def wait_for_tokens(self, mark: int, count: int = 1) -> None:
+        """Wait until the runners have generated `count` tokens since `mark`. The log of another
+        daemon (OLLAMA_BIN) is not read: then wait as long as a model needs to load."""
+        if given():
+            time.sleep(UNREAD_S)
+        else:
+            wait_until(lambda: self.tokens(mark) >= count)
 
 
 def _end_with_parent() -> None:

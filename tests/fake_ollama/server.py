@@ -1,11 +1,11 @@
-"""An engine of one's own making: it speaks Ollama's API as 0.9.3 does, and fails as it is told.
+"""A fake Ollama that answers, and fails, by scripts.
 
-    with StandIn() as standin:
-        standin.play(refuses(500, "unexpected EOF"), says("a house"))  # the second from then on
+    with FakeOllama() as fake_ollama:
+        fake_ollama.play(refuses(500, "unexpected EOF"), says("a house"))  # the second from then on
         ...
-        assert standin.counts.chats == 2
+        assert fake_ollama.counts.chats == 2
 
-Written on bare connections, since most of what it is for no HTTP server would do.
+It is written on asyncio streams, since most of the faults are what no HTTP server would do.
 """
 
 import asyncio
@@ -14,21 +14,34 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
+from tests.fake_ollama.script import (
+    SUCCESS,
+    Cut,
+    Head,
+    Lines,
+    Script,
+    Send,
+    Wait,
+    line,
+    refuses,
+    replies,
+    says,
+)
+from tests.polling import HANG_S
 from tests.ports import free_port
-from tests.standin.script import Cut, Head, Script, Send, Wait, refuses, replies, says
 
 VERSION = "0.9.3"
 MODELS = {  # name: capabilities
-    "standin": ("completion", "vision"),
-    "standin-think": ("completion", "vision", "thinking"),
-    "standin-text": ("completion",),
+    "fake-vlm": ("completion", "vision"),
+    "fake-think": ("completion", "vision", "thinking"),
+    "fake-text": ("completion",),
 }
 SIZE = 1_000_000_000  # bytes, as told of each model
 SENTENCE = "A small red house stands near two green trees under white clouds."
@@ -37,7 +50,7 @@ RST = struct.pack("ii", 1, 0)  # SO_LINGER: nothing is waited for, nothing is se
 
 @dataclass(slots=True)
 class Counts:
-    """Chats that came, that the client left before their script was over, that run now, and the
+    """Counts of chats: all; cancelled by the client before the end of the script; running now; the
     most that ran at once."""
 
     chats: int = 0
@@ -56,39 +69,51 @@ class Counts:
             self.running -= 1
 
 
-class StandIn:
-    """The engine in a thread, on a loopback port of its own.
+class FakeOllama:
+    """A server in a thread, on a loopback port of its own.
 
-    `asked` holds the bodies of the last chats. `chosen`, where set, gives the script of a chat by
-    its body: pages of a document are not sure to come in order. `stop` is as a crash: every
-    connection is reset and new ones are refused, until `start`.
+    `stop` is like a crash: all connections are reset, and new ones are refused until `start`.
+
+    Args:
+        version: what /api/version tells.
+        models: name -> capabilities, of the installed models; the first one is loaded.
+        slots: chats that run at once, the others wait without a word; 0: all.
+
+    Attributes:
+        counts: of the chats.
+        asked: the bodies of the last chats.
+        chosen: the script of a chat by its body, where it is set: pages of a document are not sure
+            to come in order.
+        pulls: the lines of each call of /api/pull. One whose lines end neither with success nor
+            with an error is cut off in the middle of the body. A success installs the model.
+        pulled: the models that were pulled.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        version: str = VERSION,
+        models: Mapping[str, Sequence[str]] = MODELS,
+        slots: int = 0,
+    ) -> None:
+        self.version, self.models, self.slots = version, dict(models), slots
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.counts = Counts()
         self.asked: deque[dict[str, Any]] = deque(maxlen=8)
-        self.slots = 0  # chats that run at once, the others wait without a word; 0: all
+        self.pulls: list[Lines] = []
+        self.pulled: list[str] = []
         self._scripts: dict[str, deque[Script]] = {}
         self._connections: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
         self._ready = threading.Event()
         self.reset()
 
     def reset(self) -> None:
-        """Every path answers as a healthy engine does."""
-        loaded = {**_entry("standin"), "size_vram": SIZE}
-        healthy = {
-            "/api/version": replies(200, {"version": VERSION}),
-            "/api/tags": replies(200, {"models": [_entry(name) for name in MODELS]}),
-            "/api/ps": replies(200, {"models": [loaded]}),
-            "/api/chat": says(SENTENCE),
-        }
-        self._scripts = {path: deque([script]) for path, script in healthy.items()}
+        """Answer every path as a healthy engine does."""
+        self._scripts = {"/api/chat": deque([says(SENTENCE)])}
         self.chosen: Callable[[dict[str, Any]], Script] | None = None
 
     def play(self, *scripts: Script, at: str = "/api/chat") -> None:
-        """The next requests to a path are answered by these, one each; the last one stays."""
+        """Play one script for each of the next requests to a path; the last one stays."""
         self._scripts[at] = deque(scripts)
 
     def __enter__(self) -> Self:
@@ -108,11 +133,11 @@ class StandIn:
         self._ready.clear()
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
         self._thread.start()
-        if not self._ready.wait(5):
-            raise RuntimeError(f"The stand-in could not listen on port {self.port}.")
+        if not self._ready.wait(HANG_S):
+            raise RuntimeError(f"The fake Ollama could not listen on port {self.port}.")
 
     def stop(self) -> None:
-        """End, as in a crash. Does nothing when stopped."""
+        """End as in a crash. Does nothing when stopped."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._over.set)
             self._thread.join()
@@ -146,8 +171,8 @@ class StandIn:
     async def _answer(
         self, path: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
-        """Whether the connection can be used again. That of a chat cannot: to learn whether the
-        client has left, it is read to its end."""
+        """Answer one request; whether the connection is kept. That of a chat is not: it is read to
+        its end, which tells that the client has left."""
         script = self._script(path, body)
         if path != "/api/chat":
             return await _play(script, writer)
@@ -173,19 +198,45 @@ class StandIn:
     def _script(self, path: str, body: bytes) -> Script:
         if path in ("/api/show", "/api/chat"):
             name = str(json.loads(body)["model"]).removesuffix(":latest")
-            if name not in MODELS:
+            if name not in self.models:
                 return refuses(404, f"model '{name}' not found")
         if path == "/api/chat" and self.chosen:
             return self.chosen(json.loads(body))
         if scripts := self._scripts.get(path):
             return scripts.popleft() if len(scripts) > 1 else scripts[0]
-        if path == "/api/show":
-            return replies(200, _shown(name))
-        return (Head(404, "text/plain"), Send(b"404 page not found"))
+        return self._healthy(path, body)
+
+    def _healthy(self, path: str, body: bytes) -> Script:
+        """What an engine in good health answers to anything but a chat."""
+        listed = [_entry(name) for name in self.models]
+        told: dict[str, Any]
+        match path:
+            case "/api/version":
+                told = {"version": self.version}
+            case "/api/tags":
+                told = {"models": listed}
+            case "/api/ps":
+                told = {"models": [{**one, "size_vram": SIZE} for one in listed[:1]]}
+            case "/api/show":
+                told = _details(self.models[str(json.loads(body)["model"]).removesuffix(":latest")])
+            case "/api/pull":
+                return self._pulled(str(json.loads(body)["model"]))
+            case _:
+                return (Head(404, "text/plain"), Send(b"404 page not found"))
+        return replies(200, told)
+
+    def _pulled(self, name: str) -> Script:
+        lines = self.pulls[len(self.pulled)]
+        self.pulled.append(name)
+        sent: Script = (Head(), *(line(**one) for one in lines))
+        if lines[-1] == SUCCESS[-1]:
+            self.models[name] = ("completion", "vision")
+            return sent
+        return sent if "error" in lines[-1] else (*sent, Cut.CLOSED)
 
 
 async def _request(reader: asyncio.StreamReader) -> tuple[str, bytes] | None:
-    """The next request's path and body; None where the client has none."""
+    """The path and the body of the next request; None when the client has closed."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except asyncio.IncompleteReadError:
@@ -200,7 +251,7 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, bytes] | None:
 
 
 async def _play(script: Script, writer: asyncio.StreamWriter, *, last: bool = False) -> bool:
-    """Whether the answer came to its end; the `last` one says that the connection ends with it."""
+    """Play a script; whether the response is complete. A `last` response closes the connection."""
     for step in script:
         match step:
             case Head():
@@ -234,7 +285,8 @@ def _head(head: Head, last: bool) -> bytes:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST)
+    with suppress(OSError):  # closed already
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST)
     writer.transport.abort()
 
 
@@ -243,9 +295,9 @@ def _entry(name: str) -> dict[str, Any]:
     return {"name": full, "model": full, "size": SIZE, "digest": name.ljust(64, "0")}
 
 
-def _shown(name: str) -> dict[str, Any]:
+def _details(capabilities: Sequence[str]) -> dict[str, Any]:
     return {
-        "details": {"family": "standin", "format": "gguf"},
-        "model_info": {"general.architecture": "standin", "standin.context_length": 32768},
-        "capabilities": list(MODELS[name]),
+        "details": {"family": "fake-vlm", "format": "gguf"},
+        "model_info": {"general.architecture": "fake-vlm", "fake.context_length": 32768},
+        "capabilities": list(capabilities),
     }

@@ -1,12 +1,12 @@
 """An Ollama daemon of a version, with one model of the qwen3vl architecture that knows its page.
 
-    with FakeOllama(Rules("0.34.0"), text="Total 25") as daemon:
+    with VersionedOllama(Rules("0.34.0"), text="Total 25") as daemon:
         ...
         assert len(daemon.prompts[-1].pictures) == 2
 
-Beside what `StandIn` does: it renders the prompt, decodes the pictures, counts tokens, refuses what
-does not fit, holds an answer to its format, continues a turn that was left open and ends an answer
-that repeats itself, each as that version does (`rules`).
+It also renders the prompt, decodes the pictures, counts tokens, refuses what does not fit, holds an
+answer to its format, continues a turn that was left open and ends an answer that repeats itself,
+each as that version does (`rules`).
 """
 
 import json
@@ -15,9 +15,18 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.standin.engine import StandIn
-from tests.standin.rules import ONE_SLOT, RefusedError, Rendered, Rules, count, nested, render, runs
-from tests.standin.script import Head, Script, done, line, refuses, replies, word
+from tests.fake_ollama.script import Head, Script, done, line, refuses, replies, word
+from tests.fake_ollama.server import FakeOllama
+from tests.fake_ollama.versions import (
+    ONE_SLOT,
+    RefusedError,
+    Rendered,
+    Rules,
+    count,
+    nested,
+    render,
+    runs,
+)
 
 NAME = "fake-vl"
 DIGEST = "f" * 64
@@ -25,7 +34,7 @@ PIECE = re.compile(r"\s*\w+|\s*[^\w\s]|\s+")
 COMPLETION = ("completion", "vision")
 
 
-class FakeOllama(StandIn):
+class VersionedOllama(FakeOllama):
     """The daemon. Set what is not given at any time.
 
     text: what the model writes, also by the prompt.
@@ -56,12 +65,9 @@ class FakeOllama(StandIn):
         self.generations = self.loads = 0
         self._loaded: tuple[Any, ...] = ()
         self._cached = ""
-        super().__init__()
-        self.slots = 1 if rules.family in ONE_SLOT else parallel
+        super().__init__(rules.version, slots=1 if rules.family in ONE_SLOT else parallel)
 
     def _script(self, path: str, body: bytes) -> Script:
-        if path == "/api/version":
-            return replies(200, {"version": self.rules.version})
         if path == "/api/ps" and not self.is_loaded:
             return replies(200, {"models": []})
         if path in ("/api/tags", "/api/ps"):

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.standin.ollama import NAME, FakeOllama
-from tests.standin.rules import NOTHING, Rules
+from tests.fake_ollama.versioned import NAME, VersionedOllama
+from tests.fake_ollama.versions import NOTHING, Rules
 
 PREFILL = {"role": "assistant", "thinking": "", "content": "\n"}
 EMPTY_THOUGHT = {"role": "assistant", "content": NOTHING}
@@ -27,7 +27,7 @@ def user(text: str = "What?", *images: str) -> dict[str, Any]:
     return {"role": "user", "content": text, "images": list(images)}
 
 
-def chat(daemon: FakeOllama, *messages: dict[str, Any], **fields: Any) -> list[dict[str, Any]]:
+def chat(daemon: VersionedOllama, *messages: dict[str, Any], **fields: Any) -> list[dict[str, Any]]:
     """The lines of an answer, or of a refusal."""
     fields.setdefault("options", {"num_ctx": 8192})
     body = {"model": NAME, "messages": list(messages), **fields}
@@ -59,7 +59,7 @@ def test_tokens_of_a_picture(version: str, family: str, size: tuple[int, int], t
 @pytest.mark.parametrize("version", VERSIONS)
 def test_equal_neighbours(version: str) -> None:
     """From 0.31 on two become one, unless a text stands between them."""
-    with FakeOllama(Rules(version)) as daemon:
+    with VersionedOllama(Rules(version)) as daemon:
         two = (png(640, 480), png(640, 480, 9))
         chat(daemon, user("Same?", *two))
         assert len(daemon.prompts[-1].pictures) == (1 if daemon.rules.fuses else 2)
@@ -75,7 +75,7 @@ def test_equal_neighbours(version: str) -> None:
 
 
 def test_a_tag_in_a_text_steals_a_picture() -> None:
-    with FakeOllama(Rules("0.33.0")) as daemon:
+    with VersionedOllama(Rules("0.33.0")) as daemon:
         chat(daemon, user("What does [img-0] mean?", png(64, 64)), user("And?", png(96, 64)))
         assert [one.width for one in daemon.prompts[-1].pictures] == [64, 96]
         chat(daemon, user("[img-0][img-0]", png(64, 64)))
@@ -88,7 +88,7 @@ def test_a_tag_in_a_text_steals_a_picture() -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_prompt_that_does_not_fit(version: str) -> None:
-    with FakeOllama(Rules(version)) as daemon:
+    with VersionedOllama(Rules(version)) as daemon:
         (*_, last) = chat(
             daemon, user("word " * 3000), options={"num_ctx": 512}, truncate=False, shift=False
         )
@@ -104,7 +104,7 @@ def test_a_prompt_that_does_not_fit(version: str) -> None:
     ("version", "limit"), [("0.9.3", 31), ("0.12.7", 31), ("0.30.0", 31), ("0.33.0", 101)]
 )
 def test_repeated_tokens_end_a_generation(version: str, limit: int) -> None:
-    with FakeOllama(Rules(version), text="A" + " ." * 200, thinks=False) as daemon:
+    with VersionedOllama(Rules(version), text="A" + " ." * 200, thinks=False) as daemon:
         lines = chat(daemon, user())
         assert said(lines).count(".") == limit
         assert not any(line.get("done") for line in lines)
@@ -123,14 +123,14 @@ def test_when_a_format_is_held(version: str) -> None:
         ([EMPTY_THOUGHT], {"think": False}),
         ([], {"think": True}),
     ]
-    with FakeOllama(Rules(version)) as daemon:
+    with VersionedOllama(Rules(version)) as daemon:
         for (prefill, fields), right in zip(ways, held[version], strict=True):
             lines = chat(daemon, user(), *prefill, format=SCHEMA, **fields)
             assert (said(lines) == '{"total": 1}') is right, (version, prefill, fields)
 
 
 def test_the_two_prefills_render_the_same_prompt() -> None:
-    with FakeOllama(Rules("0.34.0")) as daemon:
+    with VersionedOllama(Rules("0.34.0")) as daemon:
         chat(daemon, user(), PREFILL)
         chat(daemon, user(), EMPTY_THOUGHT, think=False)
         one, other = (told.text for told in daemon.prompts)
@@ -141,7 +141,7 @@ def test_the_two_prefills_render_the_same_prompt() -> None:
 @pytest.mark.parametrize(("version", "whole"), [("0.12.7", True), ("0.30.0", False),
                                                 ("0.33.0", True)])  # fmt: skip
 def test_counts_leave_cached_tokens_out_in_0_30(version: str, whole: bool) -> None:
-    with FakeOllama(Rules(version)) as daemon:
+    with VersionedOllama(Rules(version)) as daemon:
         counts = [chat(daemon, user("Why?", png(640, 480)))[-1]["prompt_eval_count"]
                   for _ in range(2)]  # fmt: skip
         assert (counts[0] == counts[1]) is whole
@@ -150,7 +150,7 @@ def test_counts_leave_cached_tokens_out_in_0_30(version: str, whole: bool) -> No
 
 def test_another_shift_loads_the_model_anew_from_0_30_on() -> None:
     for version, loads in (("0.12.7", 1), ("0.30.0", 2)):
-        with FakeOllama(Rules(version)) as daemon:
+        with VersionedOllama(Rules(version)) as daemon:
             chat(daemon, user())
             chat(daemon, user(), shift=False)
             assert daemon.loads == loads
@@ -158,7 +158,7 @@ def test_another_shift_loads_the_model_anew_from_0_30_on() -> None:
 
 def test_a_model_that_cannot_see() -> None:
     for version in VERSIONS:
-        with FakeOllama(Rules(version)) as daemon:
+        with VersionedOllama(Rules(version)) as daemon:
             daemon.sees = False
             lines = chat(daemon, user("What?", png(64, 64)))
             assert ("error" in lines[-1]) is daemon.rules.llama_server
@@ -166,6 +166,6 @@ def test_a_model_that_cannot_see() -> None:
 
 def test_a_pattern_that_is_not_anchored_has_no_grammar_from_0_30_on() -> None:
     schema = {"type": "string", "pattern": "a+"}
-    with FakeOllama(Rules("0.33.0"), thinks=False) as daemon:
+    with VersionedOllama(Rules("0.33.0"), thinks=False) as daemon:
         (refused,) = chat(daemon, user(), format=schema)
         assert "Pattern must start with '^'" in refused["error"]["error"]["message"]

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from PIL import Image, ImageDraw
 
-from tests.daemon.process import Daemon
+from tests.ollama_daemon.process import Daemon
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
         url, model, slow = daemon.url, "tiny-vlm", "slow-vlm"
     else:
         url, model, slow = request.getfixturevalue("embedded"), "embedded", "embedded"
-    with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=url, trust_env=False, timeout=120) as client:
         yield Server(request.param, client, model, slow, page())
 
 

@@ -1,4 +1,4 @@
-"""What the stand-in does with a request, step by step, and the usual answers as such steps."""
+"""Scripts of a fake Ollama: what it does with a request, step by step; and the usual answers."""
 
 import json
 import math
@@ -22,31 +22,39 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A piece of the body, as it is."""
+    """A piece of the body, sent unchanged."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Silence, in seconds; infinite: until the client leaves."""
+    """Silence for so many seconds; infinite: until the client leaves."""
 
     seconds: float = math.inf
 
 
 class Cut(Enum):
-    """The connection ends here, and the body with it."""
+    """The connection ends here, in the middle of the body."""
 
     CLOSED = "as by a process that ended"
     RESET = "as by one that crashed (RST)"
 
 
-# A body that is not cut ends as HTTP wants it, whatever it says. Steps before a `Head` are done
-# before anything is answered.
+# A body that is not cut ends with the last chunk. Steps before a `Head` run before the response
+# begins.
 Step = Head | Send | Wait | Cut
 Script = tuple[Step, ...]
 
 HANG: Script = (Wait(),)
+
+MB = 1_000_000
+Lines = list[dict[str, Any]]
+SUCCESS: Lines = [  # the end of a pull
+    {"status": "verifying sha256 digest"},
+    {"status": "writing manifest"},
+    {"status": "success"},
+]
 
 
 def line(**fields: Any) -> Send:
@@ -59,13 +67,13 @@ def word(text: str, thinking: str = "") -> Send:
     message = {"role": "assistant", "content": text}
     if thinking:
         message["thinking"] = thinking
-    return line(model="standin", created_at=CREATED, message=message, done=False)
+    return line(model="fake-vlm", created_at=CREATED, message=message, done=False)
 
 
 def done(reason: str = "stop", prompt_tokens: int = 200, tokens: int = 32) -> Send:
     """The last line of a whole answer."""
     return line(
-        model="standin",
+        model="fake-vlm",
         created_at=CREATED,
         message={"role": "assistant", "content": ""},
         done_reason=reason,
@@ -80,10 +88,10 @@ def done(reason: str = "stop", prompt_tokens: int = 200, tokens: int = 32) -> Se
 
 
 def words(text: str, pace_s: float = 0) -> Script:
-    """The words of an answer without its head and its end; joined they are the text exactly.
+    """The tokens of an answer, without head and end; joined they are exactly the text.
 
     Args:
-        pace_s: seconds before each word.
+        pace_s: seconds before each token.
     """
     said = [word(piece) for piece in PIECE.findall(text)]
     return _paced(said, pace_s)
@@ -97,7 +105,7 @@ def says(
     reason: str = "stop",
     prompt_tokens: int = 200,
 ) -> Script:
-    """A whole answer with exactly this text, a word a token."""
+    """A whole answer with exactly this text; each word is a token."""
     thought = [word("", piece) for piece in PIECE.findall(thoughts)]
     said = words(text, pace_s)
     tokens = len(thought) + len(PIECE.findall(text)) + 1
@@ -105,23 +113,30 @@ def says(
 
 
 def begins(text: str, *then: Step, pace_s: float = 0) -> Script:
-    """An answer that begins with this text, and then goes as told."""
+    """An answer that begins with this text and goes on with other steps."""
     return (Head(), *words(text, pace_s), *then)
 
 
 def replies(status: int, value: Any) -> Script:
-    """A JSON object."""
+    """A JSON response."""
     return (Head(status, JSON), Send(json.dumps(value).encode()))
 
 
 def refuses(status: int, error: str) -> Script:
-    """As the daemon refuses before it has begun to answer."""
+    """An error of the daemon in place of an answer."""
     return replies(status, {"error": error})
 
 
 def page(status: int, html: str = "<html><body><h1>It works!</h1></body></html>\n") -> Script:
-    """As something else answers at that address."""
+    """A response of something that is not Ollama."""
     return (Head(status, "text/html"), Send(html.encode()))
+
+
+def downloading(*completed: int, total: int = 1000 * MB) -> Lines:
+    """The lines of a pull that reached the given numbers of bytes."""
+    digest = "sha256:" + "1" * 64
+    status = {"status": "pulling 111111111111", "digest": digest, "total": total}
+    return [{"status": "pulling manifest"}, *({**status, "completed": n} for n in completed)]
 
 
 def _paced(said: list[Send], pace_s: float) -> Script:

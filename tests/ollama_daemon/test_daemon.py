@@ -16,8 +16,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.daemon import models
-from tests.daemon.process import Daemon, _group_members, _seconds, given
+from tests.ollama_daemon import models
+from tests.ollama_daemon.process import Daemon, _group_members, _seconds, given
+from tests.polling import wait_until
 
 pytestmark = pytest.mark.daemon
 
@@ -26,7 +27,7 @@ PREFILL = {"role": "assistant", "thinking": "", "content": "\n"}
 
 @pytest.fixture
 def client(daemon: Daemon) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=daemon.url, trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=daemon.url, trust_env=False, timeout=120) as client:
         yield client
 
 
@@ -119,7 +120,7 @@ def test_slow_vlm_runs_for_long_and_stops_when_the_client_leaves(
 ) -> None:
     started = time.monotonic()
     lines = chat(client, "slow-vlm", image=True)
-    assert time.monotonic() - started > 3
+    assert time.monotonic() - started > 1.5
     assert (lines[-1]["done_reason"], lines[-1]["eval_count"]) == ("length", 400)
     numbers = [int(word) for word in text(lines).split()]
     assert numbers == [(numbers[0] + i) % 400 for i in range(400)]
@@ -128,8 +129,8 @@ def test_slow_vlm_runs_for_long_and_stops_when_the_client_leaves(
     body = {"model": "slow-vlm", "messages": [{"role": "user", "content": "count"}]}
     with client.stream("POST", "/api/chat", json=body) as response:
         next(response.iter_lines())
-    (left,) = daemon.wait_for_requests(mark, "/api/chat")
-    assert left.seconds < 2
+    assert len(daemon.wait_for_requests(mark, "/api/chat")) == 1
+    assert daemon.tokens(mark) < 200, "of 400"
 
 
 def test_tiny_think_thinks_first(client: httpx.Client) -> None:
@@ -164,8 +165,17 @@ def test_tiny_loop_repeats_itself(client: httpx.Client) -> None:
 def test_a_killed_runner_and_a_restart(daemon: Daemon, client: httpx.Client) -> None:
     chat(client, "tiny-vlm")
     assert daemon.runners()
-    threading.Timer(1, daemon.kill_runner).start()
-    assert "unexpected EOF" in chat(client, "slow-vlm")[-1]["error"]
+    mark = daemon.mark()
+
+    def break_off() -> None:
+        daemon.wait_for_tokens(mark, 40)
+        daemon.kill_runner()
+
+    breaking = threading.Thread(target=break_off)
+    breaking.start()
+    # "unexpected EOF"; where the daemon lags far behind, "model runner has unexpectedly stopped"
+    assert "unexpected" in chat(client, "slow-vlm")[-1]["error"]
+    breaking.join()
     chat(client, "tiny-vlm")
     port = daemon.port
     for end in (daemon.stop, daemon.kill):
@@ -182,7 +192,7 @@ def test_a_killed_runner_and_a_restart(daemon: Daemon, client: httpx.Client) -> 
 def test_nothing_is_left_when_the_test_run_is_killed() -> None:
     script = """
 import httpx, time
-from tests.daemon.process import Daemon
+from tests.ollama_daemon.process import Daemon
 daemon = Daemon()
 daemon.start()
 httpx.post(daemon.url + "/api/chat", json={"model": "tiny-text"}, trust_env=False)
@@ -197,10 +207,7 @@ time.sleep(60)
         pid, runners = map(int, run.stdout.readline().split())
         assert runners == 1
         run.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while _group_members(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not _group_members(pid)
+    wait_until(lambda: not _group_members(pid))
 
 
 def test_durations() -> None:
