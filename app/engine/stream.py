@@ -69,13 +69,10 @@ class Stream:
             if not _passes(problem):
                 raise
         await asyncio.sleep(AGAIN_S)
-        tries = stamina.retry_context(
-            on=_passes, attempts=2, timeout=2.0, wait_initial=3 * AGAIN_S, wait_jitter=AGAIN_S
+        retry = stamina.AsyncRetryingCaller(
+            attempts=2, timeout=2.0, wait_initial=3 * AGAIN_S, wait_jitter=AGAIN_S
         )
-        async for attempt in tries:
-            with attempt:
-                return await self._try()
-        raise AssertionError("the last try returns or raises")
+        return await retry(_passes, self._try)
 
     async def _try(self) -> Chunks:
         try:
