@@ -8,7 +8,7 @@ from contextlib import suppress
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import Unauthorized
-from app.routes.problems import problem_response
+from app.problems import problem_response
 
 # What tells nothing and costs nothing: probes of the platform, the documents of the API, and the
 # web page, which asks for a key itself.

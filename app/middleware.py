@@ -12,10 +12,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.account import Account
-from app.errors import InternalError
 from app.logs import log
 from app.metrics import Metrics
-from app.routes.problems import problem_response
+from app.problems import internal_error, problem_response
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 QUIET = frozenset({"/health", "/ready", "/metrics"})  # asked every few seconds by whoever watches
@@ -81,11 +80,10 @@ class Envelope:
         except ClientDisconnect:
             pass  # while it sent its body; there is nobody to be told
         except Exception:
-            log.exception("a bug ended the request", request_id=ident)
-            scope["state"]["code"] = InternalError.code
+            problem = internal_error(ident)
+            scope["state"]["code"] = problem.code
             if status:
                 raise
-            problem = InternalError("A fault in this server ended the request.")
             await problem_response(problem, scope)(scope, receive, send_with_headers)
         finally:
             if upload := scope["state"].get("upload"):

@@ -9,7 +9,7 @@ APP = Path(__file__).parents[1] / "app"
 
 # What each room may import of `app`, beside itself.
 LEAVES = {"settings", "errors", "schemas", "logs"}
-SEEN = {"metrics", "uploads"}  # by the routes and the middleware
+SEEN = {"metrics", "uploads", "problems"}  # by the routes and the middleware
 MAY = {
     "routes": {"tasks", "engine", "images", "models"} | LEAVES | SEEN,
     "tasks": {"engine", "images", "models"} | LEAVES,
@@ -21,7 +21,8 @@ MAY = {
     "errors": set(),
     "schemas": set(),
     "logs": set(),
-    "auth": {"routes", "errors"},
+    "problems": {"errors", "logs"},
+    "auth": {"problems", "errors"},
     "connection": set(),
     "heap": set(),
     "drain": {"engine", "logs"},
@@ -31,7 +32,7 @@ MAY = {
     "metrics": {"account", "engine"},
     "traces": {"spans", "logs"},
     "spans": {"account"},
-    "middleware": {"account", "routes", "errors", "logs", "metrics"},
+    "middleware": {"account", "problems", "logs", "metrics"},
     "main": None,  # ties the parts together
     "client": set(),  # stands on the other side of HTTP
     "bulk": {"client"},

@@ -11,10 +11,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.engine.events import Delta, Done, Event, Start, Work
-from app.errors import Draining, InternalError, Problem
-from app.logs import log
+from app.errors import Draining, Problem
+from app.problems import internal_error, problem_format, problem_response
 from app.routes.forms import Form
-from app.routes.problems import problem_response
 
 ENDED = "This server ended before the answer was done. Ask again, or another one."
 SILENCE_S = 15.0  # proxies close what is silent for longer
@@ -73,18 +72,15 @@ class AnswerResponse(Response):
             if not self.ended:
                 await self._send(send, b"", over=True)
         except Exception as error:  # whatever it is, the client is told
-            problem = error
-            if not isinstance(problem, Problem):
-                log.exception("a bug ended the request", request_id=self.request_id)
-                problem = InternalError("A fault in this server ended the request.")
+            problem = error if isinstance(error, Problem) else internal_error(self.request_id)
             await self._fail(problem, scope, receive, send)
 
     async def _fail(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer ends with a problem, in the form that it has begun in."""
         scope["state"]["code"] = problem.code
         if self.started:
-            told = self.form.encode_error(problem.body(self.request_id))
-            await self._send(send, told, over=not self.form.breaks_off)
+            body = problem_format(scope).body(problem, self.request_id)
+            await self._send(send, self.form.encode_error(body), over=not self.form.breaks_off)
         else:
             self.ended = True
             await problem_response(problem, scope)(scope, receive, send)

@@ -7,7 +7,6 @@ import orjson
 
 from app.engine.events import Delta, Done, Event, Reasoning, Start
 from app.routes.forms import Form, server_timing
-from app.routes.problems import openai_error
 from app.schemas import Answer
 
 
@@ -106,7 +105,7 @@ class Chunks(_Completion):
         return b""
 
     def encode_error(self, problem: dict[str, Any]) -> bytes:
-        return _data(openai_error(problem))
+        return _data(problem)
 
     def _delta(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
         first = b""

@@ -50,7 +50,7 @@ class Form:
         raise NotImplementedError
 
     def encode_error(self, problem: dict[str, Any]) -> bytes:
-        """The end of an answer that had begun."""
+        """The end of an answer that had begun, with the problem as the protocol writes it."""
         raise NotImplementedError
 
     def headers(self, event: Event) -> dict[str, str]:

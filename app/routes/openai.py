@@ -5,10 +5,12 @@ from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from app.errors import ModelNotFound
 from app.images.intake import check_number, from_text
+from app.problems import OPENAI
 from app.routes.answer import AnswerResponse
 from app.routes.body import checked, json_body
 from app.routes.caller import admit, fetcher_of
@@ -19,7 +21,14 @@ from app.routes.document import body_schema, events, problems
 from app.tasks.chat import TASK
 from app.tasks.run import Line
 
-router = APIRouter(tags=["OpenAI-compatible"])
+
+class OpenAiRoute(APIRoute):
+    """A route that OpenAI's clients call: its problems are OpenAI's error objects."""
+
+    problem_format = OPENAI
+
+
+router = APIRouter(tags=["OpenAI-compatible"], route_class=OpenAiRoute)
 
 BODY = {"required": True, "content": {"application/json": {"schema": body_schema(ChatBody)}}}
 CHUNKS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": events()}}}

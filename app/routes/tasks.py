@@ -11,12 +11,12 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import Problem
+from app.problems import problem_response
 from app.routes.answer import AnswerResponse
 from app.routes.body import read_task
 from app.routes.caller import admit, fetcher_of
 from app.routes.document import TEXT, body_schema, events, problems
 from app.routes.forms import choose
-from app.routes.problems import problem_response
 from app.schemas import Answer, TaskRequest
 from app.tasks import describe, detect, extract, ocr, vqa
 from app.tasks.run import Line

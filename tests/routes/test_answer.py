@@ -9,8 +9,9 @@ import pytest
 
 from app.engine.events import Delta, Event, Say, Start, Work
 from app.errors import EngineInterrupted, QueueFull
-from app.routes import answer
+from app.routes import answer, openai, tasks
 from app.routes.answer import AnswerResponse
+from app.routes.chat_forms import Chunks
 from app.routes.forms import EventStream, Form, Json, NdJson, Text, choose
 from tests.events import sse
 
@@ -21,10 +22,15 @@ FORMS = {"sse": EventStream, "ndjson": NdJson, "text": Text, "json": Json}
 class Client:
     """The other side of an ASGI answer."""
 
-    def __init__(self, leaves_after_s: float = 60) -> None:
+    def __init__(self, leaves_after_s: float = 60, route: object = tasks.Bare) -> None:
         self.messages: list[MutableMapping[str, Any]] = []
         self.leaves_after_s = leaves_after_s
-        self.scope: dict[str, Any] = {"type": "http", "method": "POST", "state": {}}
+        self.scope: dict[str, Any] = {
+            "type": "http",
+            "method": "POST",
+            "state": {"request_id": "req_1"},
+            "route": route,
+        }
 
     async def receive(self) -> MutableMapping[str, Any]:
         await asyncio.sleep(self.leaves_after_s)
@@ -90,6 +96,22 @@ async def test_what_fails_later_is_the_last_event(error: Exception, code: str) -
     assert "a bug" not in json.dumps(told)
     assert client.scope["state"]["code"] == code
     assert client.ended
+
+
+@pytest.mark.parametrize("before", [(), (START, Delta("ab"))], ids=["whole", "stream"])
+async def test_the_protocol_of_the_route_chooses_the_shape(before: tuple[Event, ...]) -> None:
+    work = breaks(QueueFull("full."), *before)
+    body = await Client(route=openai.OpenAiRoute).read(AnswerResponse(work, Chunks(False), "req_1"))
+    error = json.loads(body.rpartition("data: ")[2])
+    assert error == {
+        "error": {
+            "message": "full.",
+            "type": "rate_limit_error",
+            "param": None,
+            "code": "queue_full",
+            "request_id": "req_1",
+        }
+    }
 
 
 async def test_text_that_breaks_off_is_left_open() -> None:
