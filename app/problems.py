@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
+from app.context import context_of
 from app.errors import InternalError, Problem
 from app.logs import log
 
@@ -76,12 +77,12 @@ def problem_format(scope: Scope) -> ProblemFormat:
 
 
 def problem_response(problem: Problem, scope: Scope) -> Response:
-    """The whole response, with the problem's headers. The summary of the request finds the code in
-    its state."""
-    scope["state"]["code"] = problem.code
+    """The whole response, with the problem's headers; the context gets its code."""
+    context = context_of(scope)
+    context.code = problem.code
     form = problem_format(scope)
     return Response(
-        orjson.dumps(form.body(problem, scope["state"].get("request_id", ""))),
+        orjson.dumps(form.body(problem, context.request_id)),
         status_code=problem.status,
         headers=problem.headers(),
         media_type=form.media_type,

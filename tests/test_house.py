@@ -9,10 +9,10 @@ APP = Path(__file__).parents[1] / "app"
 
 # What each room may import of `app`, beside itself.
 LEAVES = {"settings", "errors", "schemas", "logs"}
-SEEN = {"metrics", "uploads", "problems"}  # by the routes and the middleware
+SEEN = {"context", "metrics", "uploads", "problems"}  # by the routes and the middleware
 MAY = {
     "routes": {"tasks", "engine", "images", "models"} | LEAVES | SEEN,
-    "tasks": {"engine", "images", "models"} | LEAVES,
+    "tasks": {"context", "engine", "images", "models"} | LEAVES,
     "engine": {"models"} | LEAVES,
     "images": {"models"} | LEAVES,
     "models": set(),
@@ -21,18 +21,19 @@ MAY = {
     "errors": set(),
     "schemas": set(),
     "logs": set(),
-    "problems": {"errors", "logs"},
-    "auth": {"problems", "errors"},
+    "context": {"engine", "schemas", "uploads"},
+    "problems": {"context", "errors", "logs"},
+    "auth": {"context", "problems", "errors"},
     "connection": set(),
     "heap": set(),
     "drain": {"engine", "logs"},
     "rates": {"errors"},
     "uploads": {"errors"},
-    "account": {"tasks", "schemas"},
+    "account": {"context", "schemas"},
     "metrics": {"account", "engine"},
     "traces": {"spans", "logs"},
     "spans": {"account"},
-    "middleware": {"account", "problems", "logs", "metrics"},
+    "middleware": {"account", "context", "problems", "logs", "metrics"},
     "main": None,  # ties the parts together
     "client": set(),  # stands on the other side of HTTP
     "bulk": {"client"},

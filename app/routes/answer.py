@@ -10,6 +10,7 @@ import time
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app.context import RequestContext
 from app.engine.events import Delta, Done, Event, Start, Work
 from app.errors import Draining, Problem
 from app.problems import internal_error, problem_format, problem_response
@@ -26,10 +27,10 @@ class AnswerResponse(Response):
     stream was asked for.
     """
 
-    def __init__(self, work: Work[Event], form: Form, request_id: str) -> None:
+    def __init__(self, work: Work[Event], form: Form, context: RequestContext) -> None:
         self.work = work
         self.form = form
-        self.request_id = request_id
+        self.context = context
         self.background = None
         self.started = self.ended = self.said = self.left = False
 
@@ -59,10 +60,10 @@ class AnswerResponse(Response):
                 pulse.stop()
 
     async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"]["read_at"] = time.perf_counter()
+        self.context.read_at = time.perf_counter()
 
         async def say(event: Event) -> None:
-            self._note(event, scope)
+            self._note(event)
             if data := self.form.encode(event):
                 over = isinstance(event, Done)  # and goes out with what ends the answer
                 await self._send(send, data, self.form.headers(event), over)
@@ -72,32 +73,34 @@ class AnswerResponse(Response):
             if not self.ended:
                 await self._send(send, b"", over=True)
         except Exception as error:  # whatever it is, the client is told
-            problem = error if isinstance(error, Problem) else internal_error(self.request_id)
+            problem = (
+                error if isinstance(error, Problem) else internal_error(self.context.request_id)
+            )
             await self._fail(problem, scope, receive, send)
 
     async def _fail(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer ends with a problem, in the form that it has begun in."""
-        scope["state"]["code"] = problem.code
+        self.context.code = problem.code
         if self.started:
-            body = problem_format(scope).body(problem, self.request_id)
+            body = problem_format(scope).body(problem, self.context.request_id)
             await self._send(send, self.form.encode_error(body), over=not self.form.breaks_off)
         else:
             self.ended = True
             await problem_response(problem, scope)(scope, receive, send)
 
-    def _note(self, event: Event, scope: Scope) -> None:
+    def _note(self, event: Event) -> None:
         """What the log and the metrics want to know of an answer on its way."""
-        state = scope["state"]
+        context = self.context
         match event:
             case Start():
-                state["model"] = event.model
-                state["images"] = event.images
-                state["prepared_at"] = time.perf_counter()
+                context.model = event.model
+                context.images = event.images
+                context.prepared_at = time.perf_counter()
             case Delta() if not self.said:
                 self.said = True
-                state["first_text_at"] = time.perf_counter()
+                context.first_text_at = time.perf_counter()
             case Done():
-                state["answer"] = event.answer
+                context.answer = event.answer
 
     async def _send(
         self, send: Send, data: bytes, headers: dict[str, str] | None = None, over: bool = False

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
+from app.context import context_of
 from app.errors import ModelNotFound
 from app.images.intake import check_number, from_text
 from app.problems import OPENAI
@@ -43,17 +44,18 @@ CHUNKS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream"
 )
 async def chat_completions(request: Request) -> Response:
     line: Line = request.app.state.line
-    request.state.task = TASK.name
-    caller = admit(request)
-    body = checked(ChatBody, await json_body(request, line.settings.max_body_mb))
+    context = context_of(request.scope)
+    context.task = TASK.name
+    upload = admit(request, context)
+    body = checked(ChatBody, await json_body(request, upload, line.settings.max_body_mb))
     asked, sources = body.conversation()
     check_number(len(sources), line.settings.max_images)
-    fetcher = fetcher_of(request)
+    fetcher = fetcher_of(request, upload)
     images = [await from_text(source, at, fetcher) for at, source in enumerate(sources)]
     counted = bool(body.stream_options and body.stream_options.include_usage)
     form = Chunks(counted) if body.stream else Completion()
-    work = partial(line.run, TASK, asked, images, caller)
-    return AnswerResponse(work, form, caller.request_id)
+    work = partial(line.run, TASK, asked, images, context)
+    return AnswerResponse(work, form, context)
 
 
 @router.get(

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.context import context_of
 from app.errors import Problem
 from app.problems import problem_response
 from app.routes.answer import AnswerResponse
@@ -109,13 +110,14 @@ class Bare(APIRoute):
 def _add(router: APIRouter, task: Task, max_images: int) -> None:
     async def endpoint(request: Request) -> Response:
         line: Line = request.app.state.line
-        request.state.task = task.name
-        caller = admit(request)
-        fetcher = fetcher_of(request)
-        fields, images = await read_task(request, task.request, line.settings, fetcher)
+        context = context_of(request.scope)
+        context.task = task.name
+        upload = admit(request, context)
+        fetcher = fetcher_of(request, upload)
+        fields, images = await read_task(request, upload, task.request, line.settings, fetcher)
         form = choose(fields.stream, request.headers.get("accept", ""))
-        work = partial(line.run, task, fields, images, caller)
-        return AnswerResponse(work, form, caller.request_id)
+        work = partial(line.run, task, fields, images, context)
+        return AnswerResponse(work, form, context)
 
     router.add_api_route(
         f"/v1/{task.name}",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
 
+from app.context import RequestContext
 from app.engine.events import Cut, Delta, Piece, Queued, Reasoning, Say
 from app.engine.gate import Gate, Ticket
 from app.engine.generate import Answered, generate
@@ -44,7 +45,7 @@ class Asking:
     decoder: Decoder
     gate: Gate
     ollama: Ollama
-    client: str  # who asks; the gate lets clients take turns
+    context: RequestContext
     _decoding: dict[int, asyncio.Future[Prepared]] = field(default_factory=dict)
 
     async def prepare(self, deadline: float | None = None) -> None:
@@ -119,8 +120,8 @@ class Asking:
         images = await self._images(group[0].pictures, deadline)
         self.record.notes += [note for image in images for note in image.warnings]
         within_s = deadline - asyncio.get_running_loop().time()
-        with self.gate.enter(self.client, within_s) as ticket:
-            self.record.ticket = self.record.ticket or ticket
+        with self.gate.enter(self.context.client, within_s) as ticket:
+            self.context.ticket = self.context.ticket or ticket
             try:
                 async with asyncio.timeout_at(deadline + UNREAD_S) as limit:
                     if not ticket.granted:
@@ -227,7 +228,7 @@ class Asking:
         if position not in self._decoding:
             picture = self.job.pictures[position]
             pad = self.job.pads[position]
-            self._decoding[position] = self.decoder.prepare(picture, size, self.client, pad)
+            self._decoding[position] = self.decoder.prepare(picture, size, self.context.client, pad)
         return self._decoding[position]
 
     def _placed(self, ask: Ask, text: str) -> Delta:

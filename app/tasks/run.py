@@ -1,12 +1,12 @@
 """The line: a request's pictures are planned, its turns are asked, its answer is one stream."""
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
+from app.context import RequestContext
 from app.engine.cache import Answers
 from app.engine.events import Done, Event, Piece, Say, Start
 from app.engine.gate import Gate
@@ -29,25 +29,6 @@ LOADED_MS = 100.0  # a model that was there already reports about 1 ms (findings
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks. Answers are shared among those of one `key` (empty where no keys are wanted);
-    clients, known by key or address, take turns. `no_store`: neither shared nor kept. `let_go` is
-    told how many bytes of its files are not in memory any more. `record` is filled on the way, for
-    who wants to know how far it came."""
-
-    request_id: str
-    key: str = ""
-    address: str = ""
-    no_store: bool = False
-    let_go: Callable[[int], None] = lambda _: None
-    record: Record = field(default_factory=Record)
-
-    @property
-    def client(self) -> str:
-        return self.key or self.address
-
-
-@dataclass(frozen=True, slots=True)
 class Line:
     """What every request passes through."""
 
@@ -63,7 +44,7 @@ class Line:
         task: Task,
         request: TaskRequest,
         files: list[bytes],
-        caller: Caller,
+        context: RequestContext,
         say: Say[Event],
     ) -> None:
         """Answer one request: `Start` comes first, `Done` last.
@@ -74,33 +55,39 @@ class Line:
         Raises:
             Problem: whatever ends it; where text was already out, it is in `partial`.
         """
-        record = caller.record
-        record.started = time.perf_counter()
+        record = Record()
         self.ollama.breaker.check()
         self._check_count(files, task)
         came = sum(map(len, files))
-        asking = await self._prepared(task, request, files, caller)
+        asking = await self._prepared(task, request, files, context, record)
         job = asking.job
         record.prepare_ms = record.elapsed_ms()
-        caller.let_go(came - sum({one.index: len(one.data) for one in job.pictures}.values()))
-        key = b"" if caller.no_store else await asking.fingerprint(caller.key)
+        if context.upload:
+            held = sum({one.index: len(one.data) for one in job.pictures}.values())
+            context.upload.let_go(came - held)
+        key = b"" if context.no_store else await asking.fingerprint(context.key)
         if not self.answers.ready(key) and not job.known():
             self.gate.check(self.settings.request_timeout_s)  # else a stream would have begun
-        await say(Start(caller.request_id, task.name, job.model.name, job.infos))
-        make = partial(self._work, asking, caller.request_id)
+        await say(Start(context.request_id, task.name, job.model.name, job.infos))
+        make = partial(self._work, asking, context.request_id)
         if not key:
             await make(say)
             return
 
         async def say_as_ours(piece: Piece) -> None:
             if isinstance(piece, Done) and piece.answer.cached:
-                piece = Done(record.taken_over(piece.answer, caller.request_id))
+                piece = Done(record.taken_over(piece.answer, context.request_id))
             await say(piece)
 
         await self.answers.say(key, make, say_as_ours)
 
     async def _prepared(
-        self, task: Task, request: TaskRequest, files: list[bytes], caller: Caller
+        self,
+        task: Task,
+        request: TaskRequest,
+        files: list[bytes],
+        context: RequestContext,
+        record: Record,
     ) -> Asking:
         """The files looked at, the turns planned, and what is no page decoded, in the time that a
         request has."""
@@ -109,13 +96,15 @@ class Line:
         pictures = self.decoder.probe_at_once(files, request.pages)
         if pictures is None:
             with Watch(deadline) as watch:
-                pictures = await watch.wait(self.decoder.probe(files, request.pages, caller.client))
+                pictures = await watch.wait(
+                    self.decoder.probe(files, request.pages, context.client)
+                )
         files.clear()
         model = await look_up(request.model)
         job = Job.of(task, request, model, self.settings, pictures)
         del pictures
-        caller.record.parts = [Part(ask.reader()) for group in job.groups for ask in group]
-        asking = Asking(job, caller.record, self.decoder, self.gate, self.ollama, caller.client)
+        record.parts = [Part(ask.reader()) for group in job.groups for ask in group]
+        asking = Asking(job, record, self.decoder, self.gate, self.ollama, context)
         try:
             await asking.prepare(deadline)
         except BaseException:

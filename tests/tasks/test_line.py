@@ -3,6 +3,7 @@
 import asyncio
 import sys
 
+from app.context import RequestContext
 from app.engine.cache import Answers
 from app.engine.events import Delta, Event
 from app.engine.gate import Gate
@@ -13,7 +14,7 @@ from app.images.picture import Limits
 from app.schemas import DescribeRequest
 from app.settings import Settings
 from app.tasks import describe
-from app.tasks.run import Caller, Line
+from app.tasks.run import Line
 from tests.pictures import encoded, scene
 from tests.standin.engine import StandIn
 
@@ -39,8 +40,8 @@ async def test_a_large_upload_is_let_go_once_it_is_decoded() -> None:
         decoder = Decoder(Limits(50))
         line = Line(settings, registry, decoder, Gate(1, 1), ollama, Answers(0))
         for no_store in (True, False):
-            caller = Caller("req_1", no_store=no_store)
-            await line.run(describe.TASK, DescribeRequest(), [photo], caller, say)
+            context = RequestContext("req_1", no_store=no_store)
+            await line.run(describe.TASK, DescribeRequest(), [photo], context, say)
         decoder.close()
         await ollama.aclose()
     await asyncio.sleep(0)
