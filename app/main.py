@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from app import heap, logs, traces
 from app.auth import OPEN, KeyCheck
-from app.engine.cache import Answers
 from app.engine.gate import Gate
 from app.engine.ollama import Ollama
 from app.engine.registry import Registry, Room
@@ -28,6 +27,7 @@ from app.problems import declared_formats, problem_response
 from app.rates import Rates
 from app.routes import document, openai, ops, page, tasks
 from app.settings import Settings
+from app.tasks.cache import Answers
 from app.tasks.canary import Canary
 from app.tasks.run import Line
 from app.uploads import Uploads

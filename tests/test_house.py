@@ -13,7 +13,7 @@ SEEN = {"context", "metrics", "uploads", "problems"}  # by the routes and the mi
 MAY = {
     "routes": {"tasks", "engine", "images", "models"} | LEAVES | SEEN,
     "tasks": {"context", "engine", "images", "models"} | LEAVES,
-    "engine": {"models"} | LEAVES,
+    "engine": {"models"} | LEAVES - {"schemas"},
     "images": {"models"} | LEAVES,
     "models": set(),
     "embedded": set(),

@@ -11,10 +11,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.context import RequestContext
-from app.engine.events import Delta, Done, Event, Start, Work
+from app.engine.events import Work
 from app.errors import Draining, Problem
 from app.problems import internal_error, problem_format, problem_response
 from app.routes.forms import Form
+from app.tasks.events import Delta, Done, Event, Start
 
 ENDED = "This server ended before the answer was done. Ask again, or another one."
 SILENCE_S = 15.0  # proxies close what is silent for longer

@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
-from app.engine.events import Delta, Done, Event, Reasoning, Start
 from app.routes.forms import Form, server_timing
 from app.schemas import Answer
+from app.tasks.events import Delta, Done, Event, Reasoning, Start
 
 
 def usage_of(answer: Answer) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from app.routes.answer import AnswerResponse
 from app.routes.body import read_task
 from app.routes.caller import admit, fetcher_of
 from app.routes.document import TEXT, body_schema, events, problems
-from app.routes.forms import choose
+from app.routes.forms import ERROR, NAMES, choose
 from app.schemas import Answer, TaskRequest
 from app.tasks import describe, detect, extract, ocr, vqa
 from app.tasks.run import Line
@@ -27,11 +27,10 @@ TASKS = (describe.TASK, ocr.TASK, vqa.TASK, extract.TASK, detect.TASK)
 IMAGE = "An image or document, or several: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC, PDF"
 STATUSES = (400, 403, 404, 408, 413, 415, 422, 429, 502, 503, 504)
 # The forms of an answer beside JSON (`app.routes.forms`).
-EVENTS = ("start", "queued", "delta", "reasoning", "done", "error")
 STREAMS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
-            "text/event-stream": events(*EVENTS),
+            "text/event-stream": events(*NAMES.values(), ERROR),
             "application/x-ndjson": {"schema": TEXT},
             "text/plain": {"schema": TEXT},
         }

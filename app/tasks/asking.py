@@ -8,7 +8,7 @@ from functools import partial
 from itertools import accumulate
 
 from app.context import RequestContext
-from app.engine.events import Cut, Delta, Piece, Queued, Reasoning, Say
+from app.engine.events import Cut, Say, Text, Thinking
 from app.engine.gate import Gate, Ticket
 from app.engine.generate import Answered, generate
 from app.engine.ollama import Ollama
@@ -17,6 +17,7 @@ from app.errors import ContextOverflow, DeadlineExceeded, Problem, Unheld
 from app.images.decoder import SMALL, Decoder
 from app.images.picture import Prepared
 from app.models.tokens import Cost
+from app.tasks.events import Delta, Piece, Queued, Reasoning
 from app.tasks.job import Job
 from app.tasks.order import in_order
 from app.tasks.reader import Part
@@ -178,13 +179,13 @@ class Asking:
 
         async def take(event: Answered) -> None:
             match event:
-                case Delta():
+                case Text():
                     if text := part.take(event.text):
                         await say(self._placed(ask, text))
                 case Cut():
                     part.cut(event.characters)
-                case Reasoning() if self.job.request.think:
-                    await say(event)
+                case Thinking() if self.job.request.think:
+                    await say(Reasoning(event.text))
 
         prompt = self.job.prompt(ask, [image.base64 for image in images])
         try:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.context import RequestContext
-from app.engine.events import Done, Event
 from app.engine.registry import Model
 from app.errors import Problem
 from app.logs import log
 from app.schemas import VqaRequest
 from app.tasks import vqa
+from app.tasks.events import Done, Event
 from app.tasks.run import Line
 
 FIRST_S = 5.0  # after the start

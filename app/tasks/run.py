@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from app.context import RequestContext
-from app.engine.cache import Answers
-from app.engine.events import Done, Event, Piece, Say, Start
+from app.engine.events import Say
 from app.engine.gate import Gate
 from app.engine.ollama import Ollama
 from app.engine.registry import Registry
@@ -19,6 +18,8 @@ from app.images.intake import check_number
 from app.schemas import TaskRequest
 from app.settings import Settings
 from app.tasks.asking import Asking
+from app.tasks.cache import Answers
+from app.tasks.events import Done, Event, Piece, Start
 from app.tasks.job import Job
 from app.tasks.reader import Part
 from app.tasks.record import Record

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from app.context import RequestContext
-from app.engine.events import Delta, Event, Say, Start, Work
+from app.engine.events import Say, Work
 from app.errors import EngineInterrupted, QueueFull
 from app.routes import answer, openai, tasks
 from app.routes.answer import AnswerResponse
 from app.routes.chat_forms import Chunks
 from app.routes.forms import EventStream, Form, Json, NdJson, Text, choose
+from app.tasks.events import Delta, Event, Start
 from tests.events import sse
 
 START = Start("req_1", "ocr", "m", ())

@@ -4,8 +4,6 @@ import asyncio
 import sys
 
 from app.context import RequestContext
-from app.engine.cache import Answers
-from app.engine.events import Delta, Event
 from app.engine.gate import Gate
 from app.engine.ollama import Ollama
 from app.engine.registry import Registry, Room
@@ -14,6 +12,8 @@ from app.images.picture import Limits
 from app.schemas import DescribeRequest
 from app.settings import Settings
 from app.tasks import describe
+from app.tasks.cache import Answers
+from app.tasks.events import Delta, Event
 from app.tasks.run import Line
 from tests.pictures import encoded, scene
 from tests.standin.engine import StandIn
