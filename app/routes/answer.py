@@ -70,7 +70,7 @@ class AnswerResponse(Response):
                 await self._send(send, data, self.form.headers(event), over)
 
         try:
-            await self.work(say)
+            await self._taken_work()(say)
             if not self.ended:
                 await self._send(send, b"", over=True)
         except Exception as error:  # whatever it is, the client is told
@@ -78,6 +78,13 @@ class AnswerResponse(Response):
                 error if isinstance(error, Problem) else internal_error(self.context.request_id)
             )
             await self._fail(problem, scope, receive, send)
+
+    def _taken_work(self) -> Work[Event]:
+        """The work, which is done once. No reference to it is kept: among its arguments are the
+        files of the request, whose memory is free once they are decoded."""
+        work = self.work
+        del self.work
+        return work
 
     async def _fail(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer ends with a problem, in the form that it has begun in."""

@@ -121,7 +121,7 @@ class Canary:
 
         request = VqaRequest(question=[probe.question], language="en")
         context = RequestContext("canary", key="canary", no_store=True)
-        await self._line.run(vqa.TASK, request, list(probe.files), context, take)
+        await self._line.run(vqa.TASK, request, probe.files, context, take)
         return "".join(said)
 
     def _judge(self, model: Model, faults: list[str]) -> None:

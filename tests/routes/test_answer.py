@@ -2,7 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import MutableMapping
+import weakref
+from collections.abc import MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -44,6 +46,7 @@ class Client:
 
     async def read(self, work: Work[Event], form: Form) -> str:
         response = AnswerResponse(work, form, self.context)
+        del work
         await response(self.scope, self.receive, self.send)
         return b"".join(message.get("body", b"") for message in self.messages[1:]).decode()
 
@@ -142,6 +145,27 @@ async def test_a_client_who_leaves_ends_the_work(form: str) -> None:
     client = Client(leaves_after_s=0.05)
     await client.read(endless, FORMS[form]())
     assert closed.is_set()
+
+
+async def test_the_files_of_a_request_are_not_held_while_it_is_answered() -> None:
+    class File:
+        pass
+
+    file = File()
+    known = weakref.ref(file)
+    gone: list[bool] = []
+
+    async def work(files: Sequence[File], say: Say[Event]) -> None:
+        assert len(files) == 1
+        del files
+        await say(START)
+        gone.append(known() is None)
+
+    client = Client()
+    reading = client.read(partial(work, (file,)), EventStream())
+    del file
+    await reading
+    assert gone == [True]
 
 
 async def test_silence_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
