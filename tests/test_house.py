@@ -9,11 +9,11 @@ APP = Path(__file__).parents[1] / "app"
 
 # What each room may import of `app`, beside itself.
 LEAVES = {"settings", "errors", "schemas", "logs"}
-SEEN = {"metrics", "uploads"}  # by the routes and the middleware
+SEEN = {"context", "metrics", "uploads", "problems"}  # by the routes and the middleware
 MAY = {
     "routes": {"tasks", "engine", "images", "models"} | LEAVES | SEEN,
-    "tasks": {"engine", "images", "models"} | LEAVES,
-    "engine": {"models"} | LEAVES,
+    "tasks": {"context", "engine", "images", "models"} | LEAVES,
+    "engine": {"models"} | LEAVES - {"schemas"},
     "images": {"models"} | LEAVES,
     "models": set(),
     "embedded": set(),
@@ -21,17 +21,19 @@ MAY = {
     "errors": set(),
     "schemas": set(),
     "logs": set(),
-    "auth": {"routes", "errors"},
+    "context": {"engine", "schemas", "uploads"},
+    "problems": {"context", "errors", "logs"},
+    "auth": {"context", "problems", "errors"},
     "connection": set(),
     "heap": set(),
     "drain": {"engine", "logs"},
     "rates": {"errors"},
     "uploads": {"errors"},
-    "account": {"tasks", "schemas"},
+    "account": {"context", "schemas"},
     "metrics": {"account", "engine"},
     "traces": {"spans", "logs"},
     "spans": {"account"},
-    "middleware": {"account", "routes", "errors", "logs", "metrics"},
+    "middleware": {"account", "context", "problems", "logs", "metrics"},
     "main": None,  # ties the parts together
     "client": set(),  # stands on the other side of HTTP
     "bulk": {"client"},

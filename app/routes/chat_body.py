@@ -10,22 +10,20 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.errors import InvalidParameter
-from app.schemas import AnyDetail, Detail, MaxTokens, whole
+from app.schemas import AnyDetail, Detail, MaxTokens, listed, whole
 from app.tasks.chat import ChatRequest, ChatTurn
 
 # Tokens of reasoning that an effort stands for.
 EFFORTS = {"none": 0, "minimal": 0, "low": 512, "medium": 1024, "high": 4096, "xhigh": 8192}
 ORDER = (Detail.LOW, Detail.AUTO, Detail.HIGH)
 
-One = Annotated[int, Field(ge=1, json_schema_extra={"maximum": 1}), BeforeValidator(whole)]
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else _without_nulls(value)
-
 
 def _without_nulls(value: Any) -> Any:
     return [one for one in value if one is not None] if isinstance(value, list) else value
+
+
+def _listed(value: Any) -> Any:
+    return _without_nulls(listed(value))
 
 
 class _Lenient(BaseModel):

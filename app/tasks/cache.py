@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import orjson
 from cachetools import LRUCache
 
-from app.engine.events import Delta, Done, Piece, Queued, Reasoning, Say, Work
+from app.engine.events import Say, Work
 from app.schemas import Answer
+from app.tasks.events import Delta, Done, Piece, Queued, Reasoning
 
 
 class Answers:

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from app.engine.cache import Answers
-from app.engine.events import Delta, Done, Piece, Queued, Reasoning, Say
+from app.engine.events import Say
 from app.errors import EngineInterrupted, Problem
 from app.schemas import Answer, Timings, Usage
+from app.tasks.cache import Answers
+from app.tasks.events import Delta, Done, Piece, Queued, Reasoning
 from tests.events import Heard
 
 
