@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _results(made: list[PageOf]) -> list[Result]:
-    from app.embedded import ocr  # noqa: PLC0415 - only once the fonts are there
+    from app.embedded.ocr import reader as ocr  # noqa: PLC0415 - only once the fonts are there
 
     readers = ocr.load(2)
     results = []

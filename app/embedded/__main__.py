@@ -9,8 +9,8 @@ import threading
 from types import FrameType
 
 from app.embedded import weights
-from app.embedded.address import Address, address
-from app.embedded.origins import Origins
+from app.embedded.api.ollama_host import Address, address
+from app.embedded.api.origins import Origins
 
 BACKLOG = 128
 GRACE_S = 1.5  # after a signal, until the process ends whatever still runs
@@ -46,8 +46,8 @@ def _listen(where: Address) -> socket.socket:
 def _serve(listener: socket.socket, where: Address) -> None:
     import uvicorn  # noqa: PLC0415 - only now is it known to be there
 
-    from app.embedded.guard import Guard  # noqa: PLC0415
-    from app.embedded.server import app, refusal  # noqa: PLC0415
+    from app.embedded.api.request_guard import Guard  # noqa: PLC0415
+    from app.embedded.api.routes import app, refusal  # noqa: PLC0415
 
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     bound, port = listener.getsockname()[:2]

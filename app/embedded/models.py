@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from app.embedded import ocr
-from app.embedded.memory import Memory
-from app.embedded.page import Readers
-from app.embedded.sight import Sight
+from app.embedded.answers.facts_cache import Memory
+from app.embedded.ocr import reader as ocr
+from app.embedded.ocr.page import Readers
+from app.embedded.vision.models import Sight
 
 
 @dataclass(frozen=True, slots=True)

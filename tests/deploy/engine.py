@@ -13,8 +13,8 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from app.embedded import server
-from app.embedded.address import address
+from app.embedded.api import routes as server
+from app.embedded.api.ollama_host import address
 
 BLOB = Path(os.environ["OLLAMA_MODELS"]) / "blobs" / "sha256-0"
 

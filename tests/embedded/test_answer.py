@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from app.embedded import labelled
-from app.embedded.answer import answer, decode, structured
-from app.embedded.intent import Intent, Kind, understand
+from app.embedded.answers import key_value as labelled
+from app.embedded.answers.answer import answer, decode, structured
+from app.embedded.answers.intent import Intent, Kind, understand
 from app.embedded.models import Models
 from tests.embedded.pictures import example, truth
 

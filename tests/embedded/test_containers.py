@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.embedded import picture
-from app.embedded.answer import decode as decode_all
-from app.embedded.cancel import Cancelled
-from app.embedded.containers import MAX_CHUNKS, MAX_SEGMENTS, bare
-from app.embedded.picture import PictureError, decode
+from app.embedded.answers.answer import decode as decode_all
+from app.embedded.cancellation import Cancelled
+from app.embedded.images import decode as picture
+from app.embedded.images.containers import MAX_CHUNKS, MAX_SEGMENTS, bare
+from app.embedded.images.decode import PictureError, decode
 from tests.embedded.pictures import blank
 
 FORMATS = ("JPEG", "PNG", "WEBP")

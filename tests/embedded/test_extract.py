@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.embedded.extract import fill
+from app.embedded.answers.extract import fill
 from tests.embedded.pictures import example
 
 INVOICE = [

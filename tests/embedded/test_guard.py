@@ -11,11 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from app.embedded import guard, labelled
-from app.embedded.go_json import ProtocolError
-from app.embedded.guard import MAX_BODY, Guard
-from app.embedded.intent import understand
-from app.embedded.origins import Origins
+from app.embedded.answers import key_value as labelled
+from app.embedded.answers.intent import understand
+from app.embedded.api import request_guard as guard
+from app.embedded.api.go_json import ProtocolError
+from app.embedded.api.origins import Origins
+from app.embedded.api.request_guard import MAX_BODY, Guard
 from tests.embedded.conftest import Program
 from tests.embedded.pictures import chat
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from app.embedded.layout import arrange
-from app.embedded.ppocr import Quad
+from app.embedded.ocr.layout import arrange
+from app.embedded.ocr.ppocr import Quad
 
 
 def box(left: float, top: float, width: float, height: float = 30) -> Quad:

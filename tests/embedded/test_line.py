@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from app.embedded.hangul import Symbol
-from app.embedded.ink import Ink, ink, page_space
-from app.embedded.line import doubtful, merged, plain
-from app.embedded.ppocr import Char, Pixels, Reading
+from app.embedded.ocr.glyph_spacing import Ink, ink, page_space
+from app.embedded.ocr.line_merge import doubtful, merged, plain
+from app.embedded.ocr.ppocr import Char, Pixels, Reading
+from app.embedded.ocr.tesseract import Symbol
 
 
 def line(*runs: tuple[int, int], width: int = 400, height: int = 40) -> Pixels:

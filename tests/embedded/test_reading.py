@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from app.embedded import ocr
-from app.embedded.cancel import Cancelled
-from app.embedded.page import Readers
-from app.embedded.ppocr import Pixels
+from app.embedded.cancellation import Cancelled
+from app.embedded.ocr import reader as ocr
+from app.embedded.ocr.page import Readers
+from app.embedded.ocr.ppocr import Pixels
 from tests.embedded.pictures import pixels, truth
 
 

@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 import zxingcpp
 
-from app.embedded import facts, kind, vqa
-from app.embedded.classifier import Guess
-from app.embedded.codes import Code
-from app.embedded.detector import CLAIMED, Thing
-from app.embedded.facts import Facts
-from app.embedded.kind import Kind
+from app.embedded.answers import vqa
+from app.embedded.answers.messages import ENGLISH, KOREAN, Phrases
+from app.embedded.images.decode import Picture, decode
 from app.embedded.models import Models
-from app.embedded.phrases import ENGLISH, KOREAN, Phrases
-from app.embedded.picture import Picture, decode
-from app.embedded.ppocr import Pixels
+from app.embedded.ocr.ppocr import Pixels
+from app.embedded.vision import image_facts as facts
+from app.embedded.vision import image_type as kind
+from app.embedded.vision.barcodes import Code
+from app.embedded.vision.image_classifier import Guess
+from app.embedded.vision.image_facts import Facts
+from app.embedded.vision.image_type import Kind
+from app.embedded.vision.object_detector import CLAIMED, Thing
 from tests.embedded.pictures import EXAMPLES
 from tests.embedded.skimage_data import picture
 

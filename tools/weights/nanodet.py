@@ -20,7 +20,7 @@ FOLDED = ("SparseToDense", "Add", "AddV2", "Transpose")
 
 
 def model(graph: Graph) -> onnx.ModelProto:
-    """Input `x` (1, 3, 416, 416), BGR, less MEAN and over STD of app/embedded/detector.py.
+    """Input `x` (1, 3, 416, 416): BGR, normalised as app/embedded/vision/object_detector.py does.
 
     Outputs, the grids of strides 8, 16 and 32 one after another, row by row: `scores`
     (1, 3549, 80) and `distances` (1, 3549, 44), for each side 11 odds of a distance in strides.

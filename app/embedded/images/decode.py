@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from app.embedded.containers import bare
-from app.embedded.ppocr import Pixels
+from app.embedded.images.containers import bare
+from app.embedded.ocr.ppocr import Pixels
 
 MAX_PIXELS = 50_000_000
 MAX_PIXELS_TOGETHER = 150_000_000  # of one request; in memory, 3 bytes each

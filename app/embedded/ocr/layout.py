@@ -8,7 +8,7 @@ from statistics import median
 
 import numpy as np
 
-from app.embedded.ppocr import Quad
+from app.embedded.ocr.ppocr import Quad
 
 # In heights of a box, which is about 1.4 times the size of its letters.
 SAME_ROW = 0.5  # between the middles

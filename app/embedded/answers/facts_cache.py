@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
-from app.embedded.facts import Facts
-from app.embedded.picture import Picture
+from app.embedded.images.decode import Picture
+from app.embedded.vision.image_facts import Facts
 
 MOST_PIXELS = 4_000_000  # a larger picture is looked at anew; kept, it would cost 12 MB and more
 

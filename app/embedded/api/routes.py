@@ -11,11 +11,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
-from app.embedded import go_json, protocol, weights
-from app.embedded.chat import chat
+from app.embedded import weights
+from app.embedded.api import go_json, protocol
+from app.embedded.api.chat import chat
+from app.embedded.api.go_json import ProtocolError
+from app.embedded.api.protocol import ChatRequest
 from app.embedded.engine import Engine
-from app.embedded.go_json import ProtocolError
-from app.embedded.protocol import ChatRequest
 from app.embedded.weights import WeightsError
 
 NDJSON = "application/x-ndjson"

@@ -5,11 +5,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from app.embedded import detector, ocr
-from app.embedded.cancel import check
+from app.embedded.cancellation import check
+from app.embedded.images.decode import Picture
 from app.embedded.models import Models
-from app.embedded.names import COCO, labels_in
-from app.embedded.picture import Picture
+from app.embedded.ocr import reader as ocr
+from app.embedded.vision import object_detector as detector
+from app.embedded.vision.labels import COCO, labels_in
 
 GRID = 1000  # boxes are in thousandths of the picture's sides
 

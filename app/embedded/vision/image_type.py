@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from app.embedded.layout import Layout
-from app.embedded.measures import Measures
-from app.embedded.page import Page
+from app.embedded.ocr.layout import Layout
+from app.embedded.ocr.page import Page
+from app.embedded.vision.image_stats import Measures
 
 DECIDED = 0.3  # points between the first kind and the second
 SCREENS = (16 / 9, 16 / 10, 4 / 3, 9 / 16, 9 / 19.5)

@@ -4,9 +4,9 @@ import threading
 from dataclasses import dataclass
 
 from app.embedded import weights
-from app.embedded.classifier import Classifier, Guess
-from app.embedded.detector import Thing, ThingDetector
-from app.embedded.ppocr import Pixels
+from app.embedded.ocr.ppocr import Pixels
+from app.embedded.vision.image_classifier import Classifier, Guess
+from app.embedded.vision.object_detector import Thing, ThingDetector
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from app.embedded import classifier, detector
-from app.embedded.classifier import Guess
-from app.embedded.colour import Colour
-from app.embedded.detector import Thing
-from app.embedded.facts import Facts
-from app.embedded.names import spoken
-from app.embedded.phrases import KOREAN, Phrases
+from app.embedded.answers.messages import KOREAN, Phrases
+from app.embedded.vision import image_classifier as classifier
+from app.embedded.vision import object_detector as detector
+from app.embedded.vision.colours import Colour
+from app.embedded.vision.image_classifier import Guess
+from app.embedded.vision.image_facts import Facts
+from app.embedded.vision.labels import spoken
+from app.embedded.vision.object_detector import Thing
 
 DARK, BRIGHT = 0.3, 0.7
 BLURRED = 0.15  # sharpness; photos have 0.24 and more, blurred over 3 pixels 0.12 and less

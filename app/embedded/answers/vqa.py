@@ -4,13 +4,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.embedded import classifier, detector, saying
-from app.embedded.classifier import Guess
-from app.embedded.colour import Colour, colours
-from app.embedded.detector import Thing
-from app.embedded.facts import Facts
-from app.embedded.names import COCO, labels_in, spoken, without
-from app.embedded.phrases import KOREAN, Phrases
+from app.embedded.answers import render as saying
+from app.embedded.answers.messages import KOREAN, Phrases
+from app.embedded.vision import image_classifier as classifier
+from app.embedded.vision import object_detector as detector
+from app.embedded.vision.colours import Colour, colours
+from app.embedded.vision.image_classifier import Guess
+from app.embedded.vision.image_facts import Facts
+from app.embedded.vision.labels import COCO, labels_in, spoken, without
+from app.embedded.vision.object_detector import Thing
 
 CODE = re.compile(r"\b(?:qr|bar\s?-?code|data\s?matrix)|the code\b|큐알|바코드|코드에|QR", re.I)
 COUNT = re.compile(r"\bhow many\b|\bnumber of\b|\bcount\b|몇|개수", re.I)

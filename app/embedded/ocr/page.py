@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from app.embedded.cancel import check
-from app.embedded.hangul import HangulReader, is_hangul
-from app.embedded.ink import ink, page_space
-from app.embedded.line import hangul_gaps
-from app.embedded.ppocr import Detector, Pixels, Quad, Recogniser, cut
+from app.embedded.cancellation import check
+from app.embedded.ocr.glyph_spacing import ink, page_space
+from app.embedded.ocr.line_merge import hangul_gaps
+from app.embedded.ocr.ppocr import Detector, Pixels, Quad, Recogniser, cut
+from app.embedded.ocr.tesseract import HangulReader, is_hangul
 
 PROBED = 6  # the longest lines stand for the page
 # Shares of a line's characters read; upside down, lines come to 0.3 to 0.7.

@@ -5,14 +5,14 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
-from app.embedded import protocol
-from app.embedded.answer import answer, decode, structured
+from app.embedded.answers.answer import answer, decode, structured
+from app.embedded.answers.intent import understand
+from app.embedded.api import protocol
+from app.embedded.api.go_json import ProtocolError
+from app.embedded.api.protocol import ChatRequest, Counts
 from app.embedded.engine import Engine
-from app.embedded.go_json import ProtocolError
-from app.embedded.intent import understand
+from app.embedded.images.decode import PictureError
 from app.embedded.models import Models
-from app.embedded.picture import PictureError
-from app.embedded.protocol import ChatRequest, Counts
 
 
 async def chat(request: ChatRequest, engine: Engine) -> AsyncGenerator[dict[str, Any]]:

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from app.embedded.go_json import ProtocolError
-from app.embedded.origins import Origins
+from app.embedded.api.go_json import ProtocolError
+from app.embedded.api.origins import Origins
 
 MAX_BODY = 64_000_000  # bytes; 16 images of 3 MB, in base64
 MAX_BODIES = 4 * MAX_BODY  # bytes of all requests that are not answered yet

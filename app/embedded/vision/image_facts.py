@@ -3,15 +3,15 @@
 import threading
 from dataclasses import dataclass
 
-from app.embedded import kind
-from app.embedded.cancel import check
-from app.embedded.codes import Code, codes
-from app.embedded.colour import Colour, colours
-from app.embedded.layout import arrange
-from app.embedded.measures import Measures, measure
-from app.embedded.page import Page, Readers, upright
-from app.embedded.picture import Picture
-from app.embedded.sight import Seen, Sight
+from app.embedded.cancellation import check
+from app.embedded.images.decode import Picture
+from app.embedded.ocr.layout import arrange
+from app.embedded.ocr.page import Page, Readers, upright
+from app.embedded.vision import image_type as kind
+from app.embedded.vision.barcodes import Code, codes
+from app.embedded.vision.colours import Colour, colours
+from app.embedded.vision.image_stats import Measures, measure
+from app.embedded.vision.models import Seen, Sight
 
 
 @dataclass(frozen=True, slots=True)

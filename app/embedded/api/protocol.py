@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from app.embedded.go_json import MAX_QUOTED, ProtocolError, check, image, mismatch, parse
-from app.embedded.options import check_options
+from app.embedded.api.go_json import MAX_QUOTED, ProtocolError, check, image, mismatch, parse
+from app.embedded.api.options import check_options
 
 VERSION = "0.9.3-embedded"
 MODEL = "embedded"

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from app.embedded.ppocr import Pixels
+from app.embedded.ocr.ppocr import Pixels
 
 SIDE = 416  # pixels of the input
 # Of the training pictures, BGR; as in NanoDet's own configuration.

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 
 from app.embedded import weights
-from app.embedded.cancel import check
-from app.embedded.hangul import HangulMissing, HangulReader
-from app.embedded.ink import ink
-from app.embedded.layout import Row, arrange
-from app.embedded.line import LineText, doubtful, merged, plain
-from app.embedded.page import Page, Readers, upright
-from app.embedded.ppocr import Detector, Pixels, Quad, Recogniser, cut
+from app.embedded.cancellation import check
+from app.embedded.ocr.glyph_spacing import ink
+from app.embedded.ocr.layout import Row, arrange
+from app.embedded.ocr.line_merge import LineText, doubtful, merged, plain
+from app.embedded.ocr.page import Page, Readers, upright
+from app.embedded.ocr.ppocr import Detector, Pixels, Quad, Recogniser, cut
+from app.embedded.ocr.tesseract import HangulMissing, HangulReader
 
 TIME_LIMIT_S = 60.0
 MAX_BOXES = 600

@@ -6,12 +6,19 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from app.embedded import cancel, extract, facts, labelled, ocr, picture, saying, spots, vqa
-from app.embedded.intent import Intent, Kind
-from app.embedded.memory import Known
+from app.embedded import cancellation as cancel
+from app.embedded.answers import extract, vqa
+from app.embedded.answers import grounding as spots
+from app.embedded.answers import key_value as labelled
+from app.embedded.answers import render as saying
+from app.embedded.answers.facts_cache import Known
+from app.embedded.answers.intent import Intent, Kind
+from app.embedded.answers.messages import ENGLISH, KOREAN, Phrases
+from app.embedded.images import decode as picture
+from app.embedded.images.decode import Picture
 from app.embedded.models import Models
-from app.embedded.phrases import ENGLISH, KOREAN, Phrases
-from app.embedded.picture import Picture
+from app.embedded.ocr import reader as ocr
+from app.embedded.vision import image_facts as facts
 
 BRIEF_TEXT = 80  # characters of the text that a caption quotes
 

@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.embedded import labelled
-from app.embedded.labelled import COLUMNS, Found
+from app.embedded.answers import key_value as labelled
+from app.embedded.answers.key_value import COLUMNS, Found
 
 MAX_DEPTH = 8  # of objects in objects, and of $ref chains
 WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[가-힣]+")
