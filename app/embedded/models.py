@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from app.embedded.answers.facts_cache import Memory
-from app.embedded.ocr import reader as ocr
-from app.embedded.ocr.page import Readers
+from app.embedded.ocr import models as ocr
+from app.embedded.ocr.models import Readers
 from app.embedded.vision.models import Sight
 
 

@@ -80,7 +80,7 @@ async def client(program: Program) -> AsyncIterator[httpx.AsyncClient]:
 if not missing:
     from app.embedded import models as loaded
     from app.embedded.models import Models
-    from app.embedded.ocr.page import Readers
+    from app.embedded.ocr.models import Readers
 
     @pytest.fixture(scope="session")
     def models() -> Models:

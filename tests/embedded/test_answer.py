@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from app.embedded.answers import key_value as labelled
-from app.embedded.answers.answer import answer, decode, structured
+from app.embedded.answers.answer import answer, structured
 from app.embedded.answers.intent import Intent, Kind, understand
+from app.embedded.images.decode import decode_images
 from app.embedded.models import Models
 from tests.embedded.pictures import example, truth
 
@@ -128,7 +129,7 @@ def table() -> list[str]:
 
 
 def say(models: Models, message: str, *names: str) -> str:
-    pictures = decode([example(name) for name in names], threading.Event())
+    pictures = decode_images([example(name) for name in names], threading.Event())
     return "".join(answer(understand(message), pictures, models, threading.Event()))
 
 
@@ -206,14 +207,14 @@ def test_a_schema_is_filled(models: Models) -> None:
         "type": "object",
         "properties": {"total": {"type": "number"}, "invoice_number": {"type": "string"}},
     }
-    pictures = decode([example("receipt_ko.png")], threading.Event())
+    pictures = decode_images([example("receipt_ko.png")], threading.Event())
     intent = understand("Fill in the schema.")
     said = structured(schema, intent, pictures, models, threading.Event())
     assert json.loads(said) == {"total": 25440, "invoice_number": None}
 
 
 def test_json_without_a_schema(models: Models) -> None:
-    pictures = decode([example("receipt_ko.png")], threading.Event())
+    pictures = decode_images([example("receipt_ko.png")], threading.Event())
     said = structured(None, understand("Read it."), pictures, models, threading.Event())
     assert json.loads(said)["text"].startswith("행복마트 서초점")
 

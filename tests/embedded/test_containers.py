@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.embedded.answers.answer import decode as decode_all
 from app.embedded.cancellation import Cancelled
 from app.embedded.images import decode as picture
 from app.embedded.images.containers import MAX_CHUNKS, MAX_SEGMENTS, bare
-from app.embedded.images.decode import PictureError, decode
+from app.embedded.images.decode import PictureError, decode, decode_images
 from tests.embedded.pictures import blank
 
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -157,9 +156,9 @@ def test_damage_is_an_error_of_ours(image_format: str) -> None:
 def test_pixels_of_all_images_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picture, "MAX_PIXELS_TOGETHER", 10_000_000)
     images = [blank(2000, 2000)] * 4
-    assert len(decode_all(images[:2], threading.Event())) == 2
+    assert len(decode_images(images[:2], threading.Event())) == 2
     with pytest.raises(PictureError, match="more than 10 megapixels together"):
-        decode_all(images, threading.Event())
+        decode_images(images, threading.Event())
 
 
 def test_decoding_ends_between_images() -> None:
@@ -171,4 +170,4 @@ def test_decoding_ends_between_images() -> None:
         yield os.urandom(10)
 
     with pytest.raises(Cancelled):
-        decode_all(images(), cancelled)  # type: ignore[arg-type]
+        decode_images(images(), cancelled)  # type: ignore[arg-type]

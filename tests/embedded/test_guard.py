@@ -14,7 +14,7 @@ import pytest
 from app.embedded.answers import key_value as labelled
 from app.embedded.answers.intent import understand
 from app.embedded.api import request_guard as guard
-from app.embedded.api.go_json import ProtocolError
+from app.embedded.api.errors import ProtocolError
 from app.embedded.api.origins import Origins
 from app.embedded.api.request_guard import MAX_BODY, Guard
 from tests.embedded.conftest import Program

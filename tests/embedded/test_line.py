@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from app.embedded.images.pixels import Pixels
 from app.embedded.ocr.glyph_spacing import Ink, ink, page_space
 from app.embedded.ocr.line_merge import doubtful, merged, plain
-from app.embedded.ocr.ppocr import Char, Pixels, Reading
+from app.embedded.ocr.ppocr import Char, Reading
 from app.embedded.ocr.tesseract import Symbol
 
 

@@ -121,9 +121,9 @@ def test_no_network() -> None:
         "def refuse(*_args, **_kwargs): raise AssertionError('network')\n"
         "socket.socket.connect = socket.socket.connect_ex = refuse\n"
         "socket.getaddrinfo = socket.create_connection = refuse\n"
-        "from app.embedded.ocr import reader\n"
+        "from app.embedded.ocr import models, reader\n"
         "from tests.embedded.pictures import pixels\n"
-        "found = list(reader.read(pixels('receipt_ko.png'), reader.load(2), threading.Event()))\n"
+        "found = list(reader.read(pixels('receipt_ko.png'), models.load(2), threading.Event()))\n"
         "print(found[0].text)"
     )
     assert ended.stdout == "행복마트 서초점\n", ended.stderr

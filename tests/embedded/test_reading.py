@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from app.embedded.cancellation import Cancelled
+from app.embedded.images.pixels import Pixels
 from app.embedded.ocr import reader as ocr
-from app.embedded.ocr.page import Readers
-from app.embedded.ocr.ppocr import Pixels
+from app.embedded.ocr.models import Readers
 from tests.embedded.pictures import pixels, truth
 
 

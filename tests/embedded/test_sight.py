@@ -12,8 +12,8 @@ import zxingcpp
 from app.embedded.answers import vqa
 from app.embedded.answers.messages import ENGLISH, KOREAN, Phrases
 from app.embedded.images.decode import Picture, decode
+from app.embedded.images.pixels import Pixels
 from app.embedded.models import Models
-from app.embedded.ocr.ppocr import Pixels
 from app.embedded.vision import image_facts as facts
 from app.embedded.vision import image_type as kind
 from app.embedded.vision.barcodes import Code

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from app.embedded import cancellation as cancel
 from app.embedded.answers import extract, vqa
 from app.embedded.answers import grounding as spots
 from app.embedded.answers import key_value as labelled
@@ -14,7 +13,6 @@ from app.embedded.answers import render as saying
 from app.embedded.answers.facts_cache import Known
 from app.embedded.answers.intent import Intent, Kind
 from app.embedded.answers.messages import ENGLISH, KOREAN, Phrases
-from app.embedded.images import decode as picture
 from app.embedded.images.decode import Picture
 from app.embedded.models import Models
 from app.embedded.ocr import reader as ocr
@@ -73,26 +71,6 @@ def structured(
         reading = ocr.read(image.pixels, models.readers, cancelled)
         lines += [found.text for found in reading if isinstance(found, ocr.Line)]
     return json.dumps(extract.fill(schema, lines), ensure_ascii=False)
-
-
-def decode(images: Sequence[bytes], cancelled: threading.Event) -> list[Picture]:
-    """The pictures of a message.
-
-    Raises:
-        PictureError: one of them is not a picture, or together they are too large.
-        Cancelled: `cancelled` was set.
-    """
-    decoded: list[Picture] = []
-    pixels = 0
-    for data in images:
-        cancel.check(cancelled)
-        decoded.append(picture.decode(data))
-        pixels += decoded[-1].width * decoded[-1].height
-        if pixels > picture.MAX_PIXELS_TOGETHER:
-            most = picture.MAX_PIXELS_TOGETHER // 10**6
-            raise picture.PictureError(f"images: more than {most} megapixels together")
-    cancel.check(cancelled)
-    return decoded
 
 
 def _text(reading: Iterable[ocr.Found], phrases: Phrases) -> Iterator[str]:

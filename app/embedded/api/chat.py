@@ -5,13 +5,14 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
-from app.embedded.answers.answer import answer, decode, structured
+from app.embedded.answers.answer import answer, structured
 from app.embedded.answers.intent import understand
-from app.embedded.api import protocol
-from app.embedded.api.go_json import ProtocolError
-from app.embedded.api.protocol import ChatRequest, Counts
+from app.embedded.api.chat_request import ChatRequest
+from app.embedded.api.chat_response import Counts, delta, done
+from app.embedded.api.errors import ProtocolError
+from app.embedded.api.tokens import pieces
 from app.embedded.engine import Engine
-from app.embedded.images.decode import PictureError
+from app.embedded.images.decode import PictureError, decode_images
 from app.embedded.models import Models
 
 
@@ -30,12 +31,12 @@ async def chat(request: ChatRequest, engine: Engine) -> AsyncGenerator[dict[str,
     async with engine.slot() as slot:
         begun = time.perf_counter()
         async for text in slot.run(work, models):
-            for piece in protocol.pieces(text):
+            for piece in pieces(text):
                 if request.limit == count:
                     reason = "length"
                     break
                 count += 1
-                yield protocol.delta(request.model, piece)
+                yield delta(request.model, piece)
             if reason == "length":
                 break
     ended = time.perf_counter()
@@ -49,7 +50,7 @@ async def chat(request: ChatRequest, engine: Engine) -> AsyncGenerator[dict[str,
         answer_s=ended - begun,
         total_s=ended - asked,
     )
-    yield protocol.done(request.model, "", reason, counts)
+    yield done(request.model, "", reason, counts)
 
 
 class _Work:
@@ -61,7 +62,7 @@ class _Work:
 
     def __call__(self, models: Models, cancelled: threading.Event) -> Iterator[str]:
         try:
-            images = decode(self._request.images, cancelled)
+            images = decode_images(self._request.images, cancelled)
         except PictureError as error:
             message = f"Failed to create new sequence: failed to process inputs: {error}\n"
             raise ProtocolError(500, message) from None

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from app.embedded.api.errors import ProtocolError
+
 GO_KINDS = {
     dict: "object",
     list: "array",
@@ -18,14 +20,6 @@ GO_KINDS = {
 MAX_VALUES = 500_000  # of a request's JSON
 MAX_QUOTED = 100  # characters of a request in an error
 TOO_DEEP = "invalid character '[' exceeded max depth"
-
-
-class ProtocolError(Exception):
-    """A request that Ollama answers with `status` and `{"error": message}`."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def parse(body: bytes, kind: str = "ChatRequest") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.embedded.api.go_json import ProtocolError
+from app.embedded.api.errors import ProtocolError
 
 NUMBER, LIST, BOOL = (int, float), (list,), (bool,)
 INTEGERS = """num_keep seed num_predict top_k repeat_last_n num_ctx num_batch num_gpu main_gpu

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from app.embedded.api.go_json import ProtocolError
+from app.embedded.api.errors import ProtocolError
 from app.embedded.api.origins import Origins
 
 MAX_BODY = 64_000_000  # bytes; 16 images of 3 MB, in base64

@@ -12,17 +12,17 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from app.embedded import weights
-from app.embedded.api import go_json, protocol
+from app.embedded.api import chat_request, chat_response, go_json, model_info
 from app.embedded.api.chat import chat
-from app.embedded.api.go_json import ProtocolError
-from app.embedded.api.protocol import ChatRequest
+from app.embedded.api.chat_request import ChatRequest
+from app.embedded.api.errors import ProtocolError
 from app.embedded.engine import Engine
 from app.embedded.weights import WeightsError
 
 NDJSON = "application/x-ndjson"
 JSON = "application/json; charset=utf-8"
 DIGEST = weights.RECOGNISER
-STARTED = protocol.now()
+STARTED = chat_response.now()
 
 
 @asynccontextmanager
@@ -52,38 +52,38 @@ async def root() -> Response:
 
 @app.api_route("/api/version", methods=["GET", "HEAD"])
 async def version() -> Response:
-    return _json({"version": protocol.VERSION})
+    return _json({"version": model_info.VERSION})
 
 
 @app.api_route("/api/tags", methods=["GET", "HEAD"])
 async def tags() -> Response:
-    return _json({"models": [protocol.model_entry(DIGEST, weights.SIZE, modified_at=STARTED)]})
+    return _json({"models": [model_info.model_entry(DIGEST, weights.SIZE, modified_at=STARTED)]})
 
 
 @app.get("/api/ps")
 async def ps(request: Request) -> Response:
     if not request.app.state.engine.loaded:
         return _json({"models": []})
-    more = {"expires_at": protocol.NEVER, "size_vram": 0}
-    return _json({"models": [protocol.model_entry(DIGEST, weights.SIZE, **more)]})
+    more = {"expires_at": model_info.NEVER, "size_vram": 0}
+    return _json({"models": [model_info.model_entry(DIGEST, weights.SIZE, **more)]})
 
 
 @app.post("/api/show")
 async def show(request: Request) -> Response:
-    protocol.known_model(go_json.parse(await request.body(), "ShowRequest"))
-    return _json(protocol.show(STARTED))
+    chat_request.known_model(go_json.parse(await request.body(), "ShowRequest"))
+    return _json(model_info.show(STARTED))
 
 
 @app.post("/api/chat")
 async def chat_route(request: Request) -> Response:
     engine: Engine = request.app.state.engine
-    asked = protocol.chat_request(await request.body())
+    asked = chat_request.chat_request(await request.body())
     if asked.unload:
         engine.unload()
-        return _json(protocol.done(asked.model, "", "unload"))
+        return _json(chat_response.done(asked.model, "", "unload"))
     if asked.load:
         await engine.load()
-        return _json(protocol.done(asked.model, "", "load"))
+        return _json(chat_response.done(asked.model, "", "load"))
     if asked.stream:
         return StreamingResponse(_lines(asked, engine), media_type=NDJSON)
     return await _unless_gone(request, _whole(asked, engine))

@@ -2,13 +2,16 @@
 
 import io
 import math
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from app.embedded.cancellation import check
 from app.embedded.images.containers import bare
-from app.embedded.ocr.ppocr import Pixels
+from app.embedded.images.pixels import Pixels
 
 MAX_PIXELS = 50_000_000
 MAX_PIXELS_TOGETHER = 150_000_000  # of one request; in memory, 3 bytes each
@@ -81,6 +84,26 @@ def decode(data: bytes) -> Picture:
         raise PictureError("image: invalid format") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise
         raise PictureError(f"image: invalid format: {error}") from None
+
+
+def decode_images(images: Sequence[bytes], cancelled: threading.Event) -> list[Picture]:
+    """The pictures of a message.
+
+    Raises:
+        PictureError: one of them is not a picture, or together they are too large.
+        Cancelled: `cancelled` was set.
+    """
+    decoded: list[Picture] = []
+    pixels = 0
+    for data in images:
+        check(cancelled)
+        decoded.append(decode(data))
+        pixels += decoded[-1].width * decoded[-1].height
+        if pixels > MAX_PIXELS_TOGETHER:
+            most = MAX_PIXELS_TOGETHER // 10**6
+            raise PictureError(f"images: more than {most} megapixels together")
+    check(cancelled)
+    return decoded
 
 
 def _ground(image: Image.Image) -> int:

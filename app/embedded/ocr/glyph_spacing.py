@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.embedded.ocr.ppocr import Char, Pixels
+from app.embedded.images.pixels import Pixels
+from app.embedded.ocr.ppocr import Char
 
 # All in heights of the ink. The gap of a space between Hangul differs from font to font (Nanum
 # Barun Gothic 0.26, Nanum Gothic 0.34, its Coding 0.61), as do the gaps inside words (up to 0.22,

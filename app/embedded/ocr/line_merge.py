@@ -12,8 +12,9 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
+from app.embedded.images.pixels import Pixels
 from app.embedded.ocr.glyph_spacing import Ink, ink
-from app.embedded.ocr.ppocr import Char, Pixels, Reading
+from app.embedded.ocr.ppocr import Char, Reading
 from app.embedded.ocr.tesseract import Symbol, is_hangul
 
 # Below it PP-OCR's line may be Hangul read as something else ("카드번호" -> "三立", .45).

@@ -8,10 +8,12 @@ import cv2
 import numpy as np
 
 from app.embedded.cancellation import check
+from app.embedded.images.pixels import Pixels
 from app.embedded.ocr.glyph_spacing import ink, page_space
 from app.embedded.ocr.line_merge import hangul_gaps
-from app.embedded.ocr.ppocr import Detector, Pixels, Quad, Recogniser, cut
-from app.embedded.ocr.tesseract import HangulReader, is_hangul
+from app.embedded.ocr.models import Readers
+from app.embedded.ocr.ppocr import Quad, cut
+from app.embedded.ocr.tesseract import is_hangul
 
 PROBED = 6  # the longest lines stand for the page
 # Shares of a line's characters read; upside down, lines come to 0.3 to 0.7.
@@ -45,16 +47,6 @@ class Page:
             case 270:
                 return np.stack([height - y, x], axis=1)
         return points
-
-
-@dataclass(frozen=True, slots=True)
-class Readers:
-    """The loaded models. Without Korean, `hangul` is None and `hangul_missing` says why."""
-
-    detector: Detector
-    recogniser: Recogniser
-    hangul: HangulReader | None
-    hangul_missing: str = ""
 
 
 def upright(image: Pixels, readers: Readers, cancelled: threading.Event) -> Page:

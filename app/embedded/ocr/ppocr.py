@@ -11,12 +11,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from app.embedded.images.pixels import Pixels
+from app.embedded.onnx_session import session
 from app.embedded.weights import PPOCR
 
-Pixels = NDArray[np.uint8]  # (height, width, 3), BGR
 Quad = NDArray[np.float64]  # (4, 2): x, y of top left, top right, bottom right, bottom left
 
 LINE_HEIGHT = 48  # the recogniser's input
@@ -97,13 +97,7 @@ class Recogniser:
     """Reads one line. Safe to call from several threads."""
 
     def __init__(self, weights: PPOCR, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.intra_op_num_threads = threads
-        options.enable_cpu_mem_arena = False
-        self._session = onnxruntime.InferenceSession(
-            str(weights.recogniser), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = session(weights.recogniser, threads)
         self._input = self._session.get_inputs()[0].name
         metadata = self._session.get_modelmeta().custom_metadata_map
         # CTC: index 0 is the blank, the space comes last.

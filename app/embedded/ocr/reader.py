@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from app.embedded import weights
 from app.embedded.cancellation import check
+from app.embedded.images.pixels import Pixels
 from app.embedded.ocr.glyph_spacing import ink
 from app.embedded.ocr.layout import Row, arrange
 from app.embedded.ocr.line_merge import LineText, doubtful, merged, plain
-from app.embedded.ocr.page import Page, Readers, upright
-from app.embedded.ocr.ppocr import Detector, Pixels, Quad, Recogniser, cut
-from app.embedded.ocr.tesseract import HangulMissing, HangulReader
+from app.embedded.ocr.models import Readers
+from app.embedded.ocr.page import Page, upright
+from app.embedded.ocr.ppocr import Quad, cut
 
 TIME_LIMIT_S = 60.0
 MAX_BOXES = 600
@@ -59,25 +59,6 @@ class NoKorean:
 
 
 Found = Line | Stopped | NoKorean
-
-
-def load(threads: int) -> Readers:
-    """Load the models.
-
-    Args:
-        threads: of one inference.
-
-    Raises:
-        WeightsError: PP-OCR's weights are missing or damaged. (Those of Tesseract are not
-            needed: without them Korean is missing, and every reading says so.)
-    """
-    models = weights.ppocr()
-    hangul, reason = None, ""
-    try:
-        hangul = HangulReader(weights.tessdata())
-    except (HangulMissing, weights.WeightsError) as error:
-        reason = str(error)
-    return Readers(Detector(models, threads), Recogniser(models, threads), hangul, reason)
 
 
 def read(

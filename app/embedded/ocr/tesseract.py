@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.embedded.ocr.ppocr import Pixels
+from app.embedded.images.pixels import Pixels
 
 LINE_HEIGHT = 40  # of the whole box; below 25 or above 60 pixels Tesseract reads worse
 MAX_LINE_WIDTH = 4000  # 100 line heights; a longer line is squeezed, from 32,768 on none is read

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import zxingcpp
 
-from app.embedded.ocr.ppocr import Pixels
+from app.embedded.images.pixels import Pixels
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.embedded.ocr.ppocr import Pixels
+from app.embedded.images.pixels import Pixels
 
 SIDE = 96  # pixels; the picture is shrunk to it, fine grain is no colour
 LEAST = 0.04  # of the picture; a smaller share is not worth a word

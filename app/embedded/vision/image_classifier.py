@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.embedded.ocr.ppocr import Pixels
-from app.embedded.vision.object_detector import session
+from app.embedded.images.pixels import Pixels
+from app.embedded.onnx_session import session
 
 SIDE = 224  # pixels of the input
 SHARE = 224 / 256  # of the shorter side that the input shows

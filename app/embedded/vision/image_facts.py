@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from app.embedded.cancellation import check
 from app.embedded.images.decode import Picture
 from app.embedded.ocr.layout import arrange
-from app.embedded.ocr.page import Page, Readers, upright
+from app.embedded.ocr.models import Readers
+from app.embedded.ocr.page import Page, upright
 from app.embedded.vision import image_type as kind
 from app.embedded.vision.barcodes import Code, codes
 from app.embedded.vision.colours import Colour, colours

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.embedded.ocr.ppocr import Pixels
+from app.embedded.images.pixels import Pixels
 
 MOST_PIXELS = 1_000_000  # larger pictures are measured smaller
 BINS = 16  # a colour channel's steps when colours are counted

@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass
 
 from app.embedded import weights
-from app.embedded.ocr.ppocr import Pixels
+from app.embedded.images.pixels import Pixels
 from app.embedded.vision.image_classifier import Classifier, Guess
 from app.embedded.vision.object_detector import Thing, ThingDetector
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from app.embedded.ocr.ppocr import Pixels
+from app.embedded.images.pixels import Pixels
+from app.embedded.onnx_session import session
 
 SIDE = 416  # pixels of the input
 # Of the training pictures, BGR; as in NanoDet's own configuration.
@@ -89,15 +89,6 @@ def overlap(one: Thing, other: Thing) -> float:
     right, bottom = min(one.box[2], other.box[2]), min(one.box[3], other.box[3])
     shared = max(0.0, right - left) * max(0.0, bottom - top)
     return shared / max(1e-9, _area(one) + _area(other) - shared)
-
-
-def session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """A model on the CPU that keeps no memory between calls."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads
-    options.enable_cpu_mem_arena = False
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _area(thing: Thing) -> float:

@@ -5,29 +5,16 @@ Shapes, statuses and messages are those of Ollama 0.9.3, as seen on a real daemo
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from app.embedded.api.go_json import MAX_QUOTED, ProtocolError, check, image, mismatch, parse
+from app.embedded.api.errors import ProtocolError
+from app.embedded.api.go_json import MAX_QUOTED, check, image, mismatch, parse
+from app.embedded.api.model_info import CONTEXT_LENGTH, MODEL
 from app.embedded.api.options import check_options
+from app.embedded.api.tokens import pieces
 
-VERSION = "0.9.3-embedded"
-MODEL = "embedded"
-CONTEXT_LENGTH = 32768
-CAPABILITIES = ("completion", "vision")
-DETAILS = {
-    "parent_model": "",
-    "format": "onnx",
-    "family": "embedded",
-    "families": ["embedded"],
-    "parameter_size": "7.8M",
-    "quantization_level": "F32",
-}
-NEVER = "2318-01-01T00:00:00Z"  # as the daemon puts it where a model stays loaded
-SPACE_OR_PIECE = re.compile(r"\s*(?:\w+|[^\w\s])|\s+$")
 # Go's time.ParseDuration; a bare number is seconds.
 DURATION = re.compile(r"[-+]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))+)")
 MAX_TEXT = 200_000  # characters that are counted; usually more than CONTEXT_LENGTH pieces
@@ -71,27 +58,6 @@ class ChatRequest:
     load: bool
     unload: bool
     format: Format | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What the last object of an answer tells; durations in seconds.
-
-    A piece is a word, a number or a punctuation mark; the end of the answer counts one, as the
-    end-of-turn token does in Ollama. An image counts one for each 32 x 32 pixels begun.
-    """
-
-    prompt_pieces: int
-    pieces: int
-    load_s: float
-    prompt_s: float
-    answer_s: float
-    total_s: float
-
-
-def pieces(text: str) -> Iterator[str]:
-    """The text cut into pieces, each with the white space before it; joined they are the text."""
-    return (match[0] for match in SPACE_OR_PIECE.finditer(text))
 
 
 def chat_request(body: bytes) -> ChatRequest:
@@ -144,53 +110,6 @@ def known_model(request: dict[str, Any], quote: str = "'", hint: str = "") -> st
     if name.lower() not in (MODEL, f"{MODEL}:latest"):
         raise ProtocolError(404, f"model {quote}{name[:MAX_QUOTED]}{quote} not found{hint}")
     return name
-
-
-def delta(model: str, content: str) -> dict[str, Any]:
-    """One line of a stream."""
-    message = {"role": "assistant", "content": content}
-    return {"model": model, "created_at": now(), "message": message, "done": False}
-
-
-def done(model: str, content: str, reason: str, counts: Counts | None = None) -> dict[str, Any]:
-    """The last object of an answer; without counts, that of a load or unload."""
-    answer = {**delta(model, content), "done_reason": reason, "done": True}
-    if counts is not None:
-        answer |= {
-            "total_duration": round(counts.total_s * 1e9),
-            "load_duration": round(counts.load_s * 1e9),
-            "prompt_eval_count": counts.prompt_pieces,
-            "prompt_eval_duration": round(counts.prompt_s * 1e9),
-            "eval_count": counts.pieces,
-            "eval_duration": round(counts.answer_s * 1e9),
-        }
-    return answer
-
-
-def model_entry(digest: str, size: int, **more: Any) -> dict[str, Any]:
-    """The model as /api/tags and /api/ps list it."""
-    name = f"{MODEL}:latest"
-    return {"name": name, "model": name, "size": size, "digest": digest, "details": DETAILS, **more}
-
-
-def show(modified: str) -> dict[str, Any]:
-    return {
-        "license": "Apache-2.0",
-        "modelfile": f"# {MODEL}: the reader of `python -m app.embedded`",
-        "template": "{{ .Prompt }}",
-        "details": DETAILS,
-        "model_info": {
-            "general.architecture": "embedded",
-            "general.basename": "PP-OCRv6 small, Tesseract kor, NanoDet, EfficientNet-Lite0",
-            "embedded.context_length": CONTEXT_LENGTH,
-        },
-        "capabilities": list(CAPABILITIES),
-        "modified_at": modified,
-    }
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _limit(options: dict[str, Any]) -> int | None:
