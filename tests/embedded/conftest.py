@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 missing = weights.missing_packages()
 if missing:
-    collect_ignore_glob = ["test_*.py"]
+    collect_ignore_glob = ["*"]
 
 
 def pytest_report_header() -> str | None:
@@ -81,6 +81,9 @@ if not missing:
     from app.embedded import models as loaded
     from app.embedded.models import Models
     from app.embedded.ocr.models import Readers
+    from app.embedded.vision.image_facts import Facts
+    from tests.embedded.image_facts import PHOTOS, known
+    from tests.embedded.pictures import EXAMPLES
 
     @pytest.fixture(scope="session")
     def models() -> Models:
@@ -91,3 +94,15 @@ if not missing:
     def readers(models: Models) -> Readers:
         """Those that read."""
         return models.readers
+
+    @pytest.fixture(scope="session")
+    def cat(models: Models) -> Facts:
+        return known(models, PHOTOS / "cat.jpg")
+
+    @pytest.fixture(scope="session")
+    def person(models: Models) -> Facts:
+        return known(models, PHOTOS / "person.jpg")
+
+    @pytest.fixture(scope="session")
+    def coffee(models: Models) -> Facts:
+        return known(models, EXAMPLES / "photo.jpg")

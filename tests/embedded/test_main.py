@@ -1,0 +1,126 @@
+"""The program: how it starts, ends, and says why it cannot start."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.embedded.conftest import ROOT, Program
+from tests.embedded.heavy_requests import connection, costly_photo, cpu_s, dense_page, works
+from tests.embedded.pictures import READ, chat
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_start_and_end(number: signal.Signals) -> None:
+    program = Program()
+    assert program.wait() < 3  # under 1 s alone; other tests may hold the cores
+    program.process.send_signal(number)
+    printed, errors = program.process.communicate(timeout=15)
+    assert program.process.returncode == 0
+    assert printed == f"Listening on 127.0.0.1:{program.port} (model: embedded)\n"
+    assert errors == ""
+
+
+def test_end_while_starting() -> None:
+    """From the moment it takes signals on, at every point of its start."""
+    for pause in (0.3, 0.6, 0.9, 1.2):
+        program = Program()
+        time.sleep(pause)
+        program.process.terminate()
+        begun = time.monotonic()
+        program.process.communicate(timeout=15)
+        assert program.process.returncode in (0, -signal.SIGTERM)  # the latter before Python runs
+        assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("work", ["reading", "decoding", "many codes"])
+def test_end_in_the_middle_of_a_work(work: str) -> None:
+    """Within 2 s alone; another second is for the other tests."""
+    program = Program()
+    program.wait()
+    url = f"{program.url}/api/chat"
+    asked = {
+        "reading": chat(READ, *[dense_page()] * 4),
+        "decoding": chat(READ, *[costly_photo()] * 2),
+        "many codes": chat("Describe this image.", *[dense_page()] * 4),
+    }[work]
+    with connection(url, asked):
+        works(program.process, cpu_s(program.process) + 0.5)
+        begun = time.monotonic()
+        program.process.terminate()
+        program.process.communicate(timeout=15)
+    assert program.process.returncode == 0
+    assert time.monotonic() - begun < 3
+
+
+def test_port_taken() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        program = Program(port=port)
+        assert program.process.wait(timeout=15) == 1
+        printed, errors = program.end()
+    assert printed == ""
+    assert (
+        errors == f"Cannot listen on 127.0.0.1:{port}: Address already in use. Set OLLAMA_HOST.\n"
+    )
+
+
+def run(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_missing_packages() -> None:
+    hide = "import sys; sys.modules['rapidocr'] = None\n"
+    ended = run(
+        f"{hide}from app.embedded import weights\n"
+        "weights.importlib.util.find_spec = lambda name: None if name == 'rapidocr' else 1\n"
+        "from app.embedded.__main__ import main; main()"
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "Not installed: rapidocr. Run: pip install -r requirements-embedded.txt\n"
+    )
+
+
+def test_no_network() -> None:
+    """With every connection refused, a page is read all the same."""
+    ended = run(
+        "import socket, threading\n"
+        "def refuse(*_args, **_kwargs): raise AssertionError('network')\n"
+        "socket.socket.connect = socket.socket.connect_ex = refuse\n"
+        "socket.getaddrinfo = socket.create_connection = refuse\n"
+        "from app.embedded.ocr import models, reader\n"
+        "from tests.embedded.pictures import pixels\n"
+        "found = list(reader.read(pixels('receipt_ko.png'), models.load(2), threading.Event()))\n"
+        "print(found[0].text)"
+    )
+    assert ended.stdout == "행복마트 서초점\n", ended.stderr
+
+
+def test_damaged_weights_never_reach_rapidocr(tmp_path: Path) -> None:
+    """It would download them anew."""
+    models = tmp_path / "rapidocr" / "models"
+    models.mkdir(parents=True)
+    (models.parent / "__init__.py").write_text("raise AssertionError('imported')")
+    (models / "PP-OCRv6_det_small.onnx").write_bytes(b"damaged")
+    ended = run(
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from app.embedded.__main__ import main; main()"
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("PP-OCRv6_det_small.onnx is damaged or of another version.")
+    assert "Traceback" not in ended.stderr
