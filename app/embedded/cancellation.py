@@ -8,7 +8,7 @@ class Cancelled(Exception):
     """Nobody waits for this work any more."""
 
 
-def check(cancelled: threading.Event) -> None:
+def raise_if_cancelled(cancelled: threading.Event) -> None:
     """Raises Cancelled where it was set."""
     if cancelled.is_set():
         raise Cancelled

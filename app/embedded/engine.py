@@ -11,10 +11,10 @@ from app.embedded import models
 from app.embedded.models import Models
 
 CORES = os.cpu_count() or 1
-THREADS = min(2, CORES)  # of one inference: a line of text hardly gains from more
-SLOTS = max(1, CORES // THREADS)
+THREADS_PER_INFERENCE = min(2, CORES)  # of one inference: a line of text hardly gains from more
+SLOTS = max(1, CORES // THREADS_PER_INFERENCE)
 
-Work = Callable[[Models, threading.Event], Iterator[str]]
+Job = Callable[[Models, threading.Event], Iterator[str]]
 
 
 class Engine:
@@ -39,7 +39,9 @@ class Engine:
         async with self._loading:
             if self._models is None:
                 loop = asyncio.get_running_loop()
-                self._models = await loop.run_in_executor(self._threads, models.load, THREADS)
+                self._models = await loop.run_in_executor(
+                    self._threads, models.load, THREADS_PER_INFERENCE
+                )
             return self._models
 
     def unload(self) -> None:
@@ -59,9 +61,9 @@ class Engine:
             if slot.thread is None:
                 self._slots.release()
             else:
-                slot.thread.add_done_callback(self._ended)
+                slot.thread.add_done_callback(self._release)
 
-    def _ended(self, thread: "asyncio.Future[None]") -> None:
+    def _release(self, thread: "asyncio.Future[None]") -> None:
         self._slots.release()
         if not thread.cancelled():
             thread.exception()  # looked at, so that asyncio does not report it
@@ -79,19 +81,19 @@ class Slot:
         self.cancelled = threading.Event()
         self.thread: asyncio.Future[None] | None = None
 
-    async def run(self, work: Work, models: Models) -> AsyncIterator[str]:
+    async def run(self, job: Job, models: Models) -> AsyncIterator[str]:
         """What the work yields, as it does; raises what it raises."""
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[str | None] = asyncio.Queue()
 
-        def steps() -> None:
+        def run_job() -> None:
             try:
-                for piece in work(models, self.cancelled):
+                for piece in job(models, self.cancelled):
                     loop.call_soon_threadsafe(queue.put_nowait, piece)
             finally:
                 loop.call_soon_threadsafe(queue.put_nowait, None)
 
-        self.thread = loop.run_in_executor(self._threads, steps)
+        self.thread = loop.run_in_executor(self._threads, run_job)
         while (piece := await queue.get()) is not None:
             yield piece
         await self.thread

@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass, field
 
-from app.embedded.answers.facts_cache import Memory
-from app.embedded.ocr import models as ocr
-from app.embedded.ocr.models import Readers
-from app.embedded.vision.models import Sight
+from app.embedded.content_cache import ContentCache
+from app.embedded.ocr import models as ocr_models
+from app.embedded.ocr.models import OcrModels
+from app.embedded.vision.models import VisionModels
 
 
 @dataclass(frozen=True, slots=True)
 class Models:
     """What reads, what sees, and what is still known of the last picture."""
 
-    readers: Readers
-    sight: Sight
-    memory: Memory = field(default_factory=Memory)
+    ocr: OcrModels
+    vision: VisionModels
+    content_cache: ContentCache = field(default_factory=ContentCache)
 
 
 def load(threads: int) -> Models:
@@ -26,4 +26,4 @@ def load(threads: int) -> Models:
     Raises:
         WeightsError: PP-OCR's weights are missing or damaged.
     """
-    return Models(ocr.load(threads), Sight(threads))
+    return Models(ocr_models.load(threads), VisionModels(threads))

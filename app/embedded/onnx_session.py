@@ -5,7 +5,7 @@ from pathlib import Path
 import onnxruntime  # type: ignore[import-untyped]
 
 
-def session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     """A model on the CPU that keeps no memory between calls."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4

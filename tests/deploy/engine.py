@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 
 from app.embedded.api import routes as server
-from app.embedded.api.ollama_host import address
+from app.embedded.api.ollama_host import parse_ollama_host
 
 BLOB = Path(os.environ["OLLAMA_MODELS"]) / "blobs" / "sha256-0"
 
@@ -48,5 +48,5 @@ front.mount("/", server.app)
 
 if __name__ == "__main__":
     assert sys.argv[1:] == ["serve"]
-    where = address(os.environ["OLLAMA_HOST"])
+    where = parse_ollama_host(os.environ["OLLAMA_HOST"])
     uvicorn.run(front, host=where.host, port=where.port, log_level="warning")

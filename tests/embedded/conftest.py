@@ -80,9 +80,9 @@ async def client(program: Program) -> AsyncIterator[httpx.AsyncClient]:
 if not missing:
     from app.embedded import models as loaded
     from app.embedded.models import Models
-    from app.embedded.ocr.models import Readers
-    from app.embedded.vision.image_facts import Facts
-    from tests.embedded.image_facts import PHOTOS, known
+    from app.embedded.ocr.models import OcrModels
+    from app.embedded.vision.image_facts import ImageFacts
+    from tests.embedded.image_facts import PHOTOS, facts_of_file
     from tests.embedded.pictures import EXAMPLES
 
     @pytest.fixture(scope="session")
@@ -91,18 +91,18 @@ if not missing:
         return loaded.load(2)
 
     @pytest.fixture(scope="session")
-    def readers(models: Models) -> Readers:
+    def ocr_models(models: Models) -> OcrModels:
         """Those that read."""
-        return models.readers
+        return models.ocr
 
     @pytest.fixture(scope="session")
-    def cat(models: Models) -> Facts:
-        return known(models, PHOTOS / "cat.jpg")
+    def cat(models: Models) -> ImageFacts:
+        return facts_of_file(models, PHOTOS / "cat.jpg")
 
     @pytest.fixture(scope="session")
-    def person(models: Models) -> Facts:
-        return known(models, PHOTOS / "person.jpg")
+    def person(models: Models) -> ImageFacts:
+        return facts_of_file(models, PHOTOS / "person.jpg")
 
     @pytest.fixture(scope="session")
-    def coffee(models: Models) -> Facts:
-        return known(models, EXAMPLES / "photo.jpg")
+    def coffee(models: Models) -> ImageFacts:
+        return facts_of_file(models, EXAMPLES / "photo.jpg")

@@ -56,7 +56,7 @@ def dense_page() -> bytes:
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(7)
     for top in range(0, 1264, 9):
         for left in range(0, 1264, 30):
-            draw.text((left, top), "abc", fill="black", font=font)
+            draw.text((left, top), "abc", fill_schema="black", font=font)
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()

@@ -105,8 +105,8 @@ def test_no_network() -> None:
         "socket.getaddrinfo = socket.create_connection = refuse\n"
         "from app.embedded.ocr import models, reader\n"
         "from tests.embedded.pictures import pixels\n"
-        "found = list(reader.read(pixels('receipt_ko.png'), models.load(2), threading.Event()))\n"
-        "print(found[0].text)"
+        "image, cancelled = pixels('receipt_ko.png'), threading.Event()\n"
+        "print(next(reader.read_image(image, models.load(2), cancelled)).text)"
     )
     assert ended.stdout == "행복마트 서초점\n", ended.stderr
 

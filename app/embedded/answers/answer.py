@@ -6,22 +6,19 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from app.embedded.answers import extract, vqa
-from app.embedded.answers import grounding as spots
-from app.embedded.answers import key_value as labelled
-from app.embedded.answers import render as saying
-from app.embedded.answers.facts_cache import Known
-from app.embedded.answers.intent import Intent, Kind
-from app.embedded.answers.messages import ENGLISH, KOREAN, Phrases
+from app.embedded.answers import extract, grounding, key_value, render, vqa
+from app.embedded.answers.intent import Intent, Task
+from app.embedded.answers.messages import ENGLISH, KOREAN, Messages
+from app.embedded.content_cache import ImageContent
 from app.embedded.images.decode import Picture
 from app.embedded.models import Models
-from app.embedded.ocr import reader as ocr
-from app.embedded.vision import image_facts as facts
+from app.embedded.ocr import reader
+from app.embedded.vision.image_facts import gather_facts
 
-BRIEF_TEXT = 80  # characters of the text that a caption quotes
+MAX_CAPTION_TEXT = 80  # characters of the text that a caption quotes
 
 
-def answer(
+def stream_answer(
     intent: Intent, images: Sequence[Picture], models: Models, cancelled: threading.Event
 ) -> Iterator[str]:
     """The answer in pieces, each as soon as it is known; together they are the whole text.
@@ -29,25 +26,25 @@ def answer(
     Raises:
         Cancelled: `cancelled` was set.
     """
-    phrases = KOREAN if intent.korean else ENGLISH
+    messages = KOREAN if intent.korean else ENGLISH
     if not images:
-        yield phrases.no_picture
+        yield messages.no_image
         return
-    match intent.kind:
-        case Kind.READ:
-            readings = (ocr.read(image.pixels, models.readers, cancelled) for image in images)
-            yield from _separated((_text(found, phrases) for found in readings), "\n\n")
-        case Kind.SPOT:
-            yield spots.spots(intent.message, images, models, cancelled)
-        case Kind.DESCRIBE | Kind.CAPTION:
-            say = _caption if intent.kind is Kind.CAPTION else _description
-            texts = (say(image, models, phrases, cancelled) for image in images)
-            yield from _separated(texts, "\n\n")
-        case Kind.ASK:
-            yield from _reply(intent.question, images, models, phrases, cancelled)
+    match intent.task:
+        case Task.OCR:
+            readings = (reader.read_image(image.pixels, models.ocr, cancelled) for image in images)
+            yield from _join_streams((_text_stream(found, messages) for found in readings), "\n\n")
+        case Task.GROUND:
+            yield grounding.grounded_json(intent.message, images, models, cancelled)
+        case Task.DESCRIBE | Task.CAPTION:
+            describe = _caption if intent.task is Task.CAPTION else _describe
+            texts = (describe(image, models, messages, cancelled) for image in images)
+            yield from _join_streams(texts, "\n\n")
+        case Task.VQA:
+            yield from _answer_question(intent.question, images, models, messages, cancelled)
 
 
-def structured(
+def answer_json(
     schema: dict[str, Any] | None,
     intent: Intent,
     images: Sequence[Picture],
@@ -63,117 +60,121 @@ def structured(
         Cancelled: `cancelled` was set.
     """
     if schema is None:
-        said = "".join(answer(intent, images, models, cancelled))
-        key = "text" if intent.kind is Kind.READ else "answer"
-        return json.dumps({key: said}, ensure_ascii=False)
+        text = "".join(stream_answer(intent, images, models, cancelled))
+        key = "text" if intent.task is Task.OCR else "answer"
+        return json.dumps({key: text}, ensure_ascii=False)
     lines: list[str] = []
     for image in images:
-        reading = ocr.read(image.pixels, models.readers, cancelled)
-        lines += [found.text for found in reading if isinstance(found, ocr.Line)]
-    return json.dumps(extract.fill(schema, lines), ensure_ascii=False)
+        reading = reader.read_image(image.pixels, models.ocr, cancelled)
+        lines += [found.text for found in reading if isinstance(found, reader.TextLine)]
+    return json.dumps(extract.fill_schema(schema, lines), ensure_ascii=False)
 
 
-def _text(reading: Iterable[ocr.Found], phrases: Phrases) -> Iterator[str]:
+def _text_stream(reading: Iterable[reader.ReadEvent], messages: Messages) -> Iterator[str]:
     """The read lines and nothing else, but for what was not read."""
-    lines = (iter((_line(found, phrases),)) for found in reading)
-    return _separated(lines, "\n")
+    lines = (iter((_event_text(found, messages),)) for found in reading)
+    return _join_streams(lines, "\n")
 
 
-def _line(found: ocr.Found, phrases: Phrases) -> str:
+def _event_text(found: reader.ReadEvent, messages: Messages) -> str:
     match found:
-        case ocr.Line(text):
+        case reader.TextLine(text):
             return text
-        case ocr.Stopped(seconds=float(seconds)):
-            return phrases.stopped_time.format(seconds=seconds)
-        case ocr.Stopped(boxes=boxes):
-            return phrases.stopped_boxes.format(boxes=boxes)
-        case ocr.NoKorean(reason):
-            return phrases.no_korean.format(reason=reason)
+        case reader.Truncated(seconds=float(seconds)):
+            return messages.stopped_after_time.format(seconds=seconds)
+        case reader.Truncated(boxes=boxes):
+            return messages.stopped_after_boxes.format(boxes=boxes)
+        case reader.KoreanUnavailable(reason):
+            return messages.no_korean.format(reason=reason)
 
 
-def _description(
-    image: Picture, models: Models, phrases: Phrases, cancelled: threading.Event
+def _describe(
+    image: Picture, models: Models, messages: Messages, cancelled: threading.Event
 ) -> Iterator[str]:
     """What kind of picture, what was found in it, its text, and what cannot be known."""
-    known = facts.gather(image, models.readers, models.sight, cancelled)
-    yield f"{saying.description(known, phrases)} "
-    text = _text(ocr.read_page(known.page, models.readers, cancelled), phrases)
+    facts = gather_facts(image, models.ocr, models.vision, cancelled)
+    yield f"{render.render_description(facts, messages)} "
+    text = _text_stream(reader.read_page(facts.page, models.ocr, cancelled), messages)
     first = next(text, "")
-    yield f"{phrases.text_follows}\n{first}" if first else phrases.no_text
+    yield f"{messages.text_follows}\n{first}" if first else messages.no_text
     yield from text
-    if known.verdict.photographic:
-        yield f"\n{phrases.limits}" if first else f" {phrases.limits}"
+    if facts.image_type.may_show_objects:
+        yield f"\n{messages.disclaimer}" if first else f" {messages.disclaimer}"
 
 
 def _caption(
-    image: Picture, models: Models, phrases: Phrases, cancelled: threading.Event
+    image: Picture, models: Models, messages: Messages, cancelled: threading.Event
 ) -> Iterator[str]:
     """The same in a sentence or two."""
-    known = facts.gather(image, models.readers, models.sight, cancelled)
-    yield saying.brief(known, phrases)
-    reading = ocr.read_page(known.page, models.readers, cancelled)
+    facts = gather_facts(image, models.ocr, models.vision, cancelled)
+    yield render.render_caption(facts, messages)
+    reading = reader.read_page(facts.page, models.ocr, cancelled)
     text = ""
     for found in reading:
-        if isinstance(found, ocr.Line):
-            text = f"{text} {_close(found.text.strip())}".strip()
-        if len(text) > BRIEF_TEXT:
-            text = f"{text[:BRIEF_TEXT].rstrip()}…"
+        if isinstance(found, reader.TextLine):
+            text = f"{text} {_narrow_gaps(found.text.strip())}".strip()
+        if len(text) > MAX_CAPTION_TEXT:
+            text = f"{text[:MAX_CAPTION_TEXT].rstrip()}…"
             break
     if text:
-        yield f" {phrases.text_brief.format(text=text)}"
+        yield f" {messages.text_brief.format(text=text)}"
 
 
-def _reply(
+def _answer_question(
     question: str,
     images: Sequence[Picture],
     models: Models,
-    phrases: Phrases,
+    messages: Messages,
     cancelled: threading.Event,
 ) -> Iterator[str]:
     """The value that the text gives, else what the facts answer, else that it is not known."""
-    known = [_known(image, models, phrases, cancelled) for image in images]
+    contents = [_image_content(image, models, messages, cancelled) for image in images]
     # A question about a code is not about a line that has the word in it.
-    if not vqa.CODE.search(question):
-        found = labelled.find(question, [line for one in known for line in one.lines])
+    if not vqa.ABOUT_BARCODE.search(question):
+        found = key_value.find_value(question, [line for one in contents for line in one.lines])
         if found is not None:
-            yield f"{found.answer}\n{_basis(found, phrases)}"
+            yield f"{found.value}\n{_basis(found, messages)}"
             return
-    replies = [vqa.reply(question, one.facts, one.lines, phrases) for one in known]
-    texts = [f"{reply.text}\n{reply.basis}".strip() for reply in replies if reply]
+    answers = [vqa.answer_from_facts(question, one.facts, one.lines, messages) for one in contents]
+    texts = [f"{answer.text}\n{answer.basis}".strip() for answer in answers if answer]
     if not texts:
-        yield f"{phrases.cannot_know} {phrases.connect}"
+        yield f"{messages.cannot_know} {messages.suggestion}"
     elif len(images) == 1:
         yield texts[0]
     else:
         numbered = [
-            phrases.image.format(number=number, text=f"{reply.text} {reply.basis}".strip())
-            for number, reply in enumerate(replies, 1)
-            if reply
+            messages.numbered_image.format(
+                number=number, text=f"{answer.text} {answer.basis}".strip()
+            )
+            for number, answer in enumerate(answers, 1)
+            if answer
         ]
         yield "\n".join(numbered)
 
 
-def _known(image: Picture, models: Models, phrases: Phrases, cancelled: threading.Event) -> Known:
-    def learn() -> Known:
-        found = facts.gather(image, models.readers, models.sight, cancelled)
-        reading = ocr.read_page(found.page, models.readers, cancelled)
-        return Known(found, tuple("".join(_text(reading, phrases)).splitlines()))
+def _image_content(
+    image: Picture, models: Models, messages: Messages, cancelled: threading.Event
+) -> ImageContent:
+    def compute() -> ImageContent:
+        facts = gather_facts(image, models.ocr, models.vision, cancelled)
+        reading = reader.read_page(facts.page, models.ocr, cancelled)
+        return ImageContent(facts, tuple("".join(_text_stream(reading, messages)).splitlines()))
 
-    return models.memory.recall(image, phrases is KOREAN, learn)
+    return models.content_cache.get_or_compute(image, messages is KOREAN, compute)
 
 
-def _basis(found: labelled.Found, phrases: Phrases) -> str:
+def _basis(found: key_value.KeyValue, messages: Messages) -> str:
     if found.first_line:
-        return phrases.basis_first_line
-    return phrases.basis.format(line=" / ".join(map(_close, found.lines)))
+        return messages.basis_first_line
+    return messages.basis_line.format(line=" / ".join(map(_narrow_gaps, found.lines)))
 
 
-def _close(line: str) -> str:
+def _narrow_gaps(line: str) -> str:
     """A line to quote: the gaps of the page's columns made small."""
     return re.sub(r"\s{2,}", "  ", line)
 
 
-def _separated(texts: Iterable[Iterator[str]], separator: str) -> Iterator[str]:
+def _join_streams(texts: Iterable[Iterator[str]], separator: str) -> Iterator[str]:
     """The pieces of all texts that are not empty, with the separator between the texts."""
     begun = False
     for text in texts:

@@ -5,17 +5,19 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.embedded.answers import key_value as labelled
-from app.embedded.answers.key_value import COLUMNS, Found
+from app.embedded.answers import key_value
+from app.embedded.answers.key_value import COLUMN_GAP, KeyValue
 
 MAX_DEPTH = 8  # of objects in objects, and of $ref chains
-WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[가-힣]+")
-WHOLE_TEXT = re.compile(r"(?:full_?|raw_?|all_?)?(?:text|transcription|lines)|텍스트|전문", re.I)
+NAME_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[가-힣]+")
+WHOLE_TEXT_FIELD = re.compile(
+    r"(?:full_?|raw_?|all_?)?(?:text|transcription|lines)|텍스트|전문", re.I
+)
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 YEAR_FIRST = re.compile(r"(\d{4})\D{1,2}(\d{1,2})\D{1,2}(\d{1,2})")
 
 # How a field may be called in a schema, as a question that `labelled` knows.
-QUESTIONS = (
+FIELD_QUESTIONS = (
     (re.compile(r"total|grand_?total|amount_?due|합계|총액", re.I), "total"),
     (re.compile(r"date|issued|purchased|날짜|일자|일시", re.I), "date"),
     (re.compile(r"phone|telephone|tel\b|전화", re.I), "phone"),
@@ -27,7 +29,7 @@ QUESTIONS = (
     ),
 )
 # Words of field names and how pages print them.
-LABELS: Mapping[str, tuple[str, ...]] = {
+FIELD_LABELS: Mapping[str, tuple[str, ...]] = {
     "number": ("no", "nr", "number", "번호", "#"),
     "no": ("no", "number", "번호", "#"),
     "id": ("id", "no", "number", "번호"),
@@ -56,7 +58,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def fill(schema: Mapping[str, Any], lines: Sequence[str]) -> Any:
+def fill_schema(schema: Mapping[str, Any], lines: Sequence[str]) -> Any:
     """The value for a schema out of a page's lines of text."""
     return _value("", schema, lines, schema, 0)
 
@@ -64,7 +66,7 @@ def fill(schema: Mapping[str, Any], lines: Sequence[str]) -> Any:
 def _value(
     name: str, schema: Any, lines: Sequence[str], root: Mapping[str, Any], depth: int
 ) -> Any:
-    schema = _resolved(schema, root, depth)
+    schema = _resolve(schema, root, depth)
     if depth > MAX_DEPTH or not isinstance(schema, Mapping):
         return None
     if isinstance(schema.get("properties"), Mapping):
@@ -72,25 +74,25 @@ def _value(
             key: _value(key, part, lines, root, depth + 1)
             for key, part in schema["properties"].items()
         }
-    kinds = _kinds(schema)
-    if "array" in kinds:
+    types = _types(schema)
+    if "array" in types:
         return _rows(schema.get("items"), lines, root, depth)
-    if WHOLE_TEXT.fullmatch(name) and "string" in kinds and lines:
+    if WHOLE_TEXT_FIELD.fullmatch(name) and "string" in types and lines:
         return "\n".join(lines)
-    found = _found(name, schema, lines)
-    return None if found is None else _typed(found.answer, schema, kinds)
+    found = _find_field(name, schema, lines)
+    return None if found is None else _convert(found.value, schema, types)
 
 
-def _resolved(schema: Any, root: Mapping[str, Any], depth: int) -> Any:
+def _resolve(schema: Any, root: Mapping[str, Any], depth: int) -> Any:
     """The schema behind a local $ref, or the first of several that is not null."""
     for _ in range(MAX_DEPTH):
         if not isinstance(schema, Mapping):
             return None
         if isinstance(reference := schema.get("$ref"), str):
-            place: Any = root
+            node: Any = root
             for step in filter(None, reference.removeprefix("#").split("/")):
-                place = place.get(step) if isinstance(place, Mapping) else None
-            schema = place
+                node = node.get(step) if isinstance(node, Mapping) else None
+            schema = node
         elif choices := [
             choice
             for choice in (schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf") or ())
@@ -102,42 +104,42 @@ def _resolved(schema: Any, root: Mapping[str, Any], depth: int) -> Any:
     return None
 
 
-def _kinds(schema: Mapping[str, Any]) -> set[str]:
-    kind = schema.get("type", "string")
-    kinds = set(kind) if isinstance(kind, list) else {kind}
-    return kinds - {"null"}
+def _types(schema: Mapping[str, Any]) -> set[str]:
+    type_name = schema.get("type", "string")
+    types = set(type_name) if isinstance(type_name, list) else {type_name}
+    return types - {"null"}
 
 
-def _found(name: str, schema: Mapping[str, Any], lines: Sequence[str]) -> Found | None:
+def _find_field(name: str, schema: Mapping[str, Any], lines: Sequence[str]) -> KeyValue | None:
     """By the field's own words, then as the question it stands for, then by its title."""
     found = _by_label(name, lines)
     if found is not None:
         return found
-    for asked, question in QUESTIONS:
+    for asked, question in FIELD_QUESTIONS:
         if asked.fullmatch(name) or (question != "total" and asked.search(name)):
-            return labelled.find(f"What is the {question}?", lines)
-    for told in (schema.get("title"), schema.get("description")):
-        if isinstance(told, str) and (found := _by_label(told, lines)):
+            return key_value.find_value(f"What is the {question}?", lines)
+    for text in (schema.get("title"), schema.get("description")):
+        if isinstance(text, str) and (found := _by_label(text, lines)):
             return found
     return None
 
 
-def _by_label(name: str, lines: Sequence[str]) -> Found | None:
+def _by_label(name: str, lines: Sequence[str]) -> KeyValue | None:
     """A value right of a label that holds each of the name's words in one of their forms."""
-    words = [LABELS.get(word.lower(), (word.lower(),)) for word in WORDS.findall(name)]
+    words = [FIELD_LABELS.get(word.lower(), (word.lower(),)) for word in NAME_WORDS.findall(name)]
     if not words:
         return None
-    hits: dict[str, Found] = {}
+    hits: dict[str, KeyValue] = {}
     for line in lines:
         for label, value in _pairs(line):
-            if all(any(_in(form, label) for form in forms) for forms in words):
-                hits.setdefault(value, Found(value, (line.strip(),)))
+            if all(any(_contains_form(form, label) for form in forms) for forms in words):
+                hits.setdefault(value, KeyValue(value, (line.strip(),)))
     return next(iter(hits.values())) if len(hits) == 1 else None
 
 
 def _pairs(line: str) -> list[tuple[str, str]]:
     """Labels and their values: cells beside one another, "label: value", "label 123"."""
-    cells = COLUMNS.split(line.strip())
+    cells = COLUMN_GAP.split(line.strip())
     pairs = []
     for cell in cells:
         label, colon, value = cell.partition(":")
@@ -150,21 +152,21 @@ def _pairs(line: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _in(form: str, label: str) -> bool:
+def _contains_form(form: str, label: str) -> bool:
     if form.isascii() and form.isalpha():
         return bool(re.search(rf"(?<![a-z]){form}s?(?![a-z])", label, re.I))
     return form in label.lower()
 
 
-def _typed(text: str, schema: Mapping[str, Any], kinds: set[str]) -> Any:
+def _convert(text: str, schema: Mapping[str, Any], types: set[str]) -> Any:
     """The text as the schema's type; None where it is none of that type."""
     choices = schema.get("enum")
     if isinstance(choices, list):
         same = [c for c in choices if isinstance(c, str) and c.lower() == text.strip().lower()]
         return same[0] if same else None
-    if "number" in kinds or "integer" in kinds:
-        return _number(text, "number" in kinds)
-    if "string" not in kinds:
+    if "number" in types or "integer" in types:
+        return _number(text, "number" in types)
+    if "string" not in types:
         return None
     if schema.get("format") == "date" and (date := YEAR_FIRST.search(text)):
         year, month, day = map(int, date.groups())
@@ -187,11 +189,11 @@ def _rows(
     items: Any, lines: Sequence[str], root: Mapping[str, Any], depth: int
 ) -> list[Any] | None:
     """A table's rows under the headings that the items' fields name; None for no such table."""
-    items = _resolved(items, root, depth)
+    items = _resolve(items, root, depth)
     fields = items.get("properties") if isinstance(items, Mapping) else None
     if not isinstance(fields, Mapping) or not fields:
         return None
-    table = [COLUMNS.split(line.strip()) for line in lines]
+    table = [COLUMN_GAP.split(line.strip()) for line in lines]
     for top, heading in enumerate(table):
         columns = {name: _column(name, heading) for name in fields}
         placed = [column for column in columns.values() if column is not None]
@@ -203,7 +205,7 @@ def _rows(
                 break
             rows.append(
                 {
-                    name: _cell(row, columns[name], _resolved(part, root, depth))
+                    name: _cell(row, columns[name], _resolve(part, root, depth))
                     for name, part in fields.items()
                 }
             )
@@ -214,9 +216,11 @@ def _rows(
 
 def _column(name: str, heading: Sequence[str]) -> int | None:
     """The heading that holds one of a field's words, its last word before the first."""
-    for word in reversed(WORDS.findall(name)):
-        forms = LABELS.get(word.lower(), (word.lower(),))
-        found = [n for n, cell in enumerate(heading) if any(_in(form, cell) for form in forms)]
+    for word in reversed(NAME_WORDS.findall(name)):
+        forms = FIELD_LABELS.get(word.lower(), (word.lower(),))
+        found = [
+            n for n, cell in enumerate(heading) if any(_contains_form(form, cell) for form in forms)
+        ]
         if len(found) == 1:
             return found[0]
     return None
@@ -229,4 +233,4 @@ def _numeric(heading: Sequence[str]) -> bool:
 def _cell(row: Sequence[str], column: int | None, schema: Any) -> Any:
     if column is None or not isinstance(schema, Mapping):
         return None
-    return _typed(row[column], schema, _kinds(schema))
+    return _convert(row[column], schema, _types(schema))

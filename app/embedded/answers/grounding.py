@@ -5,17 +5,16 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from app.embedded.cancellation import check
+from app.embedded.cancellation import raise_if_cancelled
 from app.embedded.images.decode import Picture
 from app.embedded.models import Models
-from app.embedded.ocr import reader as ocr
-from app.embedded.vision import object_detector as detector
-from app.embedded.vision.labels import COCO, labels_in
+from app.embedded.ocr import reader
+from app.embedded.vision.labels import COCO_LABELS, find_labels
 
-GRID = 1000  # boxes are in thousandths of the picture's sides
+GRID_SIZE = 1000  # boxes are in thousandths of the picture's sides
 
 
-def spots(
+def grounded_json(
     message: str, images: Sequence[Picture], models: Models, cancelled: threading.Event
 ) -> str:
     """`[{"bbox_2d": [x1, y1, x2, y2], "text_content": "...", "confidence": 0.98}, ...]`, or
@@ -26,8 +25,8 @@ def spots(
     Raises:
         Cancelled: `cancelled` was set.
     """
-    say = _lines if "text_content" in message else _things
-    found = [one for image in images for one in say(message, image, models, cancelled)]
+    boxes_of = _lines if "text_content" in message else _objects
+    found = [one for image in images for one in boxes_of(message, image, models, cancelled)]
     rows = ",\n".join(json.dumps(one, ensure_ascii=False) for one in found)
     return f"[\n{rows}\n]" if rows else "[]"
 
@@ -35,25 +34,25 @@ def spots(
 def _lines(
     _message: str, image: Picture, models: Models, cancelled: threading.Event
 ) -> Iterator[dict[str, Any]]:
-    for line in ocr.read(image.pixels, models.readers, cancelled):
-        if isinstance(line, ocr.Line):
-            box, sure = _grid(line.box, image), round(line.confidence, 2)
-            yield {"bbox_2d": box, "text_content": line.text, "confidence": sure}
+    for line in reader.read_image(image.pixels, models.ocr, cancelled):
+        if isinstance(line, reader.TextLine):
+            box, confidence = _to_grid(line.box, image), round(line.confidence, 2)
+            yield {"bbox_2d": box, "text_content": line.text, "confidence": confidence}
 
 
-def _things(
+def _objects(
     message: str, image: Picture, models: Models, cancelled: threading.Event
 ) -> Iterator[dict[str, Any]]:
-    check(cancelled)
-    wanted = labels_in(message, COCO)
-    for thing in models.sight.look(image.pixels).things:
-        if thing.label in wanted and thing.score >= detector.CLAIMED:
-            yield {"bbox_2d": _grid(thing.box, image), "label": thing.label}
+    raise_if_cancelled(cancelled)
+    wanted = find_labels(message, COCO_LABELS)
+    for detection in models.vision.predict(image.pixels).detections:
+        if detection.label in wanted and detection.claimed:
+            yield {"bbox_2d": _to_grid(detection.box, image), "label": detection.label}
 
 
-def _grid(box: ocr.Box, image: Picture) -> list[int]:
+def _to_grid(box: reader.Box, image: Picture) -> list[int]:
     sides = (image.width, image.height) * 2
     return [
-        min(GRID, max(0, round(value * GRID / side)))
+        min(GRID_SIZE, max(0, round(value * GRID_SIZE / side)))
         for value, side in zip(box, sides, strict=True)
     ]

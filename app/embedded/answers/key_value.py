@@ -4,21 +4,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-COLUMNS = re.compile(r"\s{2,}")
+COLUMN_GAP = re.compile(r"\s{2,}")
 WORD = re.compile(r"[A-Za-z]+|[가-힣]+")
 # Endings of Korean nouns in a sentence, the longest first.
 PARTICLE = re.compile(
     r"(?<=[가-힣]{2})(?:이에요|인가요|입니까|이야|에서|은|는|이|가|을|를|의|에|도)$"
 )
 # Words of a question that name nothing on the page.
-EMPTY = re.compile(
+STOP_WORDS = re.compile(
     r"what|whats|s|is|are|was|were|the|a|an|of|on|in|at|for|to|this|that|it|how|much|many|which"
     r"|does|do|did|there|have|has|had|please|tell|me|show|shown|value|cost|costs|receipt|image|picture|document|table"
     r"|얼마.*|무엇.*|뭐.*|뭔.*|몇.*|언제.*|어디.*|있.*|입니.*|인가.*|알려.*|주세요|줘|이|그|저|영수증|이미지|그림"
     r"|사진|문서|표|값|얼마|적힌|나온|되나요|돼요|하나요|번인가요|개인가요",
     re.IGNORECASE,
 )
-HEADING_CELLS = 3
+MIN_HEADING_CELLS = 3
 
 DATE = re.compile(
     r"(?<![\d-])\d{4}\s?[-./년]\s?\d{1,2}\s?[-./월]\s?\d{1,2}(?:\s?일)?(?:\s+\d{1,2}:\d{2}(?::\d{2})?)?"
@@ -31,12 +31,12 @@ PHONE = re.compile(r"(?:\+\d{1,3}[ -]?)?\(?\d{2,4}\)?[ -.]\d{3,4}[ -.]\d{4}")
 class Topic:
     """A question that `asked` recognises is answered by `value` in a line with `label`."""
 
-    asked: re.Pattern[str]
+    question_pattern: re.Pattern[str]
     label: re.Pattern[str]
     value: re.Pattern[str]
 
 
-REST = re.compile(r"\S.*")
+REST_OF_LINE = re.compile(r"\S.*")
 TOPICS = (
     Topic(
         re.compile(
@@ -47,7 +47,7 @@ TOPICS = (
             r"|^\s*(?:합\s*계|총\s*액|총\s*금\s*액|결제\s*금액|받을\s*금액)(?:\s*금액)?",
             re.I,
         ),
-        REST,
+        REST_OF_LINE,
     ),
     Topic(
         re.compile(r"\bphone\b|\btel\b|\btelephone\b|전화|연락처", re.I),
@@ -56,7 +56,7 @@ TOPICS = (
     ),
     Topic(re.compile(r"\bdate\b|\bwhen\b|날짜|일시|언제|며칠", re.I), re.compile(""), DATE),
 )
-SHOP = re.compile(
+SHOP_QUESTION = re.compile(
     r"\b(?:name|called|which|what)\b.{0,100}\b(?:shop|store|restaurant|merchant|cafe)\b"
     r"|\b(?:shop|store|restaurant|merchant|cafe)(?:'s)?\s+name\b"
     r"|상호|(?:가게|매장|상점|점포|마트|식당)\S{0,10}\s*(?:이름|명|뭐|무엇|어디)",
@@ -65,72 +65,74 @@ SHOP = re.compile(
 SHOP_LABEL = re.compile(
     r"^\s*(?:상\s*호|매장명?|가맹점명?|store|merchant|shop)\s*[:：]\s*(?=\S)", re.I
 )
-RECEIPT = re.compile(r"사업자|승인\s*번호|영수증|합계|\breceipt\b|\btotal\b", re.I)
+RECEIPT_WORDS = re.compile(r"사업자|승인\s*번호|영수증|합계|\breceipt\b|\btotal\b", re.I)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class KeyValue:
     """The answer and the line or lines it stands in; `first_line`: it is the page's first line,
     taken for the name of the shop that gave the receipt."""
 
-    answer: str
+    value: str
     lines: tuple[str, ...]
     first_line: bool = False
 
 
-def find(question: str, lines: Sequence[str]) -> Found | None:
+def find_value(question: str, lines: Sequence[str]) -> KeyValue | None:
     """The value that the text itself gives for what the question names; None if it gives none
     or more than one."""
-    words = _words(question)
+    words = _key_words(question)
     return (
-        _labelled(words, lines)
+        _by_label(words, lines)
         or _in_table(words, lines)
-        or _topic(question, lines)
-        or _shop(question, lines)
+        or _by_topic(question, lines)
+        or _shop_name(question, lines)
     )
 
 
-def _words(question: str) -> list[str]:
+def _key_words(question: str) -> list[str]:
     words = [PARTICLE.sub("", word).lower() for word in WORD.findall(question)]
-    return [word for word in words if not EMPTY.fullmatch(word)]
+    return [word for word in words if not STOP_WORDS.fullmatch(word)]
 
 
-def _labelled(words: Sequence[str], lines: Sequence[str]) -> Found | None:
+def _by_label(words: Sequence[str], lines: Sequence[str]) -> KeyValue | None:
     """`words` begin exactly one line, and one value is all that follows."""
     if not words:
         return None
     hits = []
     for line in lines:
-        label, *values = COLUMNS.split(line.strip())
+        label, *values = COLUMN_GAP.split(line.strip())
         if not values and ":" in label:
             label, *values = (part.strip() for part in label.split(":", 1))
-        if len(values) == 1 and all(_holds(label, word) for word in words):
-            hits.append(Found(values[0], (line.strip(),)))
+        if len(values) == 1 and all(_contains_word(label, word) for word in words):
+            hits.append(KeyValue(values[0], (line.strip(),)))
     return hits[0] if len(hits) == 1 else None
 
 
-def _in_table(words: Sequence[str], lines: Sequence[str]) -> Found | None:
+def _in_table(words: Sequence[str], lines: Sequence[str]) -> KeyValue | None:
     """Some words are a heading, the others begin a row with as many cells: the cell where both
     meet."""
-    rows = [COLUMNS.split(line.strip()) for line in lines]
+    rows = [COLUMN_GAP.split(line.strip()) for line in lines]
     hits = set()
     for top, heading in enumerate(rows):
-        if len(heading) < HEADING_CELLS or any(map(str.isdigit, "".join(heading))):
+        if len(heading) < MIN_HEADING_CELLS or any(map(str.isdigit, "".join(heading))):
             continue
         for row, line in zip(rows[top + 1 :], lines[top + 1 :], strict=True):
-            mine = [word for word in words if _holds(row[0], word)]
+            mine = [word for word in words if _contains_word(row[0], word)]
             rest = [word for word in words if word not in mine]
             columns = [
-                n for n, cell in enumerate(heading) if rest and all(_holds(cell, w) for w in rest)
+                n
+                for n, cell in enumerate(heading)
+                if rest and all(_contains_word(cell, w) for w in rest)
             ]
             if mine and len(columns) == 1 and len(row) == len(heading):
-                hits.add(Found(row[columns[0]], (lines[top].strip(), line.strip())))
+                hits.add(KeyValue(row[columns[0]], (lines[top].strip(), line.strip())))
     return hits.pop() if len(hits) == 1 else None
 
 
-def _topic(question: str, lines: Sequence[str]) -> Found | None:
+def _by_topic(question: str, lines: Sequence[str]) -> KeyValue | None:
     for topic in TOPICS:
-        if not topic.asked.search(question):
+        if not topic.question_pattern.search(question):
             continue
         hits: dict[str, str] = {}
         for line in lines:
@@ -139,23 +141,23 @@ def _topic(question: str, lines: Sequence[str]) -> Found | None:
             if value:
                 hits.setdefault(value[0].strip(" :："), line.strip())
         if len(hits) == 1:
-            return next(Found(value, (line,)) for value, line in hits.items())
+            return next(KeyValue(value, (line,)) for value, line in hits.items())
     return None
 
 
-def _shop(question: str, lines: Sequence[str]) -> Found | None:
-    if not SHOP.search(question) or not lines:
+def _shop_name(question: str, lines: Sequence[str]) -> KeyValue | None:
+    if not SHOP_QUESTION.search(question) or not lines:
         return None
     for line in lines:
         if label := SHOP_LABEL.search(line):
-            return Found(line[label.end() :].strip(), (line.strip(),))
+            return KeyValue(line[label.end() :].strip(), (line.strip(),))
     first = lines[0].strip()
-    if any(map(RECEIPT.search, lines[1:])) and not re.search(r"\d|\s{2,}", first):
-        return Found(first, (first,), first_line=True)
+    if any(map(RECEIPT_WORDS.search, lines[1:])) and not re.search(r"\d|\s{2,}", first):
+        return KeyValue(first, (first,), first_line=True)
     return None
 
 
-def _holds(cell: str, word: str) -> bool:
+def _contains_word(cell: str, word: str) -> bool:
     """Whether the cell has the word: Latin words whole, or in the plural."""
     if word.isascii():
         return bool(re.search(rf"\b{word.rstrip('s')}s?\b", cell, re.IGNORECASE))

@@ -1,136 +1,126 @@
 """Facts in words: one sentence a fact, each claim with its score."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from app.embedded.answers.messages import KOREAN, Phrases
-from app.embedded.vision import image_classifier as classifier
-from app.embedded.vision import object_detector as detector
-from app.embedded.vision.colours import Colour
-from app.embedded.vision.image_classifier import Guess
-from app.embedded.vision.image_facts import Facts
-from app.embedded.vision.labels import spoken
-from app.embedded.vision.object_detector import Thing
+from app.embedded.answers.messages import KOREAN, Messages
+from app.embedded.vision.colours import NamedColour
+from app.embedded.vision.image_classifier import Classification
+from app.embedded.vision.image_facts import ImageFacts
+from app.embedded.vision.labels import display_name
+from app.embedded.vision.object_detector import CLAIM_THRESHOLD, Detection
 
 DARK, BRIGHT = 0.3, 0.7
-BLURRED = 0.15  # sharpness; photos have 0.24 and more, blurred over 3 pixels 0.12 and less
-MOST_COLOURS = 5
-MOST_UNSURE = 4
+BLUR_THRESHOLD = 0.15  # sharpness; photos have 0.24 and more, blurred over 3 pixels 0.12 and less
+MAX_COLOURS = 5
+MAX_BELOW_THRESHOLD = 4
 
 
-def description(facts: Facts, phrases: Phrases) -> str:
+def render_description(facts: ImageFacts, messages: Messages) -> str:
     """All but the text."""
-    parts = [sort(facts, phrases), light(facts, phrases), colours(facts, phrases)]
-    if facts.verdict.photographic and facts.measures.sharpness < BLURRED:
-        parts.append(sharpness(facts, phrases))
-    if facts.table:
-        rows, columns = facts.table
-        parts.append(phrases.table.format(rows=rows, columns=columns))
-    parts += [*things(facts, phrases), *codes(facts, phrases)]
+    parts = [
+        render_image_type(facts, messages),
+        render_brightness(facts, messages),
+        render_colours(facts, messages),
+    ]
+    if facts.image_type.may_show_objects and facts.stats.sharpness < BLUR_THRESHOLD:
+        parts.append(render_sharpness(facts, messages))
+    if facts.table_size:
+        rows, columns = facts.table_size
+        parts.append(messages.table.format(rows=rows, columns=columns))
+    parts += [*render_objects(facts, messages), *render_barcodes(facts, messages)]
     return " ".join(parts)
 
 
-def brief(facts: Facts, phrases: Phrases) -> str:
+def render_caption(facts: ImageFacts, messages: Messages) -> str:
     """One or two sentences: the kind of picture, and what is claimed."""
-    sure = claimed(facts, phrases)
-    return " ".join([_kind(facts, phrases), *sure, *codes(facts, phrases)])
+    sure = render_claims(facts, messages)
+    return " ".join([_image_type(facts, messages), *sure, *render_barcodes(facts, messages)])
 
 
-def sort(facts: Facts, phrases: Phrases) -> str:
+def render_image_type(facts: ImageFacts, messages: Messages) -> str:
     """What kind of picture it is, its orientation and size."""
-    measures = facts.measures
-    size = phrases.size.format(
-        orientation=phrases.orientations[measures.orientation],
-        width=measures.width,
-        height=measures.height,
+    stats = facts.stats
+    size = messages.size.format(
+        orientation=messages.orientations[stats.orientation],
+        width=stats.width,
+        height=stats.height,
     )
-    return f"{_kind(facts, phrases)[:-1]} ({size})."
+    return f"{_image_type(facts, messages)[:-1]} ({size})."
 
 
-def light(facts: Facts, phrases: Phrases) -> str:
+def render_brightness(facts: ImageFacts, messages: Messages) -> str:
     """How bright it is."""
-    value = facts.measures.brightness
-    return phrases.light[(value > DARK) + (value > BRIGHT)]
+    value = facts.stats.brightness
+    return messages.brightness[(value > DARK) + (value > BRIGHT)]
 
 
-def sharpness(facts: Facts, phrases: Phrases) -> str:
+def render_sharpness(facts: ImageFacts, messages: Messages) -> str:
     """Whether a photo has sharp edges."""
-    return phrases.sharp[facts.measures.sharpness >= BLURRED].format(
-        value=facts.measures.sharpness, threshold=BLURRED
+    return messages.sharpness[facts.stats.sharpness >= BLUR_THRESHOLD].format(
+        value=facts.stats.sharpness, threshold=BLUR_THRESHOLD
     )
 
 
-def colours(facts: Facts, phrases: Phrases) -> str:
+def render_colours(facts: ImageFacts, messages: Messages) -> str:
     """The main colours with their shares."""
-    return phrases.colours.format(colours=named(facts.colours, phrases))
+    return messages.colours.format(colours=format_colours(facts.colours, messages))
 
 
-def named(shades: Sequence[Colour], phrases: Phrases) -> str:
+def format_colours(colours: Sequence[NamedColour], messages: Messages) -> str:
     """`brown 34%, black 13%`."""
     return ", ".join(
-        f"{shade.korean if phrases is KOREAN else shade.english} {shade.share:.0%}"
-        for shade in shades[:MOST_COLOURS]
+        f"{colour.korean if messages is KOREAN else colour.english} {colour.share:.0%}"
+        for colour in colours[:MAX_COLOURS]
     )
 
 
-def codes(facts: Facts, phrases: Phrases) -> list[str]:
+def render_barcodes(facts: ImageFacts, messages: Messages) -> list[str]:
     """Each code and its content, quoted as it is."""
     return [
-        phrases.code.format(kind=code.kind, content=f"“{code.content}”") for code in facts.codes
+        messages.barcode.format(format=barcode.format, content=f"“{barcode.content}”")
+        for barcode in facts.barcodes
     ]
 
 
-def things(facts: Facts, phrases: Phrases) -> list[str]:
+def render_objects(facts: ImageFacts, messages: Messages) -> list[str]:
     """What the networks claim, and what they only suspect."""
-    if not facts.verdict.photographic:
+    if not facts.image_type.may_show_objects:
         return []
-    sentences = claimed(facts, phrases) or [phrases.nothing_sure]
-    detected, classified = _sure(facts)
-    claims: list[Thing | Guess] = [*detected, *classified]
-    every: list[Thing | Guess] = [*facts.seen.things, *facts.seen.guesses]
-    told = {one.label for one in claims}
-    unsure = [one for one in every if one.label not in told][:MOST_UNSURE]
-    if unsure:
-        sentences.append(
-            phrases.unsure.format(threshold=detector.CLAIMED, things=scored(unsure, phrases))
-        )
+    sentences = render_claims(facts, messages) or [messages.nothing_claimed]
+    claimed_labels = {one.label for one in facts.predictions.all if one.claimed}
+    uncertain = [one for one in facts.predictions.all if one.label not in claimed_labels]
+    if uncertain:
+        scores = format_scores(uncertain[:MAX_BELOW_THRESHOLD], messages)
+        sentences.append(messages.below_threshold.format(threshold=CLAIM_THRESHOLD, scores=scores))
     return sentences
 
 
-def claimed(facts: Facts, phrases: Phrases) -> list[str]:
+def render_claims(facts: ImageFacts, messages: Messages) -> list[str]:
     """The sentences of what stands above the thresholds."""
-    detected, classified = _sure(facts)
     sentences = []
-    if detected:
-        sentences.append(phrases.detector.format(things=scored(detected, phrases)))
-    if classified:
-        sentences.append(phrases.classifier.format(things=scored(classified, phrases)))
+    if detected := [one for one in facts.predictions.detections if one.claimed]:
+        sentences.append(messages.detections.format(scores=format_scores(detected, messages)))
+    if classified := [one for one in facts.predictions.classifications if one.claimed]:
+        scores = format_scores(classified, messages)
+        sentences.append(messages.classifications.format(scores=scores))
     return sentences
 
 
-def _sure(facts: Facts) -> tuple[list[Thing], list[Guess]]:
-    """What stands above the thresholds."""
-    return (
-        [thing for thing in facts.seen.things if thing.score >= detector.CLAIMED],
-        [guess for guess in facts.seen.guesses if guess.score >= classifier.CLAIMED],
-    )
-
-
-def scored(seen: Sequence[Thing | Guess], phrases: Phrases) -> str:
+def format_scores(predictions: Sequence[Detection | Classification], messages: Messages) -> str:
     """`person 0.88, 0.71, cup 0.62`: each label once, with all its scores, cut down to two
     digits so that none is shown as more than it is."""
-    labels = dict.fromkeys(one.label for one in seen)
-    return ", ".join(
-        f"{spoken(label, phrases is KOREAN)} {_scores(o.score for o in seen if o.label == label)}"
-        for label in labels
-    )
+    labels = dict.fromkeys(one.label for one in predictions)
+    parts = []
+    for label in labels:
+        scores = (f"{int(o.score * 100) / 100:.2f}" for o in predictions if o.label == label)
+        parts.append(f"{display_name(label, messages is KOREAN)} {', '.join(scores)}")
+    return ", ".join(parts)
 
 
-def _scores(scores: Iterable[float]) -> str:
-    return ", ".join(f"{int(score * 100) / 100:.2f}" for score in scores)
-
-
-def _kind(facts: Facts, phrases: Phrases) -> str:
-    names = [phrases.kind_names[kind.name] for kind in facts.verdict.kinds]
+def _image_type(facts: ImageFacts, messages: Messages) -> str:
+    names = [
+        messages.image_type_names[image_type.name] for image_type in facts.image_type.candidates
+    ]
     if len(names) == 1:
-        return phrases.kind.format(kind=names[0])
-    return phrases.kinds.format(first=names[0], second=names[1])
+        return messages.image_type.format(image_type=names[0])
+    return messages.image_types.format(first=names[0], second=names[1])

@@ -4,38 +4,38 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.embedded.answers import render as saying
-from app.embedded.answers.messages import KOREAN, Phrases
-from app.embedded.vision import image_classifier as classifier
-from app.embedded.vision import object_detector as detector
-from app.embedded.vision.colours import Colour, colours
-from app.embedded.vision.image_classifier import Guess
-from app.embedded.vision.image_facts import Facts
-from app.embedded.vision.labels import COCO, labels_in, spoken, without
-from app.embedded.vision.object_detector import Thing
+from app.embedded.answers import render
+from app.embedded.answers.messages import KOREAN, Messages
+from app.embedded.vision.colours import NamedColour, dominant_colours
+from app.embedded.vision.image_classifier import Classification
+from app.embedded.vision.image_facts import ImageFacts
+from app.embedded.vision.labels import COCO_LABELS, display_name, find_labels, remove_labels
+from app.embedded.vision.object_detector import CLAIM_THRESHOLD, Detection
 
-CODE = re.compile(r"\b(?:qr|bar\s?-?code|data\s?matrix)|the code\b|큐알|바코드|코드에|QR", re.I)
-COUNT = re.compile(r"\bhow many\b|\bnumber of\b|\bcount\b|몇|개수", re.I)
-LINES = re.compile(r"\blines?\b|몇\s*줄", re.I)
-COLOUR = re.compile(r"\bcolou?rs?\b|색", re.I)
-PRESENT = re.compile(r"\bthere\b|\bshow|\bcontain|\bhave\b|\bsee\b|있|보이|보여|나오", re.I)
-KIND = re.compile(
+ABOUT_BARCODE = re.compile(
+    r"\b(?:qr|bar\s?-?code|data\s?matrix)|the code\b|큐알|바코드|코드에|QR", re.I
+)
+ABOUT_COUNT = re.compile(r"\bhow many\b|\bnumber of\b|\bcount\b|몇|개수", re.I)
+ABOUT_LINES = re.compile(r"\blines?\b|몇\s*줄", re.I)
+ABOUT_COLOUR = re.compile(r"\bcolou?rs?\b|색", re.I)
+ABOUT_PRESENCE = re.compile(r"\bthere\b|\bshow|\bcontain|\bhave\b|\bsee\b|있|보이|보여|나오", re.I)
+ABOUT_IMAGE_TYPE = re.compile(
     r"\b(?:kind|type|sort) of (?:image|picture|photo|document|file)\b"
     r"|\bis (?:this|it) an? (?:photo|photograph|screenshot|document|chart|receipt|scan)\b"
     r"|(?:어떤|무슨)\s*(?:종류|이미지|그림|사진|문서)|종류",
     re.I,
 )
-WHAT = re.compile(r"\bwhat(?:'s)?\b|무엇|뭐|뭔|무슨|어떤", re.I)
-BLUR = re.compile(r"\b(?:blurr?y|blurred|sharp|focus)\b|흐릿|흐린|선명|초점", re.I)
-LIGHT = re.compile(r"\b(?:dark|bright|brightness)\b|어두|밝", re.I)
-SIZE = re.compile(
+ABOUT_CONTENT = re.compile(r"\bwhat(?:'s)?\b|무엇|뭐|뭔|무슨|어떤", re.I)
+ABOUT_SHARPNESS = re.compile(r"\b(?:blurr?y|blurred|sharp|focus)\b|흐릿|흐린|선명|초점", re.I)
+ABOUT_BRIGHTNESS = re.compile(r"\b(?:dark|bright|brightness)\b|어두|밝", re.I)
+ABOUT_SIZE = re.compile(
     r"\b(?:how (?:big|large|wide)|resolution|dimensions|orientation|landscape|portrait)\b"
     r"|해상도|크기|방향",
     re.I,
 )
 # Words that ask for nothing beyond what the patterns above stand for. A question with any other
 # word ("how many people wear hats", "왜 웃고 있나요") asks for more than these facts hold.
-PLAIN = re.compile(
+KNOWN_WORDS = re.compile(
     r"what|whats|is|are|was|there|any|an?|the|this|that|it|its|in|of|do|does|you|can|we|see"
     r"|how|many|much|number|count|colou?rs?|main|dominant|background|overall|mostly|which|or"
     r"|images?|pictures?|photos?|photographs?|shown?|shows?|contains?|have|has|visible|main"
@@ -48,139 +48,158 @@ PLAIN = re.compile(
     r"|(?:있|보이|보여|나오|흐릿|흐린|선명|어두|밝|얼마)\S*|인가요|무엇인가요|뭐가|뭐예요|되나요|나요|초점\S*",
     re.I,
 )
-TOKEN = re.compile(r"[A-Za-z]+|[가-힣]+")
-CENTRE = 0.6  # of a box's sides; its rim is mostly what lies behind
+WORD = re.compile(r"[A-Za-z]+|[가-힣]+")
+CENTRE_SHARE = 0.6  # of a box's sides; its rim is mostly what lies behind
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class VqaAnswer:
     """An answer and what it rests on."""
 
     text: str
     basis: str
 
 
-def reply(question: str, facts: Facts, lines: Sequence[str], phrases: Phrases) -> Reply | None:
+def answer_from_facts(
+    question: str, facts: ImageFacts, lines: Sequence[str], messages: Messages
+) -> VqaAnswer | None:
     """The answer that the facts of one picture give; None where they give none."""
-    if CODE.search(question):
-        if not facts.codes:
-            return Reply(phrases.no_code, "")
-        return Reply("\n".join(saying.codes(facts, phrases)), phrases.basis_code)
-    if KIND.search(question):
-        return Reply(saying.sort(facts, phrases), phrases.basis_measured)
-    labels = labels_in(question, COCO | {guess.label for guess in facts.seen.guesses})
-    if not all(map(PLAIN.fullmatch, TOKEN.findall(without(question, labels)))):
+    if ABOUT_BARCODE.search(question):
+        if not facts.barcodes:
+            return VqaAnswer(messages.no_barcode, "")
+        return VqaAnswer("\n".join(render.render_barcodes(facts, messages)), messages.basis_barcode)
+    if ABOUT_IMAGE_TYPE.search(question):
+        return VqaAnswer(render.render_image_type(facts, messages), messages.basis_measured)
+    labels = find_labels(
+        question,
+        COCO_LABELS
+        | {classification.label for classification in facts.predictions.classifications},
+    )
+    if not all(map(KNOWN_WORDS.fullmatch, WORD.findall(remove_labels(question, labels)))):
         return None
     if labels:
-        return _of_things(question, labels, facts, phrases)
-    return _of_picture(question, facts, lines, phrases)
+        return _about_objects(question, labels, facts, messages)
+    return _about_image(question, facts, lines, messages)
 
 
-def _of_things(
-    question: str, labels: Sequence[str], facts: Facts, phrases: Phrases
-) -> Reply | None:
-    if COUNT.search(question):
-        return _count(labels, facts, phrases)
-    if COLOUR.search(question):
-        return _colour(labels, facts, phrases)
-    return _present(labels, facts, phrases) if PRESENT.search(question) else None
+def _about_objects(
+    question: str, labels: Sequence[str], facts: ImageFacts, messages: Messages
+) -> VqaAnswer | None:
+    if ABOUT_COUNT.search(question):
+        return _answer_count(labels, facts, messages)
+    if ABOUT_COLOUR.search(question):
+        return _answer_colour(labels, facts, messages)
+    return _answer_presence(labels, facts, messages) if ABOUT_PRESENCE.search(question) else None
 
 
-def _of_picture(
-    question: str, facts: Facts, lines: Sequence[str], phrases: Phrases
-) -> Reply | None:
-    if COUNT.search(question):
-        counted = phrases.lines.format(count=len(lines))
-        return Reply(counted, "") if LINES.search(question) else None
-    measured = ((COLOUR, saying.colours), (BLUR, saying.sharpness), (LIGHT, saying.light))
-    for asked, said in (*measured, (SIZE, saying.sort)):
-        if asked.search(question):
-            return Reply(said(facts, phrases), phrases.basis_measured)
-    return _what(facts, phrases) if WHAT.search(question) else None
+def _about_image(
+    question: str, facts: ImageFacts, lines: Sequence[str], messages: Messages
+) -> VqaAnswer | None:
+    if ABOUT_COUNT.search(question):
+        counted = messages.line_count.format(count=len(lines))
+        return VqaAnswer(counted, "") if ABOUT_LINES.search(question) else None
+    measured = (
+        (ABOUT_COLOUR, render.render_colours),
+        (ABOUT_SHARPNESS, render.render_sharpness),
+        (ABOUT_BRIGHTNESS, render.render_brightness),
+    )
+    for pattern, render_fact in (*measured, (ABOUT_SIZE, render.render_image_type)):
+        if pattern.search(question):
+            return VqaAnswer(render_fact(facts, messages), messages.basis_measured)
+    return _answer_what(facts, messages) if ABOUT_CONTENT.search(question) else None
 
 
-def _sure(label: str, facts: Facts) -> list[Thing]:
+def _confident_detections(label: str, facts: ImageFacts) -> list[Detection]:
     return [
-        thing
-        for thing in facts.seen.things
-        if thing.label == label and thing.score >= detector.CLAIMED
+        detection
+        for detection in facts.predictions.detections
+        if detection.label == label and detection.claimed
     ]
 
 
-def _suspected(labels: Sequence[str], facts: Facts) -> list[Thing | Guess]:
-    every: list[Thing | Guess] = [*facts.seen.things, *facts.seen.guesses]
-    return [one for one in every if one.label in labels]
+def _predictions_of(labels: Sequence[str], facts: ImageFacts) -> list[Detection | Classification]:
+    return [one for one in facts.predictions.all if one.label in labels]
 
 
-def _count(labels: Sequence[str], facts: Facts, phrases: Phrases) -> Reply | None:
+def _answer_count(labels: Sequence[str], facts: ImageFacts, messages: Messages) -> VqaAnswer | None:
     """How many the detector claims of what it can count."""
-    labels = [label for label in labels if label in COCO]
-    if not labels or not facts.verdict.photographic:
+    labels = [label for label in labels if label in COCO_LABELS]
+    if not labels or not facts.image_type.may_show_objects:
         return None
-    found = [thing for label in labels for thing in _sure(label, facts)]
+    found = [detection for label in labels for detection in _confident_detections(label, facts)]
     if not found:
-        return _unsure(labels, facts, phrases)
-    korean = phrases is KOREAN
+        return _answer_uncertain(labels, facts, messages)
+    korean = messages is KOREAN
     counts = [
-        phrases.count.format(count=len(_sure(label, facts)), label=spoken(label, korean))
+        messages.count.format(
+            count=len(_confident_detections(label, facts)), label=display_name(label, korean)
+        )
         for label in labels
     ]
-    basis = phrases.basis_detector.format(things=saying.scored(found, phrases))
-    return Reply(", ".join(counts), basis)
+    basis = messages.basis_detector.format(scores=render.format_scores(found, messages))
+    return VqaAnswer(", ".join(counts), basis)
 
 
-def _present(labels: Sequence[str], facts: Facts, phrases: Phrases) -> Reply | None:
-    if not facts.verdict.photographic:
+def _answer_presence(
+    labels: Sequence[str], facts: ImageFacts, messages: Messages
+) -> VqaAnswer | None:
+    if not facts.image_type.may_show_objects:
         return None
-    found = [thing for label in labels for thing in _sure(label, facts)]
+    found = [detection for label in labels for detection in _confident_detections(label, facts)]
     if found:
-        said = saying.scored(found, phrases)
-        return Reply(phrases.yes.format(things=said), phrases.basis_detector.format(things=said))
-    guessed = [
-        guess
-        for guess in facts.seen.guesses
-        if guess.label in labels and guess.score >= classifier.CLAIMED
+        scores = render.format_scores(found, messages)
+        return VqaAnswer(
+            messages.present.format(scores=scores), messages.basis_detector.format(scores=scores)
+        )
+    classified = [
+        classification
+        for classification in facts.predictions.classifications
+        if classification.label in labels and classification.claimed
     ]
-    if guessed:
-        said = saying.scored(guessed, phrases)
-        return Reply(phrases.yes.format(things=said), phrases.basis_classifier.format(things=said))
-    return _unsure(labels, facts, phrases)
+    if classified:
+        scores = render.format_scores(classified, messages)
+        return VqaAnswer(
+            messages.present.format(scores=scores), messages.basis_classifier.format(scores=scores)
+        )
+    return _answer_uncertain(labels, facts, messages)
 
 
-def _unsure(labels: Sequence[str], facts: Facts, phrases: Phrases) -> Reply:
+def _answer_uncertain(labels: Sequence[str], facts: ImageFacts, messages: Messages) -> VqaAnswer:
     """Neither yes nor no: a small detector misses things."""
-    named = ", ".join(spoken(label, phrases is KOREAN) for label in labels)
-    below = _suspected(labels, facts)
+    names = ", ".join(display_name(label, messages is KOREAN) for label in labels)
+    below = _predictions_of(labels, facts)
     basis = ""
     if below:
-        basis = phrases.basis_detector_unsure.format(
-            threshold=detector.CLAIMED, things=saying.scored(below, phrases)
+        basis = messages.basis_detector_unsure.format(
+            threshold=CLAIM_THRESHOLD, scores=render.format_scores(below, messages)
         )
-    return Reply(phrases.not_sure_of.format(label=named), basis)
+    return VqaAnswer(messages.not_sure.format(label=names), basis)
 
 
-def _colour(labels: Sequence[str], facts: Facts, phrases: Phrases) -> Reply | None:
+def _answer_colour(
+    labels: Sequence[str], facts: ImageFacts, messages: Messages
+) -> VqaAnswer | None:
     """The colours of one thing that was surely detected, inside its box."""
-    found = [thing for label in labels for thing in _sure(label, facts)]
+    found = [detection for label in labels for detection in _confident_detections(label, facts)]
     if len(found) != 1:
         return None
-    inside = _inside(found[0], facts)
-    basis = phrases.basis_box.format(things=saying.scored(found, phrases))
-    return Reply(saying.named(inside, phrases), basis) if inside else None
+    inside = _colours_inside(found[0], facts)
+    basis = messages.basis_box.format(scores=render.format_scores(found, messages))
+    return VqaAnswer(render.format_colours(inside, messages), basis) if inside else None
 
 
-def _inside(thing: Thing, facts: Facts) -> tuple[Colour, ...]:
-    left, top, right, bottom = thing.box
-    rim_x, rim_y = (right - left) * (1 - CENTRE) / 2, (bottom - top) * (1 - CENTRE) / 2
+def _colours_inside(detection: Detection, facts: ImageFacts) -> tuple[NamedColour, ...]:
+    left, top, right, bottom = detection.box
+    rim_x, rim_y = (right - left) * (1 - CENTRE_SHARE) / 2, (bottom - top) * (1 - CENTRE_SHARE) / 2
     rows = slice(round(top + rim_y), round(bottom - rim_y))
     columns = slice(round(left + rim_x), round(right - rim_x))
     middle = facts.picture.pixels[rows, columns]
-    return colours(middle) if middle.size else ()
+    return dominant_colours(middle) if middle.size else ()
 
 
-def _what(facts: Facts, phrases: Phrases) -> Reply | None:
+def _answer_what(facts: ImageFacts, messages: Messages) -> VqaAnswer | None:
     """What is claimed of the picture; None where that is nothing."""
-    sure = saying.claimed(facts, phrases)
-    if not sure:
+    claims = render.render_claims(facts, messages)
+    if not claims:
         return None
-    return Reply(" ".join(sure), phrases.limits)
+    return VqaAnswer(" ".join(claims), messages.disclaimer)

@@ -5,55 +5,55 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
-from app.embedded.answers.answer import answer, structured
-from app.embedded.answers.intent import understand
+from app.embedded.answers.answer import answer_json, stream_answer
+from app.embedded.answers.intent import parse_intent
 from app.embedded.api.chat_request import ChatRequest
-from app.embedded.api.chat_response import Counts, delta, done
-from app.embedded.api.errors import ProtocolError
-from app.embedded.api.tokens import pieces
+from app.embedded.api.chat_response import Usage, final_chunk, stream_chunk
+from app.embedded.api.errors import ApiError
+from app.embedded.api.tokens import split_tokens
 from app.embedded.engine import Engine
-from app.embedded.images.decode import PictureError, decode_images
+from app.embedded.images.decode import ImageDecodeError, decode_images
 from app.embedded.models import Models
 
 
-async def chat(request: ChatRequest, engine: Engine) -> AsyncGenerator[dict[str, Any]]:
+async def stream_chat(request: ChatRequest, engine: Engine) -> AsyncGenerator[dict[str, Any]]:
     """Ollama's stream of one answer, the last object with `done`.
 
     Raises:
         ProtocolError: 500, an image that cannot be decoded.
         WeightsError: the models are missing.
     """
-    asked = time.perf_counter()
+    received = time.perf_counter()
     models = await engine.load()
-    loaded = time.perf_counter()
-    work = _Work(request)
-    count, reason = 0, "stop"
+    models_ready = time.perf_counter()
+    job = _AnswerJob(request)
+    tokens, reason = 0, "stop"
     async with engine.slot() as slot:
-        begun = time.perf_counter()
-        async for text in slot.run(work, models):
-            for piece in pieces(text):
-                if request.limit == count:
+        started = time.perf_counter()
+        async for text in slot.run(job, models):
+            for token in split_tokens(text):
+                if request.max_tokens == tokens:
                     reason = "length"
                     break
-                count += 1
-                yield delta(request.model, piece)
+                tokens += 1
+                yield stream_chunk(request.model, token)
             if reason == "length":
                 break
     ended = time.perf_counter()
-    counts = Counts(
-        prompt_pieces=request.prompt_pieces + work.image_tokens,
-        pieces=count + (reason == "stop"),
-        load_s=loaded - asked,
+    usage = Usage(
+        prompt_tokens=request.prompt_tokens + job.image_tokens,
+        completion_tokens=tokens + (reason == "stop"),
+        load_s=models_ready - received,
         # Looking is what takes the time, and what the answer is made by: without it the rate would
         # be that of copying words.
-        prompt_s=0.0,
-        answer_s=ended - begun,
-        total_s=ended - asked,
+        prompt_eval_s=0.0,
+        eval_s=ended - started,
+        total_s=ended - received,
     )
-    yield done(request.model, "", reason, counts)
+    yield final_chunk(request.model, "", reason, usage)
 
 
-class _Work:
+class _AnswerJob:
     """Decodes and answers, in the thread of a slot."""
 
     def __init__(self, request: ChatRequest) -> None:
@@ -63,13 +63,13 @@ class _Work:
     def __call__(self, models: Models, cancelled: threading.Event) -> Iterator[str]:
         try:
             images = decode_images(self._request.images, cancelled)
-        except PictureError as error:
+        except ImageDecodeError as error:
             message = f"Failed to create new sequence: failed to process inputs: {error}\n"
-            raise ProtocolError(500, message) from None
+            raise ApiError(500, message) from None
         self.image_tokens = sum(image.tokens for image in images)
-        intent = understand(self._request.text)
+        intent = parse_intent(self._request.text)
         if self._request.format is None:
-            yield from answer(intent, images, models, cancelled)
+            yield from stream_answer(intent, images, models, cancelled)
         else:
             schema = self._request.format.schema
-            yield structured(schema, intent, images, models, cancelled)
+            yield answer_json(schema, intent, images, models, cancelled)

@@ -9,16 +9,22 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from app.embedded.api.errors import ProtocolError
-from app.embedded.api.go_json import MAX_QUOTED, check, image, mismatch, parse
+from app.embedded.api.errors import ApiError
+from app.embedded.api.go_json import (
+    MAX_QUOTED_CHARS,
+    check_types,
+    decode_base64,
+    parse_object,
+    type_mismatch,
+)
 from app.embedded.api.model_info import CONTEXT_LENGTH, MODEL
 from app.embedded.api.options import check_options
-from app.embedded.api.tokens import pieces
+from app.embedded.api.tokens import split_tokens
 
 # Go's time.ParseDuration; a bare number is seconds.
 DURATION = re.compile(r"[-+]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))+)")
-MAX_TEXT = 200_000  # characters that are counted; usually more than CONTEXT_LENGTH pieces
-MAX_MESSAGE = 20_000  # characters that are understood
+MAX_COUNTED_CHARS = 200_000  # characters that are counted; usually more than CONTEXT_LENGTH pieces
+MAX_MESSAGE_CHARS = 20_000  # characters that are understood
 FIELDS = {
     "model": (str, "string"),
     "messages": (list, "[]api.Message"),
@@ -35,7 +41,7 @@ MESSAGE_FIELDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class ResponseFormat:
     """The answer is to be JSON: after a `schema`, or any where that is None."""
 
     schema: dict[str, Any] | None
@@ -53,52 +59,52 @@ class ChatRequest:
     stream: bool
     text: str
     images: tuple[bytes, ...]
-    limit: int | None
-    prompt_pieces: int
+    max_tokens: int | None
+    prompt_tokens: int
     load: bool
     unload: bool
-    format: Format | None = None
+    format: ResponseFormat | None = None
 
 
-def chat_request(body: bytes) -> ChatRequest:
+def parse_chat_request(body: bytes) -> ChatRequest:
     """The chat that a body asks for.
 
     Raises:
         ProtocolError: 400 for what is malformed, 404 for another model, 500 for an option of the
             wrong type (as Ollama does).
     """
-    request = parse(body)
-    check(request, FIELDS, "ChatRequest")
+    request = parse_object(body)
+    check_types(request, FIELDS, "ChatRequest")
     messages = [{} if message is None else message for message in request.get("messages") or ()]
     for message in messages:
         if not isinstance(message, dict):
-            raise ProtocolError(
-                400, mismatch(message, "struct field ChatRequest.messages of type api.Message")
+            raise ApiError(
+                400, type_mismatch(message, "struct field ChatRequest.messages of type api.Message")
             )
-        check(message, MESSAGE_FIELDS, "ChatRequest.messages")
-    images = [tuple(map(image, message.get("images") or ())) for message in messages]
-    forever = _forever(request.get("keep_alive"))
-    model = known_model(request, quote='"', hint=", try pulling it first")
+        check_types(message, MESSAGE_FIELDS, "ChatRequest.messages")
+    images = [tuple(map(decode_base64, message.get("images") or ())) for message in messages]
+    keeps_loaded = _keeps_loaded(request.get("keep_alive"))
+    model = requested_model(request, quote='"', hint=", try pulling it first")
     if request.get("think"):
-        raise ProtocolError(400, f'"{MODEL}" does not support thinking')
+        raise ApiError(400, f'"{MODEL}" does not support thinking')
     if request.get("tools"):
-        raise ProtocolError(400, f'"{MODEL}" does not support tools')
+        raise ApiError(400, f'"{MODEL}" does not support tools')
     users = [message.get("content") or "" for message in messages if message.get("role") == "user"]
-    text = " ".join(message.get("content") or "" for message in messages)[:MAX_TEXT]
+    text = " ".join(message.get("content") or "" for message in messages)[:MAX_COUNTED_CHARS]
     return ChatRequest(
         model=model,
         stream=request.get("stream") is not False,
-        text=users[-1][:MAX_MESSAGE] if users else "",
+        text=users[-1][:MAX_MESSAGE_CHARS] if users else "",
         images=next(filter(None, reversed(images)), ()),
-        limit=_limit(request.get("options") or {}),
-        prompt_pieces=sum(1 for _ in islice(pieces(text), CONTEXT_LENGTH)),
-        load=not messages and forever,
-        unload=not messages and not forever,
-        format=_format(request.get("format")),
+        max_tokens=_max_tokens(request.get("options") or {}),
+        prompt_tokens=sum(1 for _ in islice(split_tokens(text), CONTEXT_LENGTH)),
+        load=not messages and keeps_loaded,
+        unload=not messages and not keeps_loaded,
+        format=_response_format(request.get("format")),
     )
 
 
-def known_model(request: dict[str, Any], quote: str = "'", hint: str = "") -> str:
+def requested_model(request: dict[str, Any], quote: str = "'", hint: str = "") -> str:
     """The model's name as it was sent.
 
     Raises:
@@ -106,38 +112,38 @@ def known_model(request: dict[str, Any], quote: str = "'", hint: str = "") -> st
     """
     name = request.get("model") or request.get("name") or ""
     if not isinstance(name, str) or not name.strip():
-        raise ProtocolError(400, "model is required")
+        raise ApiError(400, "model is required")
     if name.lower() not in (MODEL, f"{MODEL}:latest"):
-        raise ProtocolError(404, f"model {quote}{name[:MAX_QUOTED]}{quote} not found{hint}")
+        raise ApiError(404, f"model {quote}{name[:MAX_QUOTED_CHARS]}{quote} not found{hint}")
     return name
 
 
-def _limit(options: dict[str, Any]) -> int | None:
+def _max_tokens(options: dict[str, Any]) -> int | None:
     check_options(options)
-    limit = options.get("num_predict")
-    return int(limit) if limit is not None and limit > 0 else None
+    max_tokens = options.get("num_predict")
+    return int(max_tokens) if max_tokens is not None and max_tokens > 0 else None
 
 
-def _format(given: object) -> Format | None:
+def _response_format(given: object) -> ResponseFormat | None:
     if given is None or given == "":
         return None
     if given == "json":
-        return Format(None)
+        return ResponseFormat(None)
     if isinstance(given, dict):
-        return Format(given)
+        return ResponseFormat(given)
     raw = json.dumps(json.dumps(given, ensure_ascii=False), ensure_ascii=False)
     expected = 'expected "json" or a valid JSON Schema object'
-    raise ProtocolError(500, f"invalid format: {raw[:MAX_QUOTED]}; {expected}")
+    raise ApiError(500, f"invalid format: {raw[:MAX_QUOTED_CHARS]}; {expected}")
 
 
-def _forever(keep_alive: object) -> bool:
+def _keeps_loaded(keep_alive: object) -> bool:
     """False for a keep_alive of zero, which with no messages unloads."""
     if isinstance(keep_alive, bool | list | dict):
         go_type = {bool: "bool", list: "[]interface {}", dict: "map[string]interface {}"}
-        raise ProtocolError(400, f"Unsupported type: '{go_type[type(keep_alive)]}'")
+        raise ApiError(400, f"Unsupported type: '{go_type[type(keep_alive)]}'")
     if keep_alive is None or isinstance(keep_alive, int | float):
         return keep_alive is None or keep_alive != 0
     text = str(keep_alive)
-    if len(text) > MAX_QUOTED or not DURATION.fullmatch(text):
-        raise ProtocolError(400, f'time: invalid duration "{text[:MAX_QUOTED]}"')
+    if len(text) > MAX_QUOTED_CHARS or not DURATION.fullmatch(text):
+        raise ApiError(400, f'time: invalid duration "{text[:MAX_QUOTED_CHARS]}"')
     return bool(re.search(r"[1-9]", text))

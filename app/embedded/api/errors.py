@@ -1,7 +1,7 @@
 """The error that every refusal of the API is."""
 
 
-class ProtocolError(Exception):
+class ApiError(Exception):
     """A request that Ollama answers with `status` and `{"error": message}`."""
 
     def __init__(self, status: int, message: str) -> None:

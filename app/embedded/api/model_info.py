@@ -14,7 +14,7 @@ DETAILS = {
     "parameter_size": "7.8M",
     "quantization_level": "F32",
 }
-NEVER = "2318-01-01T00:00:00Z"  # as the daemon puts it where a model stays loaded
+NEVER_EXPIRES = "2318-01-01T00:00:00Z"  # as the daemon puts it where a model stays loaded
 
 
 def model_entry(digest: str, size: int, **more: Any) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def model_entry(digest: str, size: int, **more: Any) -> dict[str, Any]:
     return {"name": name, "model": name, "size": size, "digest": digest, "details": DETAILS, **more}
 
 
-def show(modified: str) -> dict[str, Any]:
+def show_response(modified: str) -> dict[str, Any]:
     return {
         "license": "Apache-2.0",
         "modelfile": f"# {MODEL}: the reader of `python -m app.embedded`",

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-HOST = "127.0.0.1"
-PORT = 11434
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 11434
 SCHEME_PORTS = {"http": 80, "https": 443}
 
 
@@ -17,14 +17,14 @@ class Address:
         return f"{host}:{self.port}"
 
 
-def address(setting: str) -> Address:
+def parse_ollama_host(setting: str) -> Address:
     """`host:port`, `http://host:port`, `host`, `:port` or nothing; brackets around IPv6.
 
     A scheme without a port means the scheme's own, and a port that is none the default, as in
     Ollama.
     """
     scheme, found, rest = setting.strip(" \"'").partition("://")
-    port = SCHEME_PORTS.get(scheme.lower(), PORT) if found else PORT
+    port = SCHEME_PORTS.get(scheme.lower(), DEFAULT_PORT) if found else DEFAULT_PORT
     rest = (rest if found else scheme).split("/", 1)[0]
     if rest.startswith("["):
         host, _, tail = rest[1:].partition("]")
@@ -34,5 +34,5 @@ def address(setting: str) -> Address:
     else:
         host, _, number = rest.partition(":")
     if number:
-        port = int(number) if number.isdecimal() and int(number) <= 65535 else PORT
-    return Address(host or HOST, port)
+        port = int(number) if number.isdecimal() and int(number) <= 65535 else DEFAULT_PORT
+    return Address(host or DEFAULT_HOST, port)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.embedded.api.errors import ProtocolError
+from app.embedded.api.errors import ApiError
 
 NUMBER, LIST, BOOL = (int, float), (list,), (bool,)
 INTEGERS = """num_keep seed num_predict top_k repeat_last_n num_ctx num_batch num_gpu main_gpu
@@ -20,8 +20,8 @@ OPTIONS: Mapping[str, tuple[tuple[type, ...], str]] = {
 
 def check_options(options: Mapping[str, Any]) -> None:
     """Raises ProtocolError, 500 as in Ollama, for an option of the wrong type."""
-    for name, (kinds, go_type) in OPTIONS.items():
+    for name, (types, go_type) in OPTIONS.items():
         given = options.get(name)
-        wrong = not isinstance(given, kinds) or (isinstance(given, bool) and kinds is not BOOL)
+        wrong = not isinstance(given, types) or (isinstance(given, bool) and types is not BOOL)
         if given is not None and wrong:
-            raise ProtocolError(500, f'option "{name}" must be of type {go_type}')
+            raise ApiError(500, f'option "{name}" must be of type {go_type}')

@@ -14,42 +14,42 @@ from urllib.parse import urlsplit
 LOCAL_SUFFIXES = (".localhost", ".local", ".internal")  # as Ollama's allowedHost
 
 
-class Origins:
+class OriginPolicy:
     """Checks the `Host` and `Origin` fields of a request."""
 
-    def __init__(self, bound: str, allowed: str = "") -> None:
+    def __init__(self, listen_ip: str, allowed: str = "") -> None:
         """
         Args:
             bound: the IP address that the engine listens on.
             allowed: OLLAMA_ORIGINS, comma-separated; `*` stands for any characters.
         """
-        self._checks_host = ip_address(bound.partition("%")[0]).is_loopback
+        self._checks_host = ip_address(listen_ip.partition("%")[0]).is_loopback
         self._allowed = [
             re.compile(".*".join(map(re.escape, pattern.strip().split("*"))), re.IGNORECASE)
             for pattern in allowed.split(",")
             if pattern.strip()
         ]
-        self._own_name = socket.gethostname().lower()
+        self._machine_name = socket.gethostname().lower()
 
-    def refusal(self, hosts: Sequence[str], origins: Sequence[str]) -> str:
+    def rejection(self, hosts: Sequence[str], origins: Sequence[str]) -> str:
         """Why a request with these fields is refused; empty where it is not."""
         for origin in origins:
-            if not self._origin(origin):
+            if not self._allows_origin(origin):
                 return f"origin {origin!r} is not allowed; see OLLAMA_ORIGINS"
         for host in hosts:
-            if self._checks_host and not self._host(host):
+            if self._checks_host and not self._allows_host(host):
                 return f"host {host!r} is not allowed; see OLLAMA_ORIGINS"
         return ""
 
-    def _origin(self, origin: str) -> bool:
+    def _allows_origin(self, origin: str) -> bool:
         return _is_loopback_url(origin) or self._is_configured(origin)
 
-    def _host(self, host: str) -> bool:
-        name = _name(f"//{host}")
+    def _allows_host(self, host: str) -> bool:
+        name = _host_name(f"//{host}")
         return name is not None and (
-            name in ("", "localhost", self._own_name)
+            name in ("", "localhost", self._machine_name)
             or name.endswith(LOCAL_SUFFIXES)
-            or _is_address(name)  # no name was looked up
+            or _is_ip_address(name)  # no name was looked up
             or self._is_configured(f"http://{host}")
             or self._is_configured(f"https://{host}")
         )
@@ -59,15 +59,15 @@ class Origins:
 
 
 def _is_loopback_url(origin: str) -> bool:
-    name = _name(origin) if origin.startswith(("http://", "https://")) else None
+    name = _host_name(origin) if origin.startswith(("http://", "https://")) else None
     if not name:
         return False
-    if _is_address(name):
+    if _is_ip_address(name):
         return ip_address(name).is_loopback
     return name == "localhost" or name.endswith(".localhost")
 
 
-def _name(url: str) -> str | None:
+def _host_name(url: str) -> str | None:
     """The host name of a URL without path, in lower case; None where it is no such URL."""
     try:
         parts = urlsplit(url)
@@ -79,7 +79,7 @@ def _name(url: str) -> str | None:
     return parts.hostname or ""
 
 
-def _is_address(name: str) -> bool:
+def _is_ip_address(name: str) -> bool:
     try:
         ip_address(name)
     except ValueError:

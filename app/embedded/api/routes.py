@@ -12,17 +12,17 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from app.embedded import weights
-from app.embedded.api import chat_request, chat_response, go_json, model_info
-from app.embedded.api.chat import chat
-from app.embedded.api.chat_request import ChatRequest
-from app.embedded.api.errors import ProtocolError
+from app.embedded.api import chat_response, go_json, model_info
+from app.embedded.api.chat import stream_chat
+from app.embedded.api.chat_request import ChatRequest, parse_chat_request, requested_model
+from app.embedded.api.errors import ApiError
 from app.embedded.engine import Engine
 from app.embedded.weights import WeightsError
 
 NDJSON = "application/x-ndjson"
 JSON = "application/json; charset=utf-8"
-DIGEST = weights.RECOGNISER
-STARTED = chat_response.now()
+DIGEST = weights.PPOCR_RECOGNISER_SHA256
+STARTED = chat_response.timestamp()
 
 
 @asynccontextmanager
@@ -57,108 +57,110 @@ async def version() -> Response:
 
 @app.api_route("/api/tags", methods=["GET", "HEAD"])
 async def tags() -> Response:
-    return _json({"models": [model_info.model_entry(DIGEST, weights.SIZE, modified_at=STARTED)]})
+    return _json(
+        {"models": [model_info.model_entry(DIGEST, weights.TOTAL_BYTES, modified_at=STARTED)]}
+    )
 
 
 @app.get("/api/ps")
 async def ps(request: Request) -> Response:
     if not request.app.state.engine.loaded:
         return _json({"models": []})
-    more = {"expires_at": model_info.NEVER, "size_vram": 0}
-    return _json({"models": [model_info.model_entry(DIGEST, weights.SIZE, **more)]})
+    more = {"expires_at": model_info.NEVER_EXPIRES, "size_vram": 0}
+    return _json({"models": [model_info.model_entry(DIGEST, weights.TOTAL_BYTES, **more)]})
 
 
 @app.post("/api/show")
 async def show(request: Request) -> Response:
-    chat_request.known_model(go_json.parse(await request.body(), "ShowRequest"))
-    return _json(model_info.show(STARTED))
+    requested_model(go_json.parse_object(await request.body(), "ShowRequest"))
+    return _json(model_info.show_response(STARTED))
 
 
 @app.post("/api/chat")
-async def chat_route(request: Request) -> Response:
+async def chat(request: Request) -> Response:
     engine: Engine = request.app.state.engine
-    asked = chat_request.chat_request(await request.body())
-    if asked.unload:
+    chat_request = parse_chat_request(await request.body())
+    if chat_request.unload:
         engine.unload()
-        return _json(chat_response.done(asked.model, "", "unload"))
-    if asked.load:
+        return _json(chat_response.final_chunk(chat_request.model, "", "unload"))
+    if chat_request.load:
         await engine.load()
-        return _json(chat_response.done(asked.model, "", "load"))
-    if asked.stream:
-        return StreamingResponse(_lines(asked, engine), media_type=NDJSON)
-    return await _unless_gone(request, _whole(asked, engine))
+        return _json(chat_response.final_chunk(chat_request.model, "", "load"))
+    if chat_request.stream:
+        return StreamingResponse(_ndjson(chat_request, engine), media_type=NDJSON)
+    return await _cancel_on_disconnect(request, _collected(chat_request, engine))
 
 
-async def _lines(asked: ChatRequest, engine: Engine) -> AsyncIterator[bytes]:
+async def _ndjson(request: ChatRequest, engine: Engine) -> AsyncIterator[bytes]:
     """The stream; once it has begun, an error is a line of it."""
     try:
-        async with aclosing(chat(asked, engine)) as answer:
+        async with aclosing(stream_chat(request, engine)) as answer:
             async for line in answer:
-                yield _bytes(line) + b"\n"
-    except (ProtocolError, WeightsError) as error:
-        yield _bytes({"error": str(error)}) + b"\n"
+                yield _encode(line) + b"\n"
+    except (ApiError, WeightsError) as error:
+        yield _encode({"error": str(error)}) + b"\n"
 
 
-async def _whole(asked: ChatRequest, engine: Engine) -> Response:
+async def _collected(request: ChatRequest, engine: Engine) -> Response:
     text, last = "", {}
-    async with aclosing(chat(asked, engine)) as answer:
+    async with aclosing(stream_chat(request, engine)) as answer:
         async for last in answer:
             text += last["message"]["content"]
     last["message"]["content"] = text
     return _json(last)
 
 
-async def _unless_gone(request: Request, work: Awaitable[Response]) -> Response:
+async def _cancel_on_disconnect(request: Request, work: Awaitable[Response]) -> Response:
     """The work's response; the work is cancelled when the client disconnects."""
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_disconnect(request))
+    response = asyncio.ensure_future(work)
+    disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
     try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
+        await asyncio.wait((response, disconnect), return_when=asyncio.FIRST_COMPLETED)
+        if response.done():
+            return response.result()
     finally:
-        for task in (working, leaving):
+        for task in (response, disconnect):
             task.cancel()
-            with suppress(asyncio.CancelledError, ProtocolError, WeightsError):
+            with suppress(asyncio.CancelledError, ApiError, WeightsError):
                 await task
     return Response(status_code=499)  # nobody reads it
 
 
-async def _disconnect(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-@app.exception_handler(ProtocolError)
-async def refused(_request: Request, error: ProtocolError) -> Response:
-    return refusal(error)
+@app.exception_handler(ApiError)
+async def handle_api_error(_request: Request, error: ApiError) -> Response:
+    return error_response(error)
 
 
-def refusal(error: ProtocolError) -> Response:
+def error_response(error: ApiError) -> Response:
     """As Ollama's."""
     return _json({"error": str(error)}, error.status)
 
 
 @app.exception_handler(WeightsError)
-async def not_loaded(_request: Request, error: WeightsError) -> Response:
+async def handle_weights_error(_request: Request, error: WeightsError) -> Response:
     return _json({"error": str(error)}, 500)
 
 
 @app.exception_handler(RecursionError)
-async def too_deep(_request: Request, _error: RecursionError) -> Response:
-    return refusal(ProtocolError(400, go_json.TOO_DEEP))
+async def handle_recursion_error(_request: Request, _error: RecursionError) -> Response:
+    return error_response(ApiError(400, go_json.NESTING_ERROR))
 
 
 @app.exception_handler(HTTPException)
-async def no_route(_request: Request, error: HTTPException) -> Response:
+async def handle_http_error(_request: Request, error: HTTPException) -> Response:
     """As gin, Ollama's router, says it."""
     text = {404: "404 page not found", 405: "405 method not allowed"}
     return PlainTextResponse(text.get(error.status_code, error.detail), error.status_code)
 
 
 def _json(value: dict[str, Any], status: int = 200) -> Response:
-    return Response(_bytes(value), status, media_type=JSON)
+    return Response(_encode(value), status, media_type=JSON)
 
 
-def _bytes(value: dict[str, Any]) -> bytes:
+def _encode(value: dict[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

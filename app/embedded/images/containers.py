@@ -39,7 +39,7 @@ class Container:
     orientation: int = 1
 
 
-def bare(data: bytes) -> Container | None:
+def strip_metadata(data: bytes) -> Container | None:
     """The file without its metadata; None for anything but JPEG, PNG and WebP.
 
     Raises:
@@ -47,11 +47,11 @@ def bare(data: bytes) -> Container | None:
     """
     read: Callable[[bytes], Container]
     if data.startswith(b"\xff\xd8\xff"):
-        read = _jpeg
+        read = _strip_jpeg
     elif data.startswith(_PNG):
-        read = _png
+        read = _strip_png
     elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        read = _webp
+        read = _strip_webp
     else:
         return None
     try:
@@ -60,20 +60,20 @@ def bare(data: bytes) -> Container | None:
         raise ContainerError("unexpected EOF") from None
 
 
-def _jpeg(data: bytes) -> Container:
-    parts, orientation, pixels, at = [data[:2]], 1, 0, 2
+def _strip_jpeg(data: bytes) -> Container:
+    parts, orientation, pixels, offset = [data[:2]], 1, 0, 2
     for _ in range(MAX_SEGMENTS):
-        if data[at] != 0xFF:
+        if data[offset] != 0xFF:
             raise ContainerError("no marker where a JPEG segment begins")
-        marker = data[at + 1]
+        marker = data[offset + 1]
         if marker == 0xFF:  # fill
-            at += 1
+            offset += 1
             continue
         if marker == _SOS:
-            return _scans(parts, data[at:], pixels, orientation)
-        (length,) = struct.unpack_from(">H", data, at + 2)
-        segment = data[at : at + 2 + length]
-        at += 2 + max(2, length)
+            return _limit_scans(parts, data[offset:], pixels, orientation)
+        (length,) = struct.unpack_from(">H", data, offset + 2)
+        segment = data[offset : offset + 2 + length]
+        offset += 2 + max(2, length)
         if marker in _UNSUPPORTED_SOF:
             raise ContainerError("a lossless or arithmetic-coded JPEG")
         if marker in _SOF:
@@ -87,49 +87,49 @@ def _jpeg(data: bytes) -> Container:
     raise ContainerError(f"more than {MAX_SEGMENTS} segments before the first scan")
 
 
-def _scans(parts: list[bytes], scans: bytes, pixels: int, orientation: int) -> Container:
+def _limit_scans(parts: list[bytes], scans: bytes, pixels: int, orientation: int) -> Container:
     """The rest of a JPEG, from its first scan on. (Inside a scan 0xFF is followed by 0 or by a
     restart marker.)"""
-    most = MAX_SCANNED_PIXELS // max(pixels, SCAN_PIXELS)
+    max_scans = MAX_SCANNED_PIXELS // max(pixels, SCAN_PIXELS)
     for number, _ in enumerate(_SCAN.finditer(scans), 1):
-        if number > most:
-            raise ContainerError(f"more than {most} scans")
+        if number > max_scans:
+            raise ContainerError(f"more than {max_scans} scans")
     return Container("JPEG", b"".join((*parts, scans)), orientation)
 
 
-def _png(data: bytes) -> Container:
+def _strip_png(data: bytes) -> Container:
     """The chunks of pixels as one: Pillow reads each in Python."""
-    kept, pixels, orientation, at = [_PNG], [], 1, len(_PNG)
+    kept, pixels, orientation, offset = [_PNG], [], 1, len(_PNG)
     for _ in range(MAX_CHUNKS):
-        length, name = struct.unpack_from(">I4s", data, at)
-        end = at + 12 + length
+        length, name = struct.unpack_from(">I4s", data, offset)
+        end = offset + 12 + length
         if end > len(data):
             raise ContainerError("not enough pixel data")
         if name == b"IDAT":
-            pixels.append(data[at + 8 : end - 4])
+            pixels.append(data[offset + 8 : end - 4])
         elif name == b"eXIf":
-            orientation = _exif_orientation(data[at + 8 : end - 4])
+            orientation = _exif_orientation(data[offset + 8 : end - 4])
         elif name in _KEPT_CHUNKS:
-            kept.append(data[at:end])
+            kept.append(data[offset:end])
         elif name == b"IEND":
             size = struct.pack(">I", sum(map(len, pixels)))
             crc = b"\0\0\0\0"  # Pillow reads over it: the pixels have zlib's checksum
-            whole = (*kept, size, b"IDAT", *pixels, crc, data[at:end])
-            return Container("PNG", b"".join(whole), orientation)
-        at = end
+            parts_of_file = (*kept, size, b"IDAT", *pixels, crc, data[offset:end])
+            return Container("PNG", b"".join(parts_of_file), orientation)
+        offset = end
     raise ContainerError(f"more than {MAX_CHUNKS} chunks")
 
 
-def _webp(data: bytes) -> Container:
+def _strip_webp(data: bytes) -> Container:
     """Pillow takes the metadata of a WebP as it is and parses none of it."""
-    at, orientation = 12, 1
+    offset, orientation = 12, 1
     for _ in range(MAX_CHUNKS):
-        if at + 8 > len(data):
+        if offset + 8 > len(data):
             return Container("WEBP", data, orientation)
-        name, length = struct.unpack_from("<4sI", data, at)
+        name, length = struct.unpack_from("<4sI", data, offset)
         if name == b"EXIF":
-            orientation = _exif_orientation(data[at + 8 : at + 8 + length])
-        at += 8 + length + length % 2
+            orientation = _exif_orientation(data[offset + 8 : offset + 8 + length])
+        offset += 8 + length + length % 2
     raise ContainerError(f"more than {MAX_CHUNKS} chunks")
 
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from app.embedded.cancellation import check
-from app.embedded.images.containers import bare
+from app.embedded.cancellation import raise_if_cancelled
+from app.embedded.images.containers import strip_metadata
 from app.embedded.images.pixels import Pixels
 
 MAX_PIXELS = 50_000_000
-MAX_PIXELS_TOGETHER = 150_000_000  # of one request; in memory, 3 bytes each
-CELL = 32  # pixels a side that count as one prompt token, as in Qwen3-VL
+MAX_TOTAL_PIXELS = 150_000_000  # of one request; in memory, 3 bytes each
+TOKEN_SIDE = 32  # pixels a side that count as one prompt token, as in Qwen3-VL
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 # What undoes each of EXIF's orientations.
-TURNS = {
+EXIF_TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -29,13 +29,13 @@ TURNS = {
 }
 
 # As the server has it (`app.images.colour`): clients of this engine alone send such pictures, too.
-GROUNDS, LOST, MOST_LOST = (255, 0, 128), 60, 0.25
+BACKGROUND_LEVELS, SIMILAR_LEVELS, MAX_LOST_SHARE = (255, 0, 128), 60, 0.25
 
 # The size is checked here, before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
 
-class PictureError(Exception):
+class ImageDecodeError(Exception):
     """The bytes are no picture this engine takes. The message is Ollama's where it has one."""
 
 
@@ -55,10 +55,10 @@ class Picture:
 
     @property
     def tokens(self) -> int:
-        return math.ceil(self.width / CELL) * math.ceil(self.height / CELL)
+        return math.ceil(self.width / TOKEN_SIDE) * math.ceil(self.height / TOKEN_SIDE)
 
 
-def decode(data: bytes) -> Picture:
+def decode_image(data: bytes) -> Picture:
     """Decode a JPEG, PNG or WebP; of an animation the first frame.
 
     It takes at most about 4 s on one core and cannot be interrupted, so that the number of pixels
@@ -68,22 +68,22 @@ def decode(data: bytes) -> Picture:
         PictureError: not such an image, damaged, above 50 megapixels, or too costly to decode.
     """
     try:
-        container = bare(data)
+        container = strip_metadata(data)
         if container is None:
-            raise PictureError("image: unknown format")
+            raise ImageDecodeError("image: unknown format")
         with Image.open(io.BytesIO(container.data), formats=[container.format]) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise PictureError(
+                raise ImageDecodeError(
                     f"image: {image.width} x {image.height} pixels are more than "
                     f"{MAX_PIXELS // 10**6} megapixels"
                 )
             image.load()
-            turn = TURNS.get(container.orientation)
-            return Picture(_bgr(image if turn is None else image.transpose(turn)))
+            transpose = EXIF_TRANSPOSE.get(container.orientation)
+            return Picture(_to_bgr(image if transpose is None else image.transpose(transpose)))
     except UnidentifiedImageError:
-        raise PictureError("image: invalid format") from None
+        raise ImageDecodeError("image: invalid format") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise
-        raise PictureError(f"image: invalid format: {error}") from None
+        raise ImageDecodeError(f"image: invalid format: {error}") from None
 
 
 def decode_images(images: Sequence[bytes], cancelled: threading.Event) -> list[Picture]:
@@ -96,29 +96,32 @@ def decode_images(images: Sequence[bytes], cancelled: threading.Event) -> list[P
     decoded: list[Picture] = []
     pixels = 0
     for data in images:
-        check(cancelled)
-        decoded.append(decode(data))
+        raise_if_cancelled(cancelled)
+        decoded.append(decode_image(data))
         pixels += decoded[-1].width * decoded[-1].height
-        if pixels > MAX_PIXELS_TOGETHER:
-            most = MAX_PIXELS_TOGETHER // 10**6
-            raise PictureError(f"images: more than {most} megapixels together")
-    check(cancelled)
+        if pixels > MAX_TOTAL_PIXELS:
+            limit = MAX_TOTAL_PIXELS // 10**6
+            raise ImageDecodeError(f"images: more than {limit} megapixels together")
+    raise_if_cancelled(cancelled)
     return decoded
 
 
-def _ground(image: Image.Image) -> int:
+def _background_level(image: Image.Image) -> int:
     """The grey level that shows what is opaque (RGBA): white, unless much would be lost on it."""
     opaque = image.getchannel("A").point(lambda value: 255 if value > 127 else 0)
     levels = image.convert("L").histogram(opaque)
     count = sum(levels)
     if not count or opaque.getextrema()[0] == 255:
         return 255
-    lost = {one: sum(levels[max(0, one - LOST) : one + LOST + 1]) / count for one in GROUNDS}
-    best = min(GROUNDS, key=lambda one: lost[one])
-    return best if lost[255] > MOST_LOST and lost[best] < lost[255] / 2 else 255
+    lost = {
+        one: sum(levels[max(0, one - SIMILAR_LEVELS) : one + SIMILAR_LEVELS + 1]) / count
+        for one in BACKGROUND_LEVELS
+    }
+    best = min(BACKGROUND_LEVELS, key=lambda one: lost[one])
+    return best if lost[255] > MAX_LOST_SHARE and lost[best] < lost[255] / 2 else 255
 
 
-def _bgr(image: Image.Image) -> Pixels:
+def _to_bgr(image: Image.Image) -> Pixels:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         # Pillow's own conversion clips at 255 instead of scaling.
         values = np.asarray(image, dtype=np.float32)
@@ -128,6 +131,6 @@ def _bgr(image: Image.Image) -> Pixels:
         image = image.convert("RGBA")
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, (*(_ground(image),) * 3, 255))
+        paper = Image.new("RGBA", image.size, (*(_background_level(image),) * 3, 255))
         image = Image.alpha_composite(paper, image)
     return np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])

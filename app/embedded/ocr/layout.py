@@ -12,10 +12,10 @@ from app.embedded.ocr.ppocr import Quad
 
 # In heights of a box, which is about 1.4 times the size of its letters.
 SAME_ROW = 0.5  # between the middles
-NEAR = 0.35  # a gap below it is a space between words; boxes reach past their letters
-LONG = 8.0  # a box that wide is a line of prose, not a cell of a table
+WORD_GAP = 0.35  # a gap below it is a space between words; boxes reach past their letters
+PROSE_WIDTH = 8.0  # a box that wide is a line of prose, not a cell of a table
 # The width of a column of the character grid that cells of a row are placed on.
-UNIT = 0.42
+CHAR_WIDTH = 0.42
 MIN_PROSE_LINES = 4  # in each of two columns
 
 
@@ -40,38 +40,38 @@ class Layout:
 
     rows: tuple[Row, ...]
     left: float
-    unit: float
+    char_width: float
 
-    def line(self, row: Row, texts: Sequence[str]) -> str:
+    def render_row(self, row: Row, texts: Sequence[str]) -> str:
         """One line of text out of a row's cells, columns standing under one another."""
         cells = [(cell, text) for cell, text in zip(row, texts, strict=True) if text]
         if not cells:
             return ""
         line = ""
         if len(cells) > 1:
-            line = " " * round((cells[0][0].left - self.left) / self.unit)
+            line = " " * round((cells[0][0].left - self.left) / self.char_width)
         line += cells[0][1]
         for (before, _), (cell, text) in pairwise(cells):
             gap = cell.left - before.right
-            if gap < NEAR * min(before.height, cell.height):
+            if gap < WORD_GAP * min(before.height, cell.height):
                 line += " " + text
                 continue
-            column = round((cell.left - self.left) / self.unit)
-            line += " " * max(2, column - _columns(line)) + text
+            column = round((cell.left - self.left) / self.char_width)
+            line += " " * max(2, column - _display_width(line)) + text
         return line
 
 
-def arrange(quads: Sequence[Quad]) -> Layout:
+def arrange_rows(quads: Sequence[Quad]) -> Layout:
     """Rows from the top down and cells from left to right; columns of prose one after another."""
-    cells = _straight(quads)
+    cells = _deskew(quads)
     if not cells:
         return Layout((), 0.0, 1.0)
-    rows = tuple(row for block in _blocks(cells) for row in _rows(block))
-    unit = UNIT * median(cell.height for cell in cells)
-    return Layout(rows, min(cell.left for cell in cells), unit)
+    rows = tuple(row for block in _split_columns(cells) for row in _group_rows(block))
+    char_width = CHAR_WIDTH * median(cell.height for cell in cells)
+    return Layout(rows, min(cell.left for cell in cells), char_width)
 
 
-def angle(quads: Sequence[Quad]) -> float:
+def skew_angle(quads: Sequence[Quad]) -> float:
     """The slope of the lines in radians: the median of those at least twice as wide as high."""
     slopes = [
         float(np.arctan2(*(quad[1] - quad[0])[::-1]))
@@ -82,12 +82,12 @@ def angle(quads: Sequence[Quad]) -> float:
     return slope if abs(slope) < np.pi / 4 else 0.0
 
 
-def _straight(quads: Sequence[Quad]) -> list[Cell]:
-    slope = angle(quads)
-    turn = np.array([[np.cos(slope), np.sin(slope)], [-np.sin(slope), np.cos(slope)]])
+def _deskew(quads: Sequence[Quad]) -> list[Cell]:
+    slope = skew_angle(quads)
+    rotation = np.array([[np.cos(slope), np.sin(slope)], [-np.sin(slope), np.cos(slope)]])
     cells = []
     for index, quad in enumerate(quads):
-        corners = quad @ turn.T
+        corners = quad @ rotation.T
         x = corners[:, 0]
         height = float(np.hypot(*(quad[3] - quad[0])))
         middle = float(corners[:, 1].mean())
@@ -95,7 +95,7 @@ def _straight(quads: Sequence[Quad]) -> list[Cell]:
     return cells
 
 
-def _rows(cells: Sequence[Cell]) -> list[Row]:
+def _group_rows(cells: Sequence[Cell]) -> list[Row]:
     rows: list[list[Cell]] = []
     for cell in sorted(cells, key=lambda cell: cell.middle):
         if rows:
@@ -108,9 +108,9 @@ def _rows(cells: Sequence[Cell]) -> list[Row]:
     return [tuple(sorted(row, key=lambda cell: cell.left)) for row in rows]
 
 
-def _blocks(cells: Sequence[Cell]) -> list[list[Cell]]:
+def _split_columns(cells: Sequence[Cell]) -> list[list[Cell]]:
     """The page as one block, or: what is above two columns of prose, the columns, the rest."""
-    gutter = _gutter(cells)
+    gutter = _find_gutter(cells)
     if gutter is None:
         return [list(cells)]
     across = [cell for cell in cells if cell.left < gutter < cell.right]
@@ -126,9 +126,9 @@ def _blocks(cells: Sequence[Cell]) -> list[list[Cell]]:
     return [block for block in (*blocks, left, right) if block]
 
 
-def _gutter(cells: Sequence[Cell]) -> float | None:
+def _find_gutter(cells: Sequence[Cell]) -> float | None:
     """The x of the blank between two columns of prose; None for a single column or a table."""
-    prose = [cell for cell in cells if cell.right - cell.left > LONG * cell.height]
+    prose = [cell for cell in cells if cell.right - cell.left > PROSE_WIDTH * cell.height]
     for cell in sorted(prose, key=lambda cell: cell.right):
         x = cell.right + 1.0
         left = [other for other in cells if other.right <= x]
@@ -140,12 +140,12 @@ def _gutter(cells: Sequence[Cell]) -> float | None:
             and crossing <= len(cells) / 5
             and sides[0] > 0.6 * len(left)
             and sides[1] > 0.6 * len(right)
-            and all(len(_rows(side)) > 0.8 * len(side) for side in (left, right))
+            and all(len(_group_rows(side)) > 0.8 * len(side) for side in (left, right))
         ):
             return x
     return None
 
 
-def _columns(text: str) -> int:
+def _display_width(text: str) -> int:
     """Width in character cells: ideographs, kana and Hangul take two."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)

@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 
 from app.embedded.images.pixels import Pixels
-from app.embedded.ocr.glyph_spacing import Ink, ink
-from app.embedded.ocr.ppocr import Char, Reading
+from app.embedded.ocr.glyph_spacing import GlyphSpacing, measure_spacing
+from app.embedded.ocr.ppocr import Char, Recognition
 from app.embedded.ocr.tesseract import Symbol, is_hangul
 
 # Below it PP-OCR's line may be Hangul read as something else ("카드번호" -> "三立", .45).
-SURE = 0.93
+CONFIDENT_SCORE = 0.93
 # Tesseract's score of a symbol: Hangul comes to 0.65 and more, other letters that it takes for
 # Hangul to 0.4 and less.
 HANGUL_SCORE = 0.5
@@ -31,7 +31,7 @@ LATIN_SPACE = 0.55
 MIXED_SPACE, ONE_SPACE = 0.26, 0.32  # between Hangul and the rest; beside a "1"
 WIDE_SPACE = 1.8
 
-Read = Callable[[Pixels], Reading]
+Recognise = Callable[[Pixels], Recognition]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +41,19 @@ class LineText:
 
     text: str
     score: float
-    digit: float = 1.0
+    min_digit_score: float = 1.0
 
     @property
     def confidence(self) -> float:
-        return min(self.score, self.digit)
+        return min(self.score, self.min_digit_score)
 
 
-def doubtful(reading: Reading, written: Ink) -> bool:
+def needs_tesseract(reading: Recognition, spacing: GlyphSpacing) -> bool:
     """Whether PP-OCR's reading may be missing something or be Hangul read wrong."""
-    return reading.score < SURE or written.unread(reading.chars)
+    return reading.score < CONFIDENT_SCORE or spacing.has_unread_ink(reading.chars)
 
 
-def plain(reading: Reading, written: Ink) -> LineText:
+def restore_spaces(reading: Recognition, spacing: GlyphSpacing) -> LineText:
     """PP-OCR's own line, with the spaces that it dropped ("2024-03-1714:32")."""
     text = ""
     previous: Char | None = None
@@ -63,22 +63,22 @@ def plain(reading: Reading, written: Ink) -> LineText:
             continue
         # Only between Latin letters and digits: full-width punctuation has its own gap.
         if previous is not None and char.text.isascii() and previous.text.isascii():
-            gap = written.gap(previous.x, char.x)
-            text = text.rstrip() + _space(gap, 0.0 if text.endswith(" ") else LATIN_SPACE)
+            gap = spacing.widest_gap(previous.x, char.x)
+            text = text.rstrip() + _whitespace(gap, 0.0 if text.endswith(" ") else LATIN_SPACE)
         text += char.text
         previous = char
     digits = [char.score for char in reading.chars if char.text.isdigit()]
     return LineText(text.strip(), reading.score, min(digits, default=1.0))
 
 
-def merged(
+def merge_readings(
     line: Pixels,
-    reading: Reading,
+    reading: Recognition,
     symbols: Sequence[Symbol],
-    written: Ink,
-    read: Read,
+    spacing: GlyphSpacing,
+    recognise: Recognise,
     *,
-    space: float | None = None,
+    space_threshold: float | None = None,
 ) -> LineText:
     """The line out of both readings; PP-OCR's alone where Tesseract saw no Hangul.
 
@@ -87,38 +87,46 @@ def merged(
         space: the page's least gap that is a space between Hangul, in heights of the ink; None:
             the line's own gaps tell.
     """
-    symbols = [symbol for symbol in symbols if not _misread(symbol, reading, written)]
-    if not any(map(_surely_hangul, symbols)) or _ideographs(reading):
-        return plain(reading, written)
-    pieces = _pieces(symbols)
-    starts = [0.0, *(_border(before[-1], piece[0], written) for before, piece in pairwise(pieces))]
-    text, scores, digit = "", list[float](), 1.0
+    symbols = [symbol for symbol in symbols if not _is_misread_latin(symbol, reading, spacing)]
+    if not any(map(_is_confident_hangul, symbols)) or _is_cjk(reading):
+        return restore_spaces(reading, spacing)
+    pieces = _split_scripts(symbols)
+    starts = [
+        0.0,
+        *(_cut_position(before[-1], piece[0], spacing) for before, piece in pairwise(pieces)),
+    ]
+    text, scores, min_digit_score = "", list[float](), 1.0
     for number, (piece, start, end) in enumerate(
         zip(pieces, starts, [*starts[1:], 1.0], strict=True)
     ):
         if number:
             before, first = pieces[number - 1][-1], piece[0]
             narrow = "1" in (before.text, first.text)
-            text += _space(_gap(before, first, written), ONE_SPACE if narrow else MIXED_SPACE)
-        if _surely_hangul(piece[0]):
-            said, score = _hangul(piece, written, space or written.hangul_space), _score(piece)
+            text += _whitespace(_gap(before, first, spacing), ONE_SPACE if narrow else MIXED_SPACE)
+        if _is_confident_hangul(piece[0]):
+            piece_text, score = (
+                _join_hangul(piece, spacing, space_threshold or spacing.hangul_space_threshold),
+                _mean_score(piece),
+            )
         else:
-            said, score = _other(line, piece, start, end, read)
-        text += said
+            piece_text, score = _read_non_hangul(line, piece, start, end, recognise)
+        text += piece_text
         scores += [score] * len(piece)
-        digit = min(digit, score) if any(map(str.isdigit, said)) else digit
-    return LineText(text.strip(), sum(scores) / len(scores), digit)
+        min_digit_score = (
+            min(min_digit_score, score) if any(map(str.isdigit, piece_text)) else min_digit_score
+        )
+    return LineText(text.strip(), sum(scores) / len(scores), min_digit_score)
 
 
-def _surely_hangul(symbol: Symbol) -> bool:
+def _is_confident_hangul(symbol: Symbol) -> bool:
     return is_hangul(symbol.text[0]) and symbol.score >= HANGUL_SCORE
 
 
-def _misread(symbol: Symbol, reading: Reading, written: Ink) -> bool:
+def _is_misread_latin(symbol: Symbol, reading: Recognition, spacing: GlyphSpacing) -> bool:
     """Whether Tesseract took Latin letters, which PP-OCR read there, for one of Hangul."""
-    if not _surely_hangul(symbol) or symbol.score > 0.8:
+    if not _is_confident_hangul(symbol) or symbol.score > 0.8:
         return False
-    place = symbol.left, symbol.left + 0.8 * written.height
+    place = symbol.left, symbol.left + 0.8 * spacing.height
     return any(
         char.text.isascii() and char.text.isalpha() and char.score > PIECE_SCORE
         for char in reading.chars
@@ -126,48 +134,48 @@ def _misread(symbol: Symbol, reading: Reading, written: Ink) -> bool:
     )
 
 
-def _pieces(symbols: Sequence[Symbol]) -> list[tuple[Symbol, ...]]:
+def _split_scripts(symbols: Sequence[Symbol]) -> list[tuple[Symbol, ...]]:
     """Hangul and other pieces in turn; punctuation after Hangul goes with it."""
     pieces: list[list[Symbol]] = []
     for symbol in symbols:
-        hangul = bool(pieces) and _surely_hangul(pieces[-1][0])
+        hangul = bool(pieces) and _is_confident_hangul(pieces[-1][0])
         mark = hangul and symbol.text in PUNCTUATION and symbol.score >= HANGUL_SCORE
-        if pieces and hangul == (_surely_hangul(symbol) or mark):
+        if pieces and hangul == (_is_confident_hangul(symbol) or mark):
             pieces[-1].append(symbol)
         else:
             pieces.append([symbol])
     return [tuple(piece) for piece in pieces]
 
 
-def _ideographs(reading: Reading) -> bool:
+def _is_cjk(reading: Recognition) -> bool:
     """A sure reading with three or more kana or ideographs is Japanese or Chinese."""
     scores = [char.score for char in reading.chars if "぀" <= char.text <= "鿿"]
     return len(scores) > 2 and sum(scores) / len(scores) > 0.9
 
 
-def hangul_gaps(symbols: Sequence[Symbol], written: Ink) -> list[float]:
+def hangul_gaps(symbols: Sequence[Symbol], spacing: GlyphSpacing) -> list[float]:
     """The gaps between neighbouring syllables, in heights of the ink."""
     return [
-        _gap(before, symbol, written)
+        _gap(before, symbol, spacing)
         for before, symbol in pairwise(symbols)
-        if _surely_hangul(before) and _surely_hangul(symbol)
+        if _is_confident_hangul(before) and _is_confident_hangul(symbol)
     ]
 
 
-def _hangul(piece: Sequence[Symbol], written: Ink, least: float) -> str:
+def _join_hangul(piece: Sequence[Symbol], spacing: GlyphSpacing, threshold: float) -> str:
     """Hangul with spaces at the gaps: Tesseract's own stand after many a syllable."""
     text = piece[0].text
     for before, symbol in pairwise(piece):
-        text += _space(_gap(before, symbol, written), least) + symbol.text
+        text += _whitespace(_gap(before, symbol, spacing), threshold) + symbol.text
     return text
 
 
-def _other(
-    line: Pixels, piece: Sequence[Symbol], start: float, end: float, read: Read
+def _read_non_hangul(
+    line: Pixels, piece: Sequence[Symbol], start: float, end: float, recognise: Recognise
 ) -> tuple[str, float]:
     """A piece that is not Hangul, and its score; the line's share from `start` to `end`."""
     text = "".join(symbol.text for symbol in piece)
-    score = _score(piece)
+    score = _mean_score(piece)
     if set(text) <= PUNCTUATION:
         return text, score
     width = line.shape[1]
@@ -177,30 +185,30 @@ def _other(
     picture = np.asarray(
         cv2.copyMakeBorder(picture, 0, 0, margin, margin, cv2.BORDER_REPLICATE), dtype=np.uint8
     )
-    reading = read(picture)
+    reading = recognise(picture)
     if reading.text.isascii() and reading.text and reading.score > min(PIECE_SCORE, score):
-        return plain(reading, ink(picture)).text, reading.score
+        return restore_spaces(reading, measure_spacing(picture)).text, reading.score
     return text, score
 
 
-def _score(piece: Sequence[Symbol]) -> float:
+def _mean_score(piece: Sequence[Symbol]) -> float:
     return sum(symbol.score for symbol in piece) / len(piece)
 
 
-def _gap(before: Symbol, symbol: Symbol, written: Ink) -> float:
-    return written.gap(before.left, symbol.left + 0.2 * written.height)
+def _gap(before: Symbol, symbol: Symbol, spacing: GlyphSpacing) -> float:
+    return spacing.widest_gap(before.left, symbol.left + 0.2 * spacing.height)
 
 
-def _border(before: Symbol, symbol: Symbol, written: Ink) -> float:
+def _cut_position(before: Symbol, symbol: Symbol, spacing: GlyphSpacing) -> float:
     """Where to cut between Hangul and what is not, as a share of the width. Tesseract's places
     of Hangul can be relied on, those of other letters not."""
-    if _surely_hangul(symbol):
-        return written.before_hangul(symbol.left)
-    return written.after_hangul(before.left, is_hangul(before.text[0]), symbol.left)
+    if _is_confident_hangul(symbol):
+        return spacing.cut_before_hangul(symbol.left)
+    return spacing.cut_after_hangul(before.left, is_hangul(before.text[0]), symbol.left)
 
 
-def _space(gap: float, least: float) -> str:
+def _whitespace(gap: float, threshold: float) -> str:
     """The white space for a gap, both in heights of the ink."""
     if gap >= WIDE_SPACE:
         return "  "
-    return " " if gap >= least else ""
+    return " " if gap >= threshold else ""

@@ -3,21 +3,21 @@
 from dataclasses import dataclass
 
 from app.embedded import weights
-from app.embedded.ocr.ppocr import Detector, Recogniser
-from app.embedded.ocr.tesseract import HangulMissing, HangulReader
+from app.embedded.ocr.ppocr import TextDetector, TextRecogniser
+from app.embedded.ocr.tesseract import TesseractRecogniser, TesseractUnavailable
 
 
 @dataclass(frozen=True, slots=True)
-class Readers:
+class OcrModels:
     """The loaded models. Without Korean, `hangul` is None and `hangul_missing` says why."""
 
-    detector: Detector
-    recogniser: Recogniser
-    hangul: HangulReader | None
-    hangul_missing: str = ""
+    detector: TextDetector
+    recogniser: TextRecogniser
+    tesseract: TesseractRecogniser | None
+    tesseract_error: str = ""
 
 
-def load(threads: int) -> Readers:
+def load(threads: int) -> OcrModels:
     """Load the models.
 
     Args:
@@ -27,10 +27,12 @@ def load(threads: int) -> Readers:
         WeightsError: PP-OCR's weights are missing or damaged. (Those of Tesseract are not
             needed: without them Korean is missing, and every reading says so.)
     """
-    models = weights.ppocr()
-    hangul, reason = None, ""
+    paths = weights.ppocr_paths()
+    tesseract, reason = None, ""
     try:
-        hangul = HangulReader(weights.tessdata())
-    except (HangulMissing, weights.WeightsError) as error:
+        tesseract = TesseractRecogniser(weights.tessdata_folder())
+    except (TesseractUnavailable, weights.WeightsError) as error:
         reason = str(error)
-    return Readers(Detector(models, threads), Recogniser(models, threads), hangul, reason)
+    return OcrModels(
+        TextDetector(paths, threads), TextRecogniser(paths, threads), tesseract, reason
+    )

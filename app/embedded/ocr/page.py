@@ -7,18 +7,18 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from app.embedded.cancellation import check
+from app.embedded.cancellation import raise_if_cancelled
 from app.embedded.images.pixels import Pixels
-from app.embedded.ocr.glyph_spacing import ink, page_space
+from app.embedded.ocr.glyph_spacing import measure_spacing, page_space_threshold
 from app.embedded.ocr.line_merge import hangul_gaps
-from app.embedded.ocr.models import Readers
-from app.embedded.ocr.ppocr import Quad, cut
+from app.embedded.ocr.models import OcrModels
+from app.embedded.ocr.ppocr import Quad, crop_line
 from app.embedded.ocr.tesseract import is_hangul
 
-PROBED = 6  # the longest lines stand for the page
+PROBE_LINES = 6  # the longest lines stand for the page
 # Shares of a line's characters read; upside down, lines come to 0.3 to 0.7.
-CERTAIN = 0.9
-CLEARLY_BETTER = 0.1
+CONFIDENT = 0.9
+MIN_IMPROVEMENT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,16 @@ class Page:
 
     image: Pixels
     quads: tuple[Quad, ...]
-    turn: int
-    legible: bool
-    space: float | None = None
-    even: bool = False
+    rotation: int
+    has_text: bool
+    space_threshold: float | None = None
+    uniform_background: bool = False
 
-    def given(self, points: Quad) -> Quad:
+    def to_input(self, points: Quad) -> Quad:
         """Points, (n, 2) of x and y, on the page before it was turned."""
         height, width = self.image.shape[:2]
         x, y = points[:, 0], points[:, 1]
-        match self.turn:
+        match self.rotation:
             case 90:
                 return np.stack([y, width - x], axis=1)
             case 180:
@@ -49,32 +49,36 @@ class Page:
         return points
 
 
-def upright(image: Pixels, readers: Readers, cancelled: threading.Event) -> Page:
+def orient_page(image: Pixels, ocr_models: OcrModels, cancelled: threading.Event) -> Page:
     """Find the lines, turning the page by 90, 180 or 270 degrees where it needs it.
 
     Raises:
         Cancelled: `cancelled` was set.
     """
-    check(cancelled)
-    quads, turn = readers.detector.find(image), 0
-    if _sideways(quads):
-        image, turn = _rotated(image, cv2.ROTATE_90_CLOCKWISE), 90
-        check(cancelled)
-        quads = readers.detector.find(image)
-    lines = [cut(image, quad) for quad in sorted(quads, key=_length, reverse=True)[:PROBED]]
-    probes = [_probe(line, readers, cancelled) for line in lines]
-    if lines and _mean(probes) < CERTAIN:
-        turned = (_rotated(line, cv2.ROTATE_180) for line in lines)
-        over = [_probe(line, readers, cancelled) for line in turned]
+    raise_if_cancelled(cancelled)
+    quads, rotation = ocr_models.detector.detect(image), 0
+    if _is_sideways(quads):
+        image, rotation = _rotate(image, cv2.ROTATE_90_CLOCKWISE), 90
+        raise_if_cancelled(cancelled)
+        quads = ocr_models.detector.detect(image)
+    lines = [
+        crop_line(image, quad) for quad in sorted(quads, key=_length, reverse=True)[:PROBE_LINES]
+    ]
+    probes = [_probe(line, ocr_models, cancelled) for line in lines]
+    if lines and _mean(probes) < CONFIDENT:
+        turned = (_rotate(line, cv2.ROTATE_180) for line in lines)
+        flipped = [_probe(line, ocr_models, cancelled) for line in turned]
         # A sign of one or two characters that is read for sure stands as it should.
-        surely = len(lines) == 1 and probes[0].score >= SURELY
-        if not surely and _mean(over) > _mean(probes) + CLEARLY_BETTER:
-            image, turn = _rotated(image, cv2.ROTATE_180), turn + 180
+        confident = len(lines) == 1 and probes[0].score >= CONFIDENT_SIGN
+        if not confident and _mean(flipped) > _mean(probes) + MIN_IMPROVEMENT:
+            image, rotation = _rotate(image, cv2.ROTATE_180), rotation + 180
             # The lines must be found anew: their order and their corners are those of the page.
-            quads, probes = readers.detector.find(image), over
-    space = page_space([gap for probe in probes for gap in probe.gaps])
-    legible = any(probe.certainty > 0.85 for probe in probes)
-    return Page(image, tuple(quads), turn, legible, space, _even(image))
+            quads, probes = ocr_models.detector.detect(image), flipped
+    space_threshold = page_space_threshold([gap for probe in probes for gap in probe.gaps])
+    has_text = any(probe.confidence > 0.85 for probe in probes)
+    return Page(
+        image, tuple(quads), rotation, has_text, space_threshold, _has_uniform_background(image)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,51 +86,51 @@ class _Probe:
     """How sure the better reader is of a line, 0 to 1, and its gaps between Hangul. `score`: the
     same where it is short, too."""
 
-    certainty: float
+    confidence: float
     gaps: tuple[float, ...] = ()
     score: float = 0.0
 
 
 def _mean(probes: Sequence[_Probe]) -> float:
-    return sum(probe.certainty for probe in probes) / len(probes)
+    return sum(probe.confidence for probe in probes) / len(probes)
 
 
-def _probe(line: Pixels, readers: Readers, cancelled: threading.Event) -> _Probe:
+def _probe(line: Pixels, ocr_models: OcrModels, cancelled: threading.Event) -> _Probe:
     """Read a line; its certainty is half for less than four characters."""
-    check(cancelled)
-    reading = readers.recogniser.read(line)
-    best = reading.score if len(reading.text) > 3 else reading.score / 2
-    if best >= CERTAIN or readers.hangul is None:
-        return _Probe(best, score=reading.score)
-    symbols = readers.hangul.read(line)
+    raise_if_cancelled(cancelled)
+    reading = ocr_models.recogniser.recognise(line)
+    confidence = reading.score if len(reading.text) > 3 else reading.score / 2
+    if confidence >= CONFIDENT or ocr_models.tesseract is None:
+        return _Probe(confidence, score=reading.score)
+    symbols = ocr_models.tesseract.recognise(line)
     hangul = [symbol.score for symbol in symbols if is_hangul(symbol.text[0])]
     if len(hangul) < 2 or len(hangul) <= 0.12 * len(symbols):
-        return _Probe(best, score=reading.score)
-    gaps = tuple(hangul_gaps(symbols, ink(line)))
-    sure = max(best, sum(hangul) / len(hangul))
+        return _Probe(confidence, score=reading.score)
+    gaps = tuple(hangul_gaps(symbols, measure_spacing(line)))
+    sure = max(confidence, sum(hangul) / len(hangul))
     return _Probe(sure, gaps, max(reading.score, sure))
 
 
-EVEN_SIDE, EVEN_STEP, EVEN_SHARE = 64, 16, 0.6
-SURELY = 0.95
+BACKGROUND_SIDE, BACKGROUND_STEP, BACKGROUND_SHARE = 64, 16, 0.6
+CONFIDENT_SIGN = 0.95
 
 
-def _even(image: Pixels) -> bool:
+def _has_uniform_background(image: Pixels) -> bool:
     """Whether one colour, in coarse steps, has most of the picture."""
-    small = cv2.resize(image, (EVEN_SIDE, EVEN_SIDE), interpolation=cv2.INTER_NEAREST)
-    ground = np.median(small.reshape(-1, 3), axis=0)
-    near = np.abs(small.astype(np.int16) - ground).max(axis=2) < EVEN_STEP
-    return bool(near.mean() >= EVEN_SHARE)
+    small = cv2.resize(image, (BACKGROUND_SIDE, BACKGROUND_SIDE), interpolation=cv2.INTER_NEAREST)
+    background = np.median(small.reshape(-1, 3), axis=0)
+    near = np.abs(small.astype(np.int16) - background).max(axis=2) < BACKGROUND_STEP
+    return bool(near.mean() >= BACKGROUND_SHARE)
 
 
-def _sideways(quads: Sequence[Quad]) -> bool:
+def _is_sideways(quads: Sequence[Quad]) -> bool:
     """Whether most of the text's length stands upright."""
     tall = [_length(quad) for quad in quads if _height(quad) > 1.5 * _width(quad)]
     return sum(tall) > 0.6 * sum(map(_length, quads))
 
 
-def _rotated(image: Pixels, how: int) -> Pixels:
-    return np.asarray(cv2.rotate(image, how), dtype=np.uint8)
+def _rotate(image: Pixels, rotate_code: int) -> Pixels:
+    return np.asarray(cv2.rotate(image, rotate_code), dtype=np.uint8)
 
 
 def _width(quad: Quad) -> float:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.embedded.images.pixels import Pixels
-from app.embedded.onnx_session import session
-from app.embedded.weights import PPOCR
+from app.embedded.onnx_session import open_session
+from app.embedded.weights import PpocrPaths
 
 Quad = NDArray[np.float64]  # (4, 2): x, y of top left, top right, bottom right, bottom left
 
@@ -28,7 +28,7 @@ DETECT_SHORT_SIDE = 736
 DETECT_PIXELS = 1_600_000
 # Longer pictures are padded: rapidocr enlarges a 500 x 2 pixel line to 138 megapixels.
 MAX_ASPECT = 6
-GROUND_PIXELS = 1_000_000  # as many of a picture tell its ground's shade
+BACKGROUND_SAMPLE_PIXELS = 1_000_000  # as many of a picture tell its ground's shade
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Char:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Recognition:
     """One line as the recogniser reads it; `score` is the mean of its characters', 0 to 1."""
 
     chars: tuple[Char, ...]
@@ -55,10 +55,10 @@ class Reading:
         return sum(char.score for char in self.chars) / len(self.chars) if self.chars else 0.0
 
 
-class Detector:
+class TextDetector:
     """Finds lines of text. Safe to call from several threads."""
 
-    def __init__(self, weights: PPOCR, threads: int) -> None:
+    def __init__(self, paths: PpocrPaths, threads: int) -> None:
         # Imported when needed: it takes most of a second.
         from rapidocr import RapidOCR  # noqa: PLC0415
 
@@ -69,7 +69,7 @@ class Detector:
                 "Global.use_cls": False,  # flips 30-50 % of upright Hangul lines
                 "Global.use_rec": False,
                 "Global.max_side_len": 10**6,  # the size is chosen below
-                "Det.model_path": str(weights.detector),
+                "Det.model_path": str(paths.detector),
                 "Det.limit_type": "max",
                 "Det.limit_side_len": 10**6,
                 "EngineConfig.onnxruntime.intra_op_num_threads": threads,
@@ -77,9 +77,9 @@ class Detector:
             }
         )
 
-    def find(self, image: Pixels) -> list[Quad]:
+    def detect(self, image: Pixels) -> list[Quad]:
         """The lines' corners in pixels of `image`, from the top down."""
-        image, left, top = _padded(image)
+        image, left, top = _pad_to_aspect(image)
         height, width = image.shape[:2]
         scale = max(1.0, DETECT_SHORT_SIDE / min(height, width))
         scale = min(scale, (DETECT_PIXELS / (height * width)) ** 0.5)
@@ -93,39 +93,39 @@ class Detector:
         return [np.asarray(box, dtype=np.float64) * ratio - (left, top) for box in boxes]
 
 
-class Recogniser:
+class TextRecogniser:
     """Reads one line. Safe to call from several threads."""
 
-    def __init__(self, weights: PPOCR, threads: int) -> None:
-        self._session = session(weights.recogniser, threads)
+    def __init__(self, paths: PpocrPaths, threads: int) -> None:
+        self._session = open_session(paths.recogniser, threads)
         self._input = self._session.get_inputs()[0].name
         metadata = self._session.get_modelmeta().custom_metadata_map
         # CTC: index 0 is the blank, the space comes last.
         self._alphabet = ["", *metadata["character"].splitlines(), " "]
 
-    def read(self, line: Pixels) -> Reading:
+    def recognise(self, line: Pixels) -> Recognition:
         """Read the picture of one upright line."""
         height, width = line.shape[:2]
-        wide = min(MAX_LINE_WIDTH, max(1, round(LINE_HEIGHT * width / height)))
-        shrunk = cv2.resize(line, (wide, LINE_HEIGHT))
-        padded = np.zeros((1, 3, LINE_HEIGHT, max(wide, MIN_LINE_WIDTH)), dtype=np.float32)
-        padded[0, :, :, :wide] = shrunk.transpose(2, 0, 1).astype(np.float32) / 127.5 - 1
-        (odds,) = self._session.run(None, {self._input: padded})
-        return self._decode(np.asarray(odds)[0], wide / padded.shape[3])
+        scaled_width = min(MAX_LINE_WIDTH, max(1, round(LINE_HEIGHT * width / height)))
+        shrunk = cv2.resize(line, (scaled_width, LINE_HEIGHT))
+        padded = np.zeros((1, 3, LINE_HEIGHT, max(scaled_width, MIN_LINE_WIDTH)), dtype=np.float32)
+        padded[0, :, :, :scaled_width] = shrunk.transpose(2, 0, 1).astype(np.float32) / 127.5 - 1
+        (probabilities,) = self._session.run(None, {self._input: padded})
+        return self._decode(np.asarray(probabilities)[0], scaled_width / padded.shape[3])
 
-    def _decode(self, odds: NDArray[np.float32], share: float) -> Reading:
+    def _decode(self, probabilities: NDArray[np.float32], share: float) -> Recognition:
         """`odds`: (steps, characters); the line fills the first `share` of the steps."""
-        best = odds.argmax(axis=1)
+        best = probabilities.argmax(axis=1)
         steps = len(best) * share
         chars = []
         for step, index in enumerate(best):
             if index and (step == 0 or index != best[step - 1]):
-                score = float(odds[step, index])
+                score = float(probabilities[step, index])
                 chars.append(Char(self._alphabet[index], (step + 0.5) / steps, score))
-        return Reading(tuple(chars))
+        return Recognition(tuple(chars))
 
 
-def cut(image: Pixels, quad: Quad) -> Pixels:
+def crop_line(image: Pixels, quad: Quad) -> Pixels:
     """The line inside the four corners, laid flat."""
     top, right, bottom, left = (np.linalg.norm(quad[i] - quad[(i + 1) % 4]) for i in range(4))
     width, height = max(2, round(max(top, bottom))), max(2, round(max(left, right)))
@@ -137,7 +137,7 @@ def cut(image: Pixels, quad: Quad) -> Pixels:
     return np.asarray(flat, dtype=np.uint8)
 
 
-def _padded(image: Pixels) -> tuple[Pixels, int, int]:
+def _pad_to_aspect(image: Pixels) -> tuple[Pixels, int, int]:
     """The image with a ground of its own shade around it, so that it is not longer than
     `MAX_ASPECT` times its other side, and how much came to its left and top."""
     height, width = image.shape[:2]
@@ -145,7 +145,7 @@ def _padded(image: Pixels) -> tuple[Pixels, int, int]:
     top = max(0, -(-width // MAX_ASPECT) - height + 1) // 2
     if not left and not top:
         return image, 0, 0
-    step = math.isqrt(height * width // GROUND_PIXELS) + 1
-    ground = [float(shade) for shade in np.median(image[::step, ::step], axis=(0, 1))]
-    padded = cv2.copyMakeBorder(image, top, top, left, left, cv2.BORDER_CONSTANT, value=ground)
+    step = math.isqrt(height * width // BACKGROUND_SAMPLE_PIXELS) + 1
+    background = [float(shade) for shade in np.median(image[::step, ::step], axis=(0, 1))]
+    padded = cv2.copyMakeBorder(image, top, top, left, left, cv2.BORDER_CONSTANT, value=background)
     return np.asarray(padded, dtype=np.uint8), left, top

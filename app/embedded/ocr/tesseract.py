@@ -17,7 +17,7 @@ MAX_LINE_WIDTH = 4000  # 100 line heights; a longer line is squeezed, from 32,76
 MARGIN = 12
 
 
-class HangulMissing(Exception):
+class TesseractUnavailable(Exception):
     """Korean cannot be read here. The message says why."""
 
 
@@ -35,11 +35,7 @@ def is_hangul(char: str) -> bool:
     return "가" <= char <= "힣" or "ㄱ" <= char <= "ㅣ"
 
 
-def holds_hangul(text: str) -> bool:
-    return any(map(is_hangul, text))
-
-
-class HangulReader:
+class TesseractRecogniser:
     """One Tesseract, used by one thread at a time."""
 
     def __init__(self, tessdata: Path) -> None:
@@ -54,51 +50,51 @@ class HangulReader:
             # Optional: without it there is no Korean.
             import tesserocr  # type: ignore[import-untyped]  # noqa: PLC0415
         except ImportError as error:
-            raise HangulMissing("the package tesserocr is not installed") from error
+            raise TesseractUnavailable("the package tesserocr is not installed") from error
         self._api = tesserocr.PyTessBaseAPI(
             path=str(tessdata), lang="kor", psm=tesserocr.PSM.SINGLE_LINE
         )
         self._lock = threading.Lock()
 
-    def read(self, line: Pixels) -> list[Symbol]:
+    def recognise(self, line: Pixels) -> list[Symbol]:
         """Read the picture of one upright line."""
-        gray, wide = _prepared(line)
+        gray, scaled_width = _preprocess(line)
         height, width = gray.shape
         with self._lock:
             self._api.SetImageBytes(gray.tobytes(), width, height, 1, width)
             self._api.Recognize()
-            return self._symbols(wide)
+            return self._symbols(scaled_width)
 
     def _symbols(self, width: int) -> list[Symbol]:
         from tesserocr import RIL, iterate_level  # noqa: PLC0415
 
         symbols: list[Symbol] = []
-        for place in iterate_level(self._api.GetIterator(), RIL.SYMBOL):
-            if place.Empty(RIL.SYMBOL):  # its text is an exception, not an empty string
+        for symbol in iterate_level(self._api.GetIterator(), RIL.SYMBOL):
+            if symbol.Empty(RIL.SYMBOL):  # its text is an exception, not an empty string
                 continue
-            text = place.GetUTF8Text(RIL.SYMBOL)
-            box = place.BoundingBox(RIL.SYMBOL)
+            text = symbol.GetUTF8Text(RIL.SYMBOL)
+            box = symbol.BoundingBox(RIL.SYMBOL)
             if not text.strip() or box is None:
                 continue
             # Tesseract writes some Latin letters in their full-width form.
             text = unicodedata.normalize("NFKC", text)
-            score = place.Confidence(RIL.WORD) / 100
+            score = symbol.Confidence(RIL.WORD) / 100
             symbols.append(Symbol(text, (box[0] - MARGIN) / width, score))
         return symbols
 
 
-def _prepared(line: Pixels) -> tuple[NDArray[np.uint8], int]:
+def _preprocess(line: Pixels) -> tuple[NDArray[np.uint8], int]:
     """Dark on light, of Tesseract's best height, with a margin of the ground's shade; and its
     width without the margin."""
     gray = cv2.cvtColor(line, cv2.COLOR_BGR2GRAY)
     scale = LINE_HEIGHT / gray.shape[0]
     method = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
-    wide = min(MAX_LINE_WIDTH, max(1, round(gray.shape[1] * scale)))
-    gray = cv2.resize(gray, (wide, LINE_HEIGHT), interpolation=method)
+    scaled_width = min(MAX_LINE_WIDTH, max(1, round(gray.shape[1] * scale)))
+    gray = cv2.resize(gray, (scaled_width, LINE_HEIGHT), interpolation=method)
     if np.median(gray) < 110:
         gray = 255 - gray
-    ground = int(np.percentile(gray, 90))
+    background = int(np.percentile(gray, 90))
     gray = cv2.copyMakeBorder(
-        gray, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_CONSTANT, value=ground
+        gray, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_CONSTANT, value=background
     )
-    return np.ascontiguousarray(gray, dtype=np.uint8), wide
+    return np.ascontiguousarray(gray, dtype=np.uint8), scaled_width

@@ -8,14 +8,14 @@ from app.embedded.images.pixels import Pixels
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class Barcode:
     """A code as it was decoded: its kind (`QR Code`, `EAN-13`) and its content."""
 
-    kind: str
+    format: str
     content: str
 
 
-def codes(image: Pixels) -> tuple[Code, ...]:
+def read_barcodes(image: Pixels) -> tuple[Barcode, ...]:
     """Every code whose checksum is right; one that is not is none."""
     found = zxingcpp.read_barcodes(image)
-    return tuple(Code(str(code.format), code.text) for code in found if code.valid)
+    return tuple(Barcode(str(code.format), code.text) for code in found if code.valid)

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from app.embedded.images.pixels import Pixels
 
-SIDE = 96  # pixels; the picture is shrunk to it, fine grain is no colour
-LEAST = 0.04  # of the picture; a smaller share is not worth a word
-LIGHTNESS = 0.6  # how much a difference in lightness counts beside one in hue
+SAMPLE_SIDE = 96  # pixels; the picture is shrunk to it, fine grain is no colour
+MIN_SHARE = 0.04  # of the picture; a smaller share is not worth a word
+LIGHTNESS_WEIGHT = 0.6  # how much a difference in lightness counts beside one in hue
 
 # sRGB of a typical sample: (English, Korean) -> R, G, B.
-SAMPLES = {
+PALETTE = {
     ("black", "검정"): (20, 20, 20),
     ("dark grey", "짙은 회색"): (70, 70, 70),
     ("grey", "회색"): (128, 128, 128),
@@ -36,11 +36,11 @@ SAMPLES = {
     ("purple", "보라"): (120, 55, 160),
     ("pink", "분홍"): (240, 160, 190),
 }
-NAMES = tuple(SAMPLES)
+COLOUR_NAMES = tuple(PALETTE)
 
 
 @dataclass(frozen=True, slots=True)
-class Colour:
+class NamedColour:
     """A named colour; `share` of the picture, 0 to 1."""
 
     english: str
@@ -48,17 +48,19 @@ class Colour:
     share: float
 
 
-def colours(image: Pixels) -> tuple[Colour, ...]:
+def dominant_colours(image: Pixels) -> tuple[NamedColour, ...]:
     """The colours that fill `LEAST` of the picture or more, the largest first."""
-    small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)[:, :, ::-1]
-    seen, samples = (
+    small = cv2.resize(image, (SAMPLE_SIDE, SAMPLE_SIDE), interpolation=cv2.INTER_AREA)[:, :, ::-1]
+    pixels, palette = (
         _lab(np.asarray(small, dtype=np.uint8)),
-        _lab(np.array(list(SAMPLES.values()), dtype=np.uint8)),
+        _lab(np.array(list(PALETTE.values()), dtype=np.uint8)),
     )
-    away = ((seen[:, None] - samples[None]) ** 2 * np.array([LIGHTNESS, 1, 1])).sum(axis=2)
-    shares = np.bincount(away.argmin(axis=1), minlength=len(NAMES)) / len(seen)
-    order = [int(number) for number in shares.argsort()[::-1] if shares[number] >= LEAST]
-    return tuple(Colour(*NAMES[number], float(shares[number])) for number in order)
+    distances = ((pixels[:, None] - palette[None]) ** 2 * np.array([LIGHTNESS_WEIGHT, 1, 1])).sum(
+        axis=2
+    )
+    shares = np.bincount(distances.argmin(axis=1), minlength=len(COLOUR_NAMES)) / len(pixels)
+    order = [int(number) for number in shares.argsort()[::-1] if shares[number] >= MIN_SHARE]
+    return tuple(NamedColour(*COLOUR_NAMES[number], float(shares[number])) for number in order)
 
 
 def _lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 
 from app.embedded.images.pixels import Pixels
-from app.embedded.onnx_session import session
+from app.embedded.onnx_session import open_session
 
 SIDE = 224  # pixels of the input
-SHARE = 224 / 256  # of the shorter side that the input shows
-CLAIMED = 0.6
-SEEN = 0.15
+CROP_SHARE = 224 / 256  # of the shorter side that the input shows
+CLAIM_THRESHOLD = 0.6
+MIN_SCORE = 0.15
 
 # Classes that differ only for those who know the breeds: first and last number in ImageNet's
 # order, which follows WordNet. Their scores are added up.
@@ -28,46 +28,59 @@ FAMILIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
+class Classification:
     """A class and its score, 0 to 1; `members`: the family's classes that make it up."""
 
     label: str
     score: float
     members: tuple[str, ...] = ()
 
+    @property
+    def claimed(self) -> bool:
+        """Whether the score is high enough to state it."""
+        return self.score >= CLAIM_THRESHOLD
 
-class Classifier:
+
+class ImageClassifier:
     """Safe to call from several threads."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        self._session = session(path, threads)
+        self._session = open_session(path, threads)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self._labels = metadata["labels"].splitlines()
 
-    def classify(self, image: Pixels) -> tuple[Guess, ...]:
+    def classify(self, image: Pixels) -> tuple[Classification, ...]:
         """The guesses with a score from `SEEN` on, the surest first."""
         height, width = image.shape[:2]
-        side = max(1, round(min(height, width) * SHARE))
+        side = max(1, round(min(height, width) * CROP_SHARE))
         top, left = (height - side) // 2, (width - side) // 2
         method = cv2.INTER_AREA if side > SIDE else cv2.INTER_CUBIC
-        middle = image[top : top + side, left : left + side]
-        shown = cv2.resize(middle, (SIDE, SIDE), interpolation=method)[:, :, ::-1]
-        given = ((shown.astype(np.float32) - 127) / 128).transpose(2, 0, 1)[None]
-        (shares,) = self._session.run(["p"], {"x": given})
-        return self._guesses(shares[0].tolist())
+        crop = image[top : top + side, left : left + side]
+        resized = cv2.resize(crop, (SIDE, SIDE), interpolation=method)[:, :, ::-1]
+        normalised = ((resized.astype(np.float32) - 127) / 128).transpose(2, 0, 1)[None]
+        (probabilities,) = self._session.run(["p"], {"x": normalised})
+        return self._classifications(probabilities[0].tolist())
 
-    def _guesses(self, shares: list[float]) -> tuple[Guess, ...]:
-        guesses, grouped = [], set[int]()
+    def _classifications(self, probabilities: list[float]) -> tuple[Classification, ...]:
+        classifications, grouped = [], set[int]()
         for family, (first, last) in FAMILIES.items():
             numbers = range(first, last + 1)
             grouped.update(numbers)
-            by_share = sorted(numbers, key=lambda number: -shares[number])
-            members = tuple(self._labels[n] for n in by_share if shares[n] >= SEEN)
-            guesses.append(Guess(family, sum(shares[n] for n in numbers), members))
-        guesses += [
-            Guess(label, share)
-            for number, (label, share) in enumerate(zip(self._labels, shares, strict=True))
+            by_share = sorted(numbers, key=lambda number: -probabilities[number])
+            members = tuple(self._labels[n] for n in by_share if probabilities[n] >= MIN_SCORE)
+            classifications.append(
+                Classification(family, sum(probabilities[n] for n in numbers), members)
+            )
+        classifications += [
+            Classification(label, probability)
+            for number, (label, probability) in enumerate(
+                zip(self._labels, probabilities, strict=True)
+            )
             if number not in grouped
         ]
-        seen = [guess for guess in guesses if guess.score >= SEEN]
-        return tuple(sorted(seen, key=lambda guess: -guess.score))
+        seen = [
+            classification
+            for classification in classifications
+            if classification.score >= MIN_SCORE
+        ]
+        return tuple(sorted(seen, key=lambda classification: -classification.score))

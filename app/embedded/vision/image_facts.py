@@ -3,34 +3,36 @@
 import threading
 from dataclasses import dataclass
 
-from app.embedded.cancellation import check
+from app.embedded.cancellation import raise_if_cancelled
 from app.embedded.images.decode import Picture
-from app.embedded.ocr.layout import arrange
-from app.embedded.ocr.models import Readers
-from app.embedded.ocr.page import Page, upright
-from app.embedded.vision import image_type as kind
-from app.embedded.vision.barcodes import Code, codes
-from app.embedded.vision.colours import Colour, colours
-from app.embedded.vision.image_stats import Measures, measure
-from app.embedded.vision.models import Seen, Sight
+from app.embedded.ocr.layout import arrange_rows
+from app.embedded.ocr.models import OcrModels
+from app.embedded.ocr.page import Page, orient_page
+from app.embedded.vision.barcodes import Barcode, read_barcodes
+from app.embedded.vision.colours import NamedColour, dominant_colours
+from app.embedded.vision.image_stats import ImageStats, compute_stats
+from app.embedded.vision.image_type import ImageTypeEstimate, estimate_image_type, table_size
+from app.embedded.vision.models import Predictions, VisionModels
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ImageFacts:
     """`table`: rows and columns of the largest one that the text forms. `seen` is empty where
     `verdict` says that the picture is none of things: the networks know photos alone."""
 
     picture: Picture
-    measures: Measures
-    colours: tuple[Colour, ...]
-    codes: tuple[Code, ...]
+    stats: ImageStats
+    colours: tuple[NamedColour, ...]
+    barcodes: tuple[Barcode, ...]
     page: Page
-    verdict: kind.Verdict
-    table: tuple[int, int] | None
-    seen: Seen
+    image_type: ImageTypeEstimate
+    table_size: tuple[int, int] | None
+    predictions: Predictions
 
 
-def gather(picture: Picture, readers: Readers, sight: Sight, cancelled: threading.Event) -> Facts:
+def gather_facts(
+    picture: Picture, ocr_models: OcrModels, vision_models: VisionModels, cancelled: threading.Event
+) -> ImageFacts:
     """Measure, decode, find lines of text, detect and classify.
 
     Raises:
@@ -38,19 +40,19 @@ def gather(picture: Picture, readers: Readers, sight: Sight, cancelled: threadin
         WeightsError: the detector's or the classifier's weights are missing or damaged.
     """
     image = picture.pixels
-    measures = measure(image)
-    check(cancelled)
-    found = codes(image)
-    page = upright(image, readers, cancelled)
-    verdict = kind.kind(measures, page)
-    check(cancelled)
-    return Facts(
+    stats = compute_stats(image)
+    raise_if_cancelled(cancelled)
+    barcodes = read_barcodes(image)
+    page = orient_page(image, ocr_models, cancelled)
+    image_type = estimate_image_type(stats, page)
+    raise_if_cancelled(cancelled)
+    return ImageFacts(
         picture,
-        measures,
-        colours(image),
-        found,
+        stats,
+        dominant_colours(image),
+        barcodes,
         page,
-        verdict,
-        kind.table(arrange(page.quads)) if page.legible else None,
-        sight.look(image) if verdict.photographic else Seen(),
+        image_type,
+        table_size(arrange_rows(page.quads)) if page.has_text else None,
+        vision_models.predict(image) if image_type.may_show_objects else Predictions(),
     )

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from app.embedded.images.pixels import Pixels
 
-MOST_PIXELS = 1_000_000  # larger pictures are measured smaller
+MAX_PIXELS = 1_000_000  # larger pictures are measured smaller
 BINS = 16  # a colour channel's steps when colours are counted
-GREY = 0.03  # a lower mean saturation is a picture without colour
-LEAST_SHARE = 2e-4  # of the pixels that make a colour count
+MAX_GREY_SATURATION = 0.03  # a lower mean saturation is a picture without colour
+MIN_COLOUR_SHARE = 2e-4  # of the pixels that make a colour count
 
 
 @dataclass(frozen=True, slots=True)
-class Measures:
+class ImageStats:
     """Shares are of 1.
 
     `brightness`: mean. `saturation`: mean. `sharpness`: the standard deviation of the Laplacian
@@ -30,16 +30,15 @@ class Measures:
     brightness: float
     saturation: float
     sharpness: float
-    flat: float
-    ground: float
-    eight: float
-    colours: int
-    crossings: int
+    flat_share: float
+    top_colour_share: float
+    top8_colour_share: float
+    colour_count: int
 
     @property
-    def grey(self) -> bool:
+    def is_grey(self) -> bool:
         """Without colour."""
-        return self.saturation < GREY
+        return self.saturation < MAX_GREY_SATURATION
 
     @property
     def orientation(self) -> str:
@@ -50,28 +49,27 @@ class Measures:
         return "landscape" if ratio > 1 else "portrait"
 
 
-def measure(image: Pixels) -> Measures:
+def compute_stats(image: Pixels) -> ImageStats:
     """Measure a picture in about 20 ms for each megapixel, at most one."""
     height, width = image.shape[:2]
-    scale = min(1.0, (MOST_PIXELS / (height * width)) ** 0.5)
+    scale = min(1.0, (MAX_PIXELS / (height * width)) ** 0.5)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = image
     if scale < 1:
         small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     gray = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
     saturation = float(cv2.cvtColor(small, cv2.COLOR_BGR2HSV)[:, :, 1].mean()) / 255
-    shares = _shares(gray // 4) if saturation < GREY else _shares(_colours(small))
-    return Measures(
+    shares = _shares(gray // 4) if saturation < MAX_GREY_SATURATION else _shares(_colours(small))
+    return ImageStats(
         width,
         height,
         brightness=float(gray.mean()) / 255,
         saturation=saturation,
         sharpness=_sharpness(gray),
-        flat=_flat(gray),
-        ground=float(shares[0]),
-        eight=float(shares[:8].sum()),
-        colours=int((shares > LEAST_SHARE).sum()),
-        crossings=_crossings(gray),
+        flat_share=_flat_share(gray),
+        top_colour_share=float(shares[0]),
+        top8_colour_share=float(shares[:8].sum()),
+        colour_count=int((shares > MIN_COLOUR_SHARE).sum()),
     )
 
 
@@ -92,21 +90,7 @@ def _sharpness(gray: NDArray[np.uint8]) -> float:
     return float(cv2.Laplacian(gray, cv2.CV_64F).std()) / spread if spread > 1 else 0.0
 
 
-def _flat(gray: NDArray[np.uint8]) -> float:
+def _flat_share(gray: NDArray[np.uint8]) -> float:
     right = gray[:-1, 1:] == gray[:-1, :-1]
     below = gray[1:, :-1] == gray[:-1, :-1]
     return float((right & below).mean()) if right.size else 1.0
-
-
-def _crossings(gray: NDArray[np.uint8]) -> int:
-    """Where long thin horizontal and vertical lines meet."""
-    height, width = gray.shape
-    dark = cv2.adaptiveThreshold(
-        255 - gray, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, 25, -6
-    )
-    across = cv2.getStructuringElement(cv2.MORPH_RECT, (max(25, width // 12), 1))
-    down = cv2.getStructuringElement(cv2.MORPH_RECT, (1, max(25, height // 14)))
-    lines = [cv2.morphologyEx(dark, cv2.MORPH_OPEN, kernel) for kernel in (across, down)]
-    around = np.ones((3, 3), dtype=np.uint8)
-    meet = cv2.bitwise_and(*(cv2.dilate(line, around) for line in lines))
-    return int(cv2.connectedComponents(meet)[0]) - 1

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-KOREAN = {
+KOREAN_NAMES = {
     **{"person": "사람", "bicycle": "자전거", "car": "자동차", "motorcycle": "오토바이"},
     **{"airplane": "비행기", "bus": "버스", "train": "기차", "truck": "트럭", "boat": "배"},
     **{"traffic light": "신호등", "fire hydrant": "소화전", "stop sign": "정지 표지판"},
@@ -29,12 +29,12 @@ KOREAN = {
     **{"moped": "모페드", "motor scooter": "스쿠터", "missile": "미사일", "bubble": "거품"},
 }
 # The classes of the detector: those above before the classifier's own.
-COCO = frozenset(list(KOREAN)[:80])
-ENGLISH = {"espresso": "espresso (coffee)"}
+COCO_LABELS = frozenset(list(KOREAN_NAMES)[:80])
+ENGLISH_NAMES = {"espresso": "espresso (coffee)"}
 
 # Words of questions and the labels they stand for. "A woman" is not here: a person is detected,
 # not what kind of one.
-ASKED = {
+SYNONYMS = {
     "people": ("person",),
     "persons": ("person",),
     "human": ("person",),
@@ -57,30 +57,30 @@ ASKED = {
     "테이블": ("dining table",),
 }
 PARTICLE = r"(?:이|가|은|는|을|를|의|도)?"
-SYLLABLE = 1  # Korean names that short are looked for with a particle, not inside other words
+SHORT_NAME = 1  # Korean names that short are looked for with a particle, not inside other words
 
 
-def spoken(label: str, korean: bool) -> str:
+def display_name(label: str, korean: bool) -> str:
     """The name for people; a label without a Korean one stays English."""
-    return KOREAN.get(label, label) if korean else ENGLISH.get(label, label)
+    return KOREAN_NAMES.get(label, label) if korean else ENGLISH_NAMES.get(label, label)
 
 
-def labels_in(question: str, known: frozenset[str]) -> tuple[str, ...]:
+def find_labels(question: str, known: frozenset[str]) -> tuple[str, ...]:
     """Which of the known labels a question names, each once."""
-    found = [label for label in sorted(known, key=len, reverse=True) if _named(label, question)]
-    found += [label for label in KOREAN if _korean(KOREAN[label], question)]
-    for word, labels in ASKED.items():
-        if _named(word, question) if word.isascii() else word in question:
+    found = [label for label in sorted(known, key=len, reverse=True) if _mentions(label, question)]
+    found += [label for label in KOREAN_NAMES if _mentions_korean(KOREAN_NAMES[label], question)]
+    for word, labels in SYNONYMS.items():
+        if _mentions(word, question) if word.isascii() else word in question:
             found += labels
     # "wine glass" and "hot dog" name no other thing in them.
     whole = [a for a in found if not any(a != b and re.search(rf"\b{a}\b", b) for b in found)]
     return tuple(dict.fromkeys(whole))
 
 
-def without(question: str, labels: Sequence[str]) -> str:
+def remove_labels(question: str, labels: Sequence[str]) -> str:
     """The question without the words that name these labels."""
-    words = [word for word, stands in ASKED.items() if set(stands) & set(labels)]
-    words += [*labels, *(KOREAN[label] for label in labels if label in KOREAN)]
+    words = [word for word, stands in SYNONYMS.items() if set(stands) & set(labels)]
+    words += [*labels, *(KOREAN_NAMES[label] for label in labels if label in KOREAN_NAMES)]
     for word in sorted(words, key=len, reverse=True):
         if word.isascii():
             question = re.sub(rf"\b{re.escape(word)}(?:s|es)?\b", " ", question, flags=re.I)
@@ -90,12 +90,12 @@ def without(question: str, labels: Sequence[str]) -> str:
     return question
 
 
-def _named(label: str, question: str) -> bool:
+def _mentions(label: str, question: str) -> bool:
     return bool(re.search(rf"\b{re.escape(label)}(?:s|es)?\b", question, re.IGNORECASE))
 
 
-def _korean(name: str, question: str) -> bool:
+def _mentions_korean(name: str, question: str) -> bool:
     bare = name.replace(" ", "")
-    if len(bare) > SYLLABLE:
+    if len(bare) > SHORT_NAME:
         return bare in question.replace(" ", "")
     return bool(re.search(rf"(?<![가-힣]){bare}{PARTICLE}(?![가-힣])", question))

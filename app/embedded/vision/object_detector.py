@@ -12,78 +12,87 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.embedded.images.pixels import Pixels
-from app.embedded.onnx_session import session
+from app.embedded.onnx_session import open_session
 
 SIDE = 416  # pixels of the input
 # Of the training pictures, BGR; as in NanoDet's own configuration.
 MEAN = np.array([103.53, 116.28, 123.675], dtype=np.float32)
 STD = np.array([57.375, 57.12, 58.395], dtype=np.float32)
 STRIDES = (8, 16, 32)
-STEPS = 11  # a side's distance is a spread over 0 to 10 strides
+DISTANCE_BINS = 11  # a side's distance is a spread over 0 to 10 strides
 
-CLAIMED = 0.6
-SEEN = 0.4  # below it a detection is noise and is not spoken of
-SAME = 0.5  # share of the union that two boxes of one thing have in common
+CLAIM_THRESHOLD = 0.6
+MIN_SCORE = 0.4  # below it a detection is noise and is not spoken of
+NMS_IOU = 0.5  # share of the union that two boxes of one thing have in common
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
+class Detection:
     """A detection: COCO's name, score 0 to 1, box (left, top, right, bottom) in pixels."""
 
     label: str
     score: float
     box: tuple[float, float, float, float]
 
+    @property
+    def claimed(self) -> bool:
+        """Whether the score is high enough to state it."""
+        return self.score >= CLAIM_THRESHOLD
 
-class ThingDetector:
+
+class ObjectDetector:
     """Safe to call from several threads."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        self._session = session(path, threads)
+        self._session = open_session(path, threads)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self._labels = metadata["labels"].splitlines()
         self._centres, self._strides = _grid()
 
-    def find(self, image: Pixels) -> tuple[Thing, ...]:
+    def detect(self, image: Pixels) -> tuple[Detection, ...]:
         """What it sees with a score from `SEEN` on, the surest first."""
         height, width = image.shape[:2]
         scale = SIDE / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         left, top = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        filled = np.broadcast_to(MEAN, (SIDE, SIDE, 3)).copy()
+        canvas = np.broadcast_to(MEAN, (SIDE, SIDE, 3)).copy()
         resized = cv2.resize(image, size, interpolation=method)
-        filled[top : top + size[1], left : left + size[0]] = resized
-        given = ((filled - MEAN) / STD).transpose(2, 0, 1)[None]
-        scores, distances = self._session.run(["scores", "distances"], {"x": given})
+        canvas[top : top + size[1], left : left + size[0]] = resized
+        normalised = ((canvas - MEAN) / STD).transpose(2, 0, 1)[None]
+        scores, distances = self._session.run(["scores", "distances"], {"x": normalised})
         boxes = self._boxes(distances[0]) - np.array([left, top, left, top])
         limit = np.array([width, height, width, height])
-        return self._things(scores[0], (boxes / scale).clip(0, limit))
+        return self._detections(scores[0], (boxes / scale).clip(0, limit))
 
-    def _boxes(self, odds: NDArray[np.float32]) -> NDArray[np.float64]:
+    def _boxes(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n, 4) corners in pixels of the input out of (n, 44) odds of the sides' distances."""
-        spread = np.exp(odds.reshape(-1, 4, STEPS).astype(np.float64))
-        steps = (spread / spread.sum(axis=2, keepdims=True)) @ np.arange(STEPS)
-        away = steps * self._strides[:, None]
-        return np.hstack([self._centres - away[:, :2], self._centres + away[:, 2:]])
+        probabilities = np.exp(logits.reshape(-1, 4, DISTANCE_BINS).astype(np.float64))
+        steps = (probabilities / probabilities.sum(axis=2, keepdims=True)) @ np.arange(
+            DISTANCE_BINS
+        )
+        distances = steps * self._strides[:, None]
+        return np.hstack([self._centres - distances[:, :2], self._centres + distances[:, 2:]])
 
-    def _things(self, scores: NDArray[np.float32], boxes: NDArray[np.float64]) -> tuple[Thing, ...]:
+    def _detections(
+        self, scores: NDArray[np.float32], boxes: NDArray[np.float64]
+    ) -> tuple[Detection, ...]:
         best = scores.argmax(axis=1)
         found = []
-        for place in np.flatnonzero(scores.max(axis=1) >= SEEN):
-            label = self._labels[best[place]]
-            left, top, right, bottom = boxes[place].tolist()
+        for row in np.flatnonzero(scores.max(axis=1) >= MIN_SCORE):
+            label = self._labels[best[row]]
+            left, top, right, bottom = boxes[row].tolist()
             found.append(
-                Thing(label, float(scores[place, best[place]]), (left, top, right, bottom))
+                Detection(label, float(scores[row, best[row]]), (left, top, right, bottom))
             )
-        kept: list[Thing] = []
-        for thing in sorted(found, key=lambda thing: -thing.score):
-            if all(thing.label != o.label or overlap(thing, o) < SAME for o in kept):
-                kept.append(thing)
+        kept: list[Detection] = []
+        for detection in sorted(found, key=lambda detection: -detection.score):
+            if all(detection.label != o.label or iou(detection, o) < NMS_IOU for o in kept):
+                kept.append(detection)
         return tuple(kept)
 
 
-def overlap(one: Thing, other: Thing) -> float:
+def iou(one: Detection, other: Detection) -> float:
     """What two boxes share, of what they cover together."""
     left, top = max(one.box[0], other.box[0]), max(one.box[1], other.box[1])
     right, bottom = min(one.box[2], other.box[2]), min(one.box[3], other.box[3])
@@ -91,8 +100,8 @@ def overlap(one: Thing, other: Thing) -> float:
     return shared / max(1e-9, _area(one) + _area(other) - shared)
 
 
-def _area(thing: Thing) -> float:
-    left, top, right, bottom = thing.box
+def _area(detection: Detection) -> float:
+    left, top, right, bottom = detection.box
     return (right - left) * (bottom - top)
 
 

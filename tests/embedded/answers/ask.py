@@ -2,13 +2,13 @@
 
 import threading
 
-from app.embedded.answers.answer import answer
-from app.embedded.answers.intent import understand
+from app.embedded.answers.answer import stream_answer
+from app.embedded.answers.intent import parse_intent
 from app.embedded.images.decode import decode_images
 from app.embedded.models import Models
 from tests.embedded.pictures import example
 
 
-def say(models: Models, message: str, *names: str) -> str:
+def ask_engine(models: Models, message: str, *names: str) -> str:
     pictures = decode_images([example(name) for name in names], threading.Event())
-    return "".join(answer(understand(message), pictures, models, threading.Event()))
+    return "".join(stream_answer(parse_intent(message), pictures, models, threading.Event()))

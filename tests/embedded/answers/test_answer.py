@@ -6,23 +6,23 @@ import threading
 
 import pytest
 
-from app.embedded.answers.answer import structured
-from app.embedded.answers.intent import understand
+from app.embedded.answers.answer import answer_json
+from app.embedded.answers.intent import parse_intent
 from app.embedded.images.decode import decode_images
 from app.embedded.models import Models
-from tests.embedded.answers.ask import say
+from tests.embedded.answers.ask import ask_engine
 from tests.embedded.pictures import example, truth
 
 
 def test_reading_adds_nothing(models: Models) -> None:
-    text = say(models, "Read this.", "table.png")
+    text = ask_engine(models, "Read this.", "table.png")
     assert [" ".join(line.split()) for line in text.splitlines()] == truth("table.txt")
-    assert say(models, "Read this.", "photo.jpg") == ""
+    assert ask_engine(models, "Read this.", "photo.jpg") == ""
 
 
 def test_description(models: Models) -> None:
     """The kind, what was measured, what is claimed, what is not, and the text."""
-    text = say(models, "Describe this image.", "photo.jpg")
+    text = ask_engine(models, "Describe this image.", "photo.jpg")
     assert text.startswith("This looks like a photo (landscape, 600 x 400 pixels as received).")
     assert re.search(r"Main colours: brown \d+%", text)
     assert re.search(r"Classifier of the whole picture: espresso \(coffee\) 0\.9\d\.", text)
@@ -33,7 +33,7 @@ def test_description(models: Models) -> None:
 
 def test_description_of_a_document(models: Models) -> None:
     """The networks know photos alone: they are not asked about a page."""
-    text = say(models, "Describe this image.", "receipt_ko.png")
+    text = ask_engine(models, "Describe this image.", "receipt_ko.png")
     head, lines = text.split("\n", 1)
     assert head.startswith("This looks like a document (portrait, 640 x 855")
     assert "a table of about 6 rows and 4 columns" in head
@@ -42,19 +42,19 @@ def test_description_of_a_document(models: Models) -> None:
 
 
 def test_description_in_korean(models: Models) -> None:
-    text = say(models, "이 그림을 설명해 주세요", "table.png")
+    text = ask_engine(models, "이 그림을 설명해 주세요", "table.png")
     assert text.startswith("이 그림은 문서인 것 같습니다 (가로 방향, 받은 크기 880 x 500 픽셀).")
     assert "Monthly service report" in text
 
 
 def test_caption_is_short(models: Models) -> None:
-    text = say(models, "Write alt text for this image.", "receipt_ko.png")
+    text = ask_engine(models, "Write alt text for this image.", "receipt_ko.png")
     assert text.startswith("This looks like a document. Text: “행복마트 서초점")
     assert len(text) < 250
 
 
 def test_question_that_the_text_answers(models: Models) -> None:
-    assert say(models, "합계는 얼마인가요?", "receipt_ko.png") == (
+    assert ask_engine(models, "합계는 얼마인가요?", "receipt_ko.png") == (
         "25,440원\n근거가 된 줄: 합계  25,440원"
     )
 
@@ -63,14 +63,14 @@ def test_question_that_the_text_answers(models: Models) -> None:
     "question", ["What colour is the cup?", "Why is the cup empty?", "Who drinks this coffee?"]
 )
 def test_question_that_it_cannot_know(models: Models, question: str) -> None:
-    text = say(models, question, "photo.jpg")
+    text = ask_engine(models, question, "photo.jpg")
     assert text.startswith("This engine cannot know that")
     assert text.endswith("install Ollama and run ./download_model.sh.")
 
 
 def test_no_image(models: Models) -> None:
-    assert say(models, "Hello") == "This engine only works on images; send it one."
-    assert say(models, "안녕") == "이 엔진은 이미지만 다룹니다. 이미지를 보내 주세요."
+    assert ask_engine(models, "Hello") == "This engine only works on images; send it one."
+    assert ask_engine(models, "안녕") == "이 엔진은 이미지만 다룹니다. 이미지를 보내 주세요."
 
 
 def test_a_schema_is_filled(models: Models) -> None:
@@ -79,12 +79,12 @@ def test_a_schema_is_filled(models: Models) -> None:
         "properties": {"total": {"type": "number"}, "invoice_number": {"type": "string"}},
     }
     pictures = decode_images([example("receipt_ko.png")], threading.Event())
-    intent = understand("Fill in the schema.")
-    said = structured(schema, intent, pictures, models, threading.Event())
+    intent = parse_intent("Fill in the schema.")
+    said = answer_json(schema, intent, pictures, models, threading.Event())
     assert json.loads(said) == {"total": 25440, "invoice_number": None}
 
 
 def test_json_without_a_schema(models: Models) -> None:
     pictures = decode_images([example("receipt_ko.png")], threading.Event())
-    said = structured(None, understand("Read it."), pictures, models, threading.Event())
+    said = answer_json(None, parse_intent("Read it."), pictures, models, threading.Event())
     assert json.loads(said)["text"].startswith("행복마트 서초점")

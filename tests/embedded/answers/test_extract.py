@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.embedded.answers.extract import fill
+from app.embedded.answers.extract import fill_schema
 from tests.embedded.pictures import example
 
 INVOICE = [
@@ -21,7 +21,7 @@ INVOICE = [
 
 
 def one(field: str, lines: list[str], **schema: Any) -> Any:
-    return fill({"type": "object", "properties": {field: schema}}, lines)[field]
+    return fill_schema({"type": "object", "properties": {field: schema}}, lines)[field]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_rows_of_a_table() -> None:
 def test_the_receipt() -> None:
     fields = ("store_name", "date", "total", "vat", "approval_number", "receipt_number", "tip")
     schema = {"properties": {field: {"type": "string"} for field in fields}}
-    assert fill(schema, example("receipt_ko.txt").decode().splitlines()) == {
+    assert fill_schema(schema, example("receipt_ko.txt").decode().splitlines()) == {
         "store_name": "행복마트 서초점",
         "date": "2026-03-17 14:32",
         "total": "25,440원",
@@ -82,13 +82,13 @@ def test_nested_and_referenced() -> None:
             "Sums": {"properties": {"total": {"type": "number"}}},
         },
     }
-    assert fill(schema, INVOICE) == {"sums": {"total": 261}}
+    assert fill_schema(schema, INVOICE) == {"sums": {"total": 261}}
 
 
 def test_a_schema_in_itself_ends() -> None:
     loop = {"$ref": "#"}
-    assert fill({"$ref": "#"}, INVOICE) is None
-    assert fill({"properties": {"inner": loop}}, INVOICE)["inner"] is not None
+    assert fill_schema({"$ref": "#"}, INVOICE) is None
+    assert fill_schema({"properties": {"inner": loop}}, INVOICE)["inner"] is not None
 
 
 def test_two_values_are_none() -> None:
@@ -96,4 +96,4 @@ def test_two_values_are_none() -> None:
 
 
 def test_no_text() -> None:
-    assert fill({"properties": {"total": {"type": "number"}}}, []) == {"total": None}
+    assert fill_schema({"properties": {"total": {"type": "number"}}}, []) == {"total": None}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.embedded.answers import key_value as labelled
+from app.embedded.answers import key_value
 from tests.embedded.pictures import example
 
 
@@ -24,9 +24,9 @@ from tests.embedded.pictures import example
 )
 def test_the_receipt_answers(question: str, value: str) -> None:
     lines = receipt()
-    found = labelled.find(question, lines)
+    found = key_value.find_value(question, lines)
     assert found is not None
-    assert found.answer == value
+    assert found.value == value
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ def test_the_receipt_answers(question: str, value: str) -> None:
     ],
 )
 def test_the_table_answers(question: str, value: str) -> None:
-    found = labelled.find(question, table())
+    found = key_value.find_value(question, table())
     assert found is not None
-    assert found.answer == value
+    assert found.value == value
 
 
 @pytest.mark.parametrize(
@@ -55,11 +55,11 @@ def test_the_table_answers(question: str, value: str) -> None:
     ],
 )
 def test_nothing_is_guessed(question: str) -> None:
-    assert labelled.find(question, [*table(), "A cup of coffee  4.50"]) is None
+    assert key_value.find_value(question, [*table(), "A cup of coffee  4.50"]) is None
 
 
 def test_two_values_are_no_answer() -> None:
-    assert labelled.find("What is the total?", ["Total  5", "Grand total  7"]) is None
+    assert key_value.find_value("What is the total?", ["Total  5", "Grand total  7"]) is None
 
 
 def receipt() -> list[str]:

@@ -8,17 +8,17 @@ import pytest
 import zxingcpp
 
 from app.embedded.answers import vqa
-from app.embedded.answers.messages import ENGLISH, KOREAN, Phrases
-from app.embedded.images.decode import decode
+from app.embedded.answers.messages import ENGLISH, KOREAN, Messages
+from app.embedded.images.decode import decode_image
 from app.embedded.models import Models
-from app.embedded.vision.barcodes import Code
-from app.embedded.vision.image_facts import Facts
-from tests.embedded.image_facts import gather
+from app.embedded.vision.barcodes import Barcode
+from app.embedded.vision.image_facts import ImageFacts
+from tests.embedded.image_facts import facts_of_pixels
 from tests.embedded.pictures import EXAMPLES
 
 
-def reply(question: str, found: Facts, phrases: Phrases = ENGLISH) -> str | None:
-    said = vqa.reply(question, found, [], phrases)
+def reply(question: str, found: ImageFacts, messages: Messages = ENGLISH) -> str | None:
+    said = vqa.answer_from_facts(question, found, [], messages)
     return None if said is None else f"{said.text} | {said.basis}"
 
 
@@ -36,7 +36,7 @@ def reply(question: str, found: Facts, phrases: Phrases = ENGLISH) -> str | None
         ("What does the QR code contain?", r"No QR code or barcode could be read"),
     ],
 )
-def test_answers_with_their_basis(cat: Facts, question: str, pattern: str) -> None:
+def test_answers_with_their_basis(cat: ImageFacts, question: str, pattern: str) -> None:
     said = reply(question, cat)
     assert said is not None
     assert re.match(pattern, said)
@@ -52,7 +52,7 @@ def test_answers_with_their_basis(cat: Facts, question: str, pattern: str) -> No
         ("이 사진의 주요 색은?", r"주요 색: 갈색 \d+%"),
     ],
 )
-def test_answers_in_korean(cat: Facts, question: str, pattern: str) -> None:
+def test_answers_in_korean(cat: ImageFacts, question: str, pattern: str) -> None:
     said = reply(question, cat, KOREAN)
     assert said is not None
     assert re.match(pattern, said)
@@ -73,11 +73,11 @@ def test_answers_in_korean(cat: Facts, question: str, pattern: str) -> None:
         "고양이는 왜 화가 났나요?",
     ],
 )
-def test_more_than_the_facts_hold(cat: Facts, question: str) -> None:
+def test_more_than_the_facts_hold(cat: ImageFacts, question: str) -> None:
     assert reply(question, cat) is None
 
 
-def test_below_the_threshold_is_no_yes(coffee: Facts) -> None:
+def test_below_the_threshold_is_no_yes(coffee: ImageFacts) -> None:
     said = reply("Is there a dining table?", coffee)
     assert said is not None
     assert said.startswith("The detector is not sure of any dining table")
@@ -88,17 +88,19 @@ def test_codes(models: Models) -> None:
     code = zxingcpp.create_barcode("https://example.org/42", zxingcpp.BarcodeFormat.QRCode)
     drawn = np.asarray(zxingcpp.write_barcode_to_image(code, scale=6), dtype=np.uint8)
     page = cv2.copyMakeBorder(drawn, 60, 60, 60, 60, cv2.BORDER_CONSTANT, value=255)
-    found = gather(models, np.asarray(cv2.cvtColor(page, cv2.COLOR_GRAY2BGR), dtype=np.uint8))
-    assert found.codes == (Code("QR Code", "https://example.org/42"),)
-    said = vqa.reply("What does the code contain?", found, [], ENGLISH)
+    found = facts_of_pixels(
+        models, np.asarray(cv2.cvtColor(page, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
+    )
+    assert found.barcodes == (Barcode("QR Code", "https://example.org/42"),)
+    said = vqa.answer_from_facts("What does the code contain?", found, [], ENGLISH)
     assert said is not None
     assert said.text == "QR Code: “https://example.org/42”"
 
 
 def test_blur(models: Models) -> None:
-    sharp = decode((EXAMPLES / "photo.jpg").read_bytes()).pixels
+    sharp = decode_image((EXAMPLES / "photo.jpg").read_bytes()).pixels
     blurred = np.asarray(cv2.GaussianBlur(sharp, (0, 0), 4), dtype=np.uint8)
-    assert reply("Is it blurry?", gather(models, blurred), ENGLISH) == (
+    assert reply("Is it blurry?", facts_of_pixels(models, blurred), ENGLISH) == (
         "It has no sharp edges: it is blurred, or shows no fine detail. "
         "| Basis: measured on the pixels."
     )

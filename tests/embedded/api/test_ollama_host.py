@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.embedded.api.ollama_host import Address, address
+from app.embedded.api.ollama_host import Address, parse_ollama_host
 
 
 @pytest.mark.parametrize(
@@ -22,4 +22,4 @@ from app.embedded.api.ollama_host import Address, address
     ],
 )
 def test_address(setting: str, expected: tuple[str, int]) -> None:
-    assert address(setting) == Address(*expected)
+    assert parse_ollama_host(setting) == Address(*expected)

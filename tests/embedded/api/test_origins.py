@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from app.embedded.api.origins import Origins
+from app.embedded.api.origins import OriginPolicy
 
 ALLOWED_HOSTS = [
     "",
@@ -63,36 +63,38 @@ REFUSED_ORIGINS = [
 
 @pytest.mark.parametrize("host", ALLOWED_HOSTS)
 def test_allowed_host(host: str) -> None:
-    assert Origins("127.0.0.1").refusal([host], []) == ""
+    assert OriginPolicy("127.0.0.1").rejection([host], []) == ""
 
 
 @pytest.mark.parametrize("host", REFUSED_HOSTS)
 def test_refused_host(host: str) -> None:
-    assert "is not allowed" in Origins("127.0.0.1").refusal([host], [])
-    assert "is not allowed" in Origins("::1").refusal(["localhost", host], [])
+    assert "is not allowed" in OriginPolicy("127.0.0.1").rejection([host], [])
+    assert "is not allowed" in OriginPolicy("::1").rejection(["localhost", host], [])
     # As in Ollama: in a container or a network the engine has names that it does not know.
-    assert Origins("0.0.0.0").refusal([host], []) == ""
+    assert OriginPolicy("0.0.0.0").rejection([host], []) == ""
 
 
 @pytest.mark.parametrize("origin", ALLOWED_ORIGINS)
 def test_allowed_origin(origin: str) -> None:
-    assert Origins("127.0.0.1").refusal(["localhost"], [origin]) == ""
+    assert OriginPolicy("127.0.0.1").rejection(["localhost"], [origin]) == ""
 
 
 @pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0", "::", "fe80::1%eth0"])
 @pytest.mark.parametrize("origin", REFUSED_ORIGINS)
 def test_refused_origin(bound: str, origin: str) -> None:
-    assert "is not allowed" in Origins(bound).refusal(["localhost"], [origin])
-    assert "is not allowed" in Origins(bound).refusal(["localhost"], ["http://localhost", origin])
+    assert "is not allowed" in OriginPolicy(bound).rejection(["localhost"], [origin])
+    assert "is not allowed" in OriginPolicy(bound).rejection(
+        ["localhost"], ["http://localhost", origin]
+    )
 
 
 def test_configured_origins() -> None:
-    origins = Origins("127.0.0.1", "https://app.example, http://*.lan.example:*")
+    origins = OriginPolicy("127.0.0.1", "https://app.example, http://*.lan.example:*")
     for allowed in ("https://app.example", "http://a.lan.example:80", "http://localhost"):
-        assert origins.refusal(["localhost"], [allowed]) == ""
+        assert origins.rejection(["localhost"], [allowed]) == ""
     for refused in ("http://app.example", "https://app.example.org", "http://lan.example:80"):
-        assert origins.refusal(["localhost"], [refused])
-    assert origins.refusal(["app.example"], []) == ""
-    assert origins.refusal(["b.lan.example:9"], []) == ""
-    assert origins.refusal(["other.example"], [])
-    assert Origins("127.0.0.1", "*").refusal(["any.example"], ["http://any.example"]) == ""
+        assert origins.rejection(["localhost"], [refused])
+    assert origins.rejection(["app.example"], []) == ""
+    assert origins.rejection(["b.lan.example:9"], []) == ""
+    assert origins.rejection(["other.example"], [])
+    assert OriginPolicy("127.0.0.1", "*").rejection(["any.example"], ["http://any.example"]) == ""

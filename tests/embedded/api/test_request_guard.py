@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from app.embedded.api import request_guard as guard
-from app.embedded.api.errors import ProtocolError
-from app.embedded.api.origins import Origins
-from app.embedded.api.request_guard import MAX_BODY, Guard
+from app.embedded.api.errors import ApiError
+from app.embedded.api.origins import OriginPolicy
+from app.embedded.api.request_guard import MAX_BODY_BYTES, RequestGuard
 from tests.embedded.conftest import Program
 from tests.embedded.pictures import chat
 
@@ -94,7 +94,7 @@ async def test_a_body_in_chunks(client: httpx.AsyncClient) -> None:
         for _ in range(count):
             yield b" " * 1_000_000
 
-    response = await client.post("/api/chat", content=chunks(MAX_BODY // 10**6 + 30))
+    response = await client.post("/api/chat", content=chunks(MAX_BODY_BYTES // 10**6 + 30))
     assert response.status_code == 413
     assert response.json() == {"error": "request body is larger than 64 MB"}
     assert (await client.post("/api/chat", content=chunks(3))).status_code == 400
@@ -116,7 +116,7 @@ async def test_a_long_text(client: httpx.AsyncClient) -> None:
 # Without a server: what takes long or much there.
 
 
-def echo_size() -> tuple[Guard, list[str]]:
+def echo_size() -> tuple[RequestGuard, list[str]]:
     """A guarded application that reads its body, and the errors it was answered with."""
     refused: list[str] = []
 
@@ -125,10 +125,10 @@ def echo_size() -> tuple[Guard, list[str]]:
             while (await receive()).get("more_body"):
                 pass
             await receive()
-        except ProtocolError as error:
+        except ApiError as error:
             refused.append(f"{error.status} {error}")
 
-    return Guard(app, Origins("127.0.0.1"), lambda _error: app), refused
+    return RequestGuard(app, OriginPolicy("127.0.0.1"), lambda _error: app), refused
 
 
 def scope() -> dict[str, Any]:
@@ -136,7 +136,7 @@ def scope() -> dict[str, Any]:
 
 
 async def test_bodies_of_all_requests_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "MAX_BODIES", 1000)
+    monkeypatch.setattr(guard, "MAX_TOTAL_BODY_BYTES", 1000)
     guarded, refused = echo_size()
     leave = asyncio.Event()
 

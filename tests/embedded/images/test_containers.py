@@ -8,8 +8,8 @@ import zlib
 import pytest
 from PIL import Image
 
-from app.embedded.images.containers import MAX_CHUNKS, MAX_SEGMENTS, bare
-from app.embedded.images.decode import PictureError, decode
+from app.embedded.images.containers import MAX_CHUNKS, MAX_SEGMENTS, strip_metadata
+from app.embedded.images.decode import ImageDecodeError, decode_image
 from tests.embedded.images.image_files import FORMATS, quarters
 
 
@@ -25,10 +25,10 @@ def test_metadata_does_not_reach_pillow() -> None:
     segment = b"\xff\xe1" + struct.pack(">H", len(bomb) + 2) + bomb
     photo = quarters("JPEG")
     data = photo[:2] + segment * 20 + photo[2:]
-    found = bare(data)
+    found = strip_metadata(data)
     assert found is not None
     assert len(found.data) < len(photo) + 20
-    assert decode(data).width == 64
+    assert decode_image(data).width == 64
 
 
 def test_text_of_a_png_does_not_reach_pillow() -> None:
@@ -37,7 +37,7 @@ def test_text_of_a_png_does_not_reach_pillow() -> None:
     chunk = struct.pack(">I", len(text)) + b"zTXt" + text
     chunk += struct.pack(">I", zlib.crc32(chunk[4:]))
     end = photo.index(b"IDAT") - 4
-    found = bare(photo[:end] + chunk * 100 + photo[end:])
+    found = strip_metadata(photo[:end] + chunk * 100 + photo[end:])
     assert found is not None
     assert len(found.data) <= len(photo)
 
@@ -53,35 +53,35 @@ def progressive(scans: int, side: int = 2000) -> bytes:
 
 def test_scans_of_a_jpeg() -> None:
     """A scan costs time for every pixel, however few bytes it has."""
-    assert decode(progressive(5)).width == 2000
+    assert decode_image(progressive(5)).width == 2000
     data = progressive(3000)
     assert len(data) < 3_000_000
     before = time.process_time()
-    with pytest.raises(PictureError, match="more than 250 scans"):
-        decode(data)
+    with pytest.raises(ImageDecodeError, match="more than 250 scans"):
+        decode_image(data)
     assert time.process_time() - before < 1  # decoding it takes a minute
 
 
 @pytest.mark.parametrize("marker", [b"\xff\xfe\x00\x02", b"\xff"])
 def test_segments_of_a_jpeg(marker: bytes) -> None:
     photo = quarters("JPEG")
-    with pytest.raises(PictureError, match=f"more than {MAX_SEGMENTS} segments"):
-        decode(photo[:2] + marker * 1_000_000 + photo[2:])
+    with pytest.raises(ImageDecodeError, match=f"more than {MAX_SEGMENTS} segments"):
+        decode_image(photo[:2] + marker * 1_000_000 + photo[2:])
 
 
 def test_chunks_of_a_png() -> None:
     photo = quarters("PNG")
     at = photo.index(b"IDAT") - 4
     empty = struct.pack(">I4sI", 0, b"IDAT", zlib.crc32(b"IDAT"))
-    assert decode(photo[:at] + empty * 50_000 + photo[at:]).width == 64
-    with pytest.raises(PictureError, match=f"more than {MAX_CHUNKS} chunks"):
-        decode(photo[:at] + empty * 1_000_000 + photo[at:])
+    assert decode_image(photo[:at] + empty * 50_000 + photo[at:]).width == 64
+    with pytest.raises(ImageDecodeError, match=f"more than {MAX_CHUNKS} chunks"):
+        decode_image(photo[:at] + empty * 1_000_000 + photo[at:])
 
 
 @pytest.mark.parametrize("image_format", ["GIF", "TIFF", "BMP", "PPM", "ICO", "JPEG2000"])
 def test_other_formats(image_format: str) -> None:
-    with pytest.raises(PictureError, match="unknown format"):
-        decode(quarters(image_format))
+    with pytest.raises(ImageDecodeError, match="unknown format"):
+        decode_image(quarters(image_format))
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
@@ -97,7 +97,7 @@ def test_damage_is_an_error_of_ours(image_format: str) -> None:
     refused = 0
     for one in broken:
         try:
-            decode(one)
-        except PictureError:
+            decode_image(one)
+        except ImageDecodeError:
             refused += 1
     assert refused > len(data) // 2

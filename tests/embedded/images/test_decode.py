@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from app.embedded.cancellation import Cancelled
-from app.embedded.images import decode as picture
-from app.embedded.images.decode import PictureError, decode, decode_images
+from app.embedded.images import decode
+from app.embedded.images.decode import ImageDecodeError, decode_image, decode_images
 from tests.embedded.images.image_files import FORMATS, quarters
 from tests.embedded.pictures import blank
 
@@ -26,7 +26,7 @@ def with_orientation(image_format: str, orientation: int) -> bytes:
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("image_format", FORMATS)
 def test_orientation(image_format: str, orientation: int) -> None:
-    pixels = decode(with_orientation(image_format, orientation)).pixels
+    pixels = decode_image(with_orientation(image_format, orientation)).pixels
     assert pixels.shape[:2] == ((32, 64) if orientation < 5 else (64, 32))
     height, width = pixels.shape[:2]
     corners = {
@@ -46,14 +46,14 @@ def test_pixels_are_those_of_the_file(image_format: str) -> None:
         file = io.BytesIO()
         image.save(file, image_format, **more)
         expected = np.asarray(Image.open(file).convert("RGB"))[:, :, ::-1]
-        assert np.array_equal(decode(file.getvalue()).pixels, expected)
+        assert np.array_equal(decode_image(file.getvalue()).pixels, expected)
 
 
 def test_pixels_of_all_images_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picture, "MAX_PIXELS_TOGETHER", 10_000_000)
+    monkeypatch.setattr(decode, "MAX_TOTAL_PIXELS", 10_000_000)
     images = [blank(2000, 2000)] * 4
     assert len(decode_images(images[:2], threading.Event())) == 2
-    with pytest.raises(PictureError, match="more than 10 megapixels together"):
+    with pytest.raises(ImageDecodeError, match="more than 10 megapixels together"):
         decode_images(images, threading.Event())
 
 

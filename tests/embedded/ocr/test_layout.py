@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.embedded.ocr.layout import arrange
+from app.embedded.ocr.layout import arrange_rows
 from app.embedded.ocr.ppocr import Quad
 
 
@@ -13,11 +13,11 @@ def box(left: float, top: float, width: float, height: float = 30) -> Quad:
 
 
 def order(quads: list[Quad]) -> list[list[int]]:
-    return [[cell.index for cell in row] for row in arrange(quads).rows]
+    return [[cell.index for cell in row] for row in arrange_rows(quads).rows]
 
 
 def test_nothing() -> None:
-    assert arrange([]).rows == ()
+    assert arrange_rows([]).rows == ()
 
 
 def test_rows_from_the_top_and_cells_from_the_left() -> None:
@@ -65,15 +65,15 @@ def test_a_table_of_long_cells_is_no_prose() -> None:
 )
 def test_columns_stand_on_a_grid(texts: list[str], line: str) -> None:
     """Ten characters of 12.6 pixels (0.42 of the height) from column to column."""
-    layout = arrange([box(0, 0, 60), box(126, 0, 20), box(252, 0, 80)])
-    assert layout.line(layout.rows[0], texts) == line
+    layout = arrange_rows([box(0, 0, 60), box(126, 0, 20), box(252, 0, 80)])
+    assert layout.render_row(layout.rows[0], texts) == line
 
 
 def test_near_boxes_are_words_of_one_line() -> None:
-    layout = arrange([box(0, 0, 100), box(105, 0, 100)])
-    assert layout.line(layout.rows[0], ["one", "line"]) == "one line"
+    layout = arrange_rows([box(0, 0, 100), box(105, 0, 100)])
+    assert layout.render_row(layout.rows[0], ["one", "line"]) == "one line"
 
 
 def test_a_centred_line_is_not_moved_in() -> None:
-    layout = arrange([box(200, 0, 100), box(0, 50, 400)])
-    assert layout.line(layout.rows[0], ["Title"]) == "Title"
+    layout = arrange_rows([box(200, 0, 100), box(0, 50, 400)])
+    assert layout.render_row(layout.rows[0], ["Title"]) == "Title"

@@ -1,58 +1,60 @@
 """One line out of two readings, without the models."""
 
 from app.embedded.images.pixels import Pixels
-from app.embedded.ocr.glyph_spacing import ink
-from app.embedded.ocr.line_merge import doubtful, merged, plain
-from app.embedded.ocr.ppocr import Char, Reading
+from app.embedded.ocr.glyph_spacing import measure_spacing
+from app.embedded.ocr.line_merge import merge_readings, needs_tesseract, restore_spaces
+from app.embedded.ocr.ppocr import Char, Recognition
 from app.embedded.ocr.tesseract import Symbol
 from tests.embedded.ocr.drawn_lines import line
 
 
-def reading(text: str, *places: float, score: float = 0.99) -> Reading:
-    return Reading(tuple(Char(c, x, score) for c, x in zip(text, places, strict=True)))
+def reading(text: str, *places: float, score: float = 0.99) -> Recognition:
+    return Recognition(tuple(Char(c, x, score) for c, x in zip(text, places, strict=True)))
 
 
 def symbols(text: str, *lefts: float, score: float = 0.93) -> list[Symbol]:
     return [Symbol(c, x, score) for c, x in zip(text, lefts, strict=True)]
 
 
-def never(_line: Pixels) -> Reading:
+def never(_line: Pixels) -> Recognition:
     raise AssertionError("read anew")
 
 
 def test_a_lost_space_is_put_back() -> None:
     """Between Latin letters: "1714:32" in a date."""
-    found = ink(line((0, 15), (20, 35), (60, 75), (80, 95)))
-    assert plain(reading("1714", 0.02, 0.07, 0.17, 0.22), found).text == "17 14"
+    found = measure_spacing(line((0, 15), (20, 35), (60, 75), (80, 95)))
+    assert restore_spaces(reading("1714", 0.02, 0.07, 0.17, 0.22), found).text == "17 14"
 
 
 def test_a_gap_beside_a_one_is_no_space() -> None:
-    found = ink(line((0, 15), (28, 32), (45, 60)))
-    assert plain(reading("215", 0.02, 0.075, 0.13), found).text == "215"
+    found = measure_spacing(line((0, 15), (28, 32), (45, 60)))
+    assert restore_spaces(reading("215", 0.02, 0.075, 0.13), found).text == "215"
 
 
 def test_full_width_punctuation_brings_its_gap() -> None:
-    found = ink(line((0, 28), (30, 36), (60, 88)))
-    assert plain(reading("今、日", 0.035, 0.08, 0.185), found).text == "今、日"
+    found = measure_spacing(line((0, 28), (30, 36), (60, 88)))
+    assert restore_spaces(reading("今、日", 0.035, 0.08, 0.185), found).text == "今、日"
 
 
 def test_a_missing_suffix_is_seen() -> None:
-    """ "원" has ink, and PP-OCR has no character there."""
-    with_suffix = ink(line((0, 15), (20, 35), (40, 68), width=70))
-    without = ink(line((0, 15), (20, 35), width=37))
-    assert doubtful(reading("21", 0.1, 0.39), with_suffix)
-    assert not doubtful(reading("21", 0.2, 0.74), without)
+    """ "원" has measure_spacing, and PP-OCR has no character there."""
+    with_suffix = measure_spacing(line((0, 15), (20, 35), (40, 68), width=70))
+    without = measure_spacing(line((0, 15), (20, 35), width=37))
+    assert needs_tesseract(reading("21", 0.1, 0.39), with_suffix)
+    assert not needs_tesseract(reading("21", 0.2, 0.74), without)
 
 
 def test_an_unsure_reading_is_doubtful() -> None:
-    assert doubtful(reading("21", 0.2, 0.74, score=0.8), ink(line((0, 15), (20, 35), width=37)))
+    assert needs_tesseract(
+        reading("21", 0.2, 0.74, score=0.8), measure_spacing(line((0, 15), (20, 35), width=37))
+    )
 
 
 def test_hangul_with_its_spaces() -> None:
     """Tesseract's own spaces are not asked: it writes one after many a syllable."""
     page = line((0, 27), (30, 57), (70, 97), (100, 127))
     said = symbols("오늘오후", 0, 0.075, 0.175, 0.25)
-    found = merged(page, reading(""), said, ink(page), never)
+    found = merge_readings(page, reading(""), said, measure_spacing(page), never)
     assert found.text == "오늘 오후"
 
 
@@ -66,29 +68,46 @@ def test_the_rest_of_a_line_is_read_anew() -> None:
     ]
     seen: list[int] = []
 
-    def read(piece: Pixels) -> Reading:
+    def read(piece: Pixels) -> Recognition:
         seen.append(piece.shape[1])
         return reading("16GB", 0.2, 0.4, 0.6, 0.8)
 
-    assert merged(page, reading("6", 0.17), said, ink(page), read).text == "약 16GB 를"
+    assert (
+        merge_readings(page, reading("6", 0.17), said, measure_spacing(page), read).text
+        == "약 16GB 를"
+    )
     assert len(seen) == 1
 
 
 def test_letters_are_not_hangul() -> None:
     """Tesseract took "Ch" for an unsure syllable where PP-OCR read both letters."""
     page = line((0, 15), (17, 32))
-    found = merged(page, reading("Ch", 0.02, 0.06), symbols("다", 0.0, score=0.6), ink(page), never)
+    found = merge_readings(
+        page, reading("Ch", 0.02, 0.06), symbols("다", 0.0, score=0.6), measure_spacing(page), never
+    )
     assert found.text == "Ch"
 
 
 def test_japanese_stays() -> None:
     page = line((0, 27), (30, 57), (60, 87))
-    found = merged(page, reading("日本語", 0.03, 0.1, 0.18), symbols("민", 0.0), ink(page), never)
+    found = merge_readings(
+        page, reading("日本語", 0.03, 0.1, 0.18), symbols("민", 0.0), measure_spacing(page), never
+    )
     assert found.text == "日本語"
 
 
 def test_the_pages_space_decides() -> None:
     page = line((0, 27), (34, 61))
     said = symbols("오늘", 0, 0.085)
-    assert merged(page, reading(""), said, ink(page), never, space=0.2).text == "오 늘"
-    assert merged(page, reading(""), said, ink(page), never, space=0.3).text == "오늘"
+    assert (
+        merge_readings(
+            page, reading(""), said, measure_spacing(page), never, space_threshold=0.2
+        ).text
+        == "오 늘"
+    )
+    assert (
+        merge_readings(
+            page, reading(""), said, measure_spacing(page), never, space_threshold=0.3
+        ).text
+        == "오늘"
+    )

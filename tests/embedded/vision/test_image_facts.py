@@ -4,41 +4,43 @@ import cv2
 import numpy as np
 
 from app.embedded.models import Models
-from app.embedded.vision import image_type as kind
-from app.embedded.vision.image_classifier import Guess
-from app.embedded.vision.image_facts import Facts
-from app.embedded.vision.image_type import Kind
-from app.embedded.vision.object_detector import CLAIMED, Thing
-from tests.embedded.image_facts import gather, known
+from app.embedded.vision.image_classifier import Classification
+from app.embedded.vision.image_facts import ImageFacts
+from app.embedded.vision.image_type import ImageType
+from app.embedded.vision.object_detector import CLAIM_THRESHOLD, Detection
+from tests.embedded.image_facts import facts_of_file, facts_of_pixels
 from tests.embedded.skimage_data import picture
 
 
-def scores(found: Facts) -> dict[str, float]:
-    every: list[Thing | Guess] = [*found.seen.things, *found.seen.guesses]
+def scores(found: ImageFacts) -> dict[str, float]:
+    every: list[Detection | Classification] = [
+        *found.predictions.detections,
+        *found.predictions.classifications,
+    ]
     return {one.label: max(o.score for o in every if o.label == one.label) for one in every}
 
 
-def test_photos_are_named(cat: Facts, person: Facts, coffee: Facts) -> None:
+def test_photos_are_named(cat: ImageFacts, person: ImageFacts, coffee: ImageFacts) -> None:
     named = ((cat, "cat"), (person, "person"), (coffee, "espresso"))
     for found, label in named:
-        assert found.verdict.kinds == (Kind.PHOTO,)
-        assert scores(found)[label] >= CLAIMED
+        assert found.image_type.candidates == (ImageType.PHOTO,)
+        assert scores(found)[label] >= CLAIM_THRESHOLD
 
 
 def test_motorcycle(models: Models) -> None:
-    found = known(models, picture("motorcycle_left.png"))
-    assert scores(found)["motorcycle"] >= CLAIMED
+    found = facts_of_file(models, picture("motorcycle_left.png"))
+    assert scores(found)["motorcycle"] >= CLAIM_THRESHOLD
 
 
 def test_a_wrong_detection_is_not_claimed(models: Models) -> None:
     """The detector takes an eye's ground for a bed, at 0.58."""
-    found = known(models, picture("retina.jpg"))
-    assert scores(found)["bed"] < CLAIMED
+    found = facts_of_file(models, picture("retina.jpg"))
+    assert scores(found)["bed"] < CLAIM_THRESHOLD
 
 
 def test_blank(models: Models) -> None:
-    found = gather(models, np.full((200, 300, 3), 255, dtype=np.uint8))
-    assert found.verdict.kinds == (Kind.BLANK,)
+    found = facts_of_pixels(models, np.full((200, 300, 3), 255, dtype=np.uint8))
+    assert found.image_type.candidates == (ImageType.BLANK,)
     assert [(colour.english, colour.share) for colour in found.colours] == [("white", 1.0)]
 
 
@@ -50,5 +52,5 @@ def test_chart(models: Models) -> None:
         place = (left + 5, 430)
         cv2.putText(image, f"Q{number + 1} 2026", place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 0, 1)
     cv2.putText(image, "Sales by quarter", (230, 50), cv2.FONT_HERSHEY_SIMPLEX, 0.9, 0, 2)
-    found = gather(models, image)
-    assert kind.Kind.CHART in found.verdict.kinds
+    found = facts_of_pixels(models, image)
+    assert ImageType.CHART in found.image_type.candidates

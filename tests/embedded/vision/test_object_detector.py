@@ -1,10 +1,10 @@
 """Boxes of detections."""
 
-from app.embedded.vision.image_facts import Facts
+from app.embedded.vision.image_facts import ImageFacts
 
 
-def test_box(person: Facts) -> None:
-    (thing,) = [thing for thing in person.seen.things if thing.label == "person"]
+def test_box(person: ImageFacts) -> None:
+    (thing,) = [thing for thing in person.predictions.detections if thing.label == "person"]
     left, top, right, bottom = thing.box
     assert 0 <= left < 100
     assert 0 <= top < 100
