@@ -1,4 +1,4 @@
-"""`python -m app.embedded`: listens where OLLAMA_HOST says until SIGTERM or SIGINT."""
+"""`python -m app.embedded`: listens on OLLAMA_HOST until SIGTERM or SIGINT."""
 
 import logging
 import os
@@ -13,11 +13,11 @@ from app.embedded.api.ollama_host import Address, parse_ollama_host
 from app.embedded.api.origins import OriginPolicy
 
 BACKLOG = 128
-SHUTDOWN_GRACE_S = 1.5  # after a signal, until the process ends whatever still runs
+SHUTDOWN_GRACE_S = 1.5  # from a signal to the forced exit
 
 
 def main() -> None:
-    """Exits 0 when asked to end, 1 with one sentence where it cannot start."""
+    """Exits with status 0 after a signal, and with 1 and one sentence when it cannot start."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit_now)
     if missing := weights.missing_packages():
@@ -44,7 +44,7 @@ def _listen(address: Address) -> socket.socket:
 
 
 def _serve(listener: socket.socket, address: Address) -> None:
-    import uvicorn  # noqa: PLC0415 - only now is it known to be there
+    import uvicorn  # noqa: PLC0415 - main() has checked that it is installed
 
     from app.embedded.api.request_guard import RequestGuard  # noqa: PLC0415
     from app.embedded.api.routes import app, error_response  # noqa: PLC0415
@@ -54,7 +54,7 @@ def _serve(listener: socket.socket, address: Address) -> None:
     origins = OriginPolicy(bound, os.environ.get("OLLAMA_ORIGINS", ""))
     config = uvicorn.Config(
         RequestGuard(app, origins, error_response),
-        http="h11",  # bounds the head, the sizes of chunks and the trailers to 16 kB
+        http="h11",  # limits the head, chunk sizes and trailers to 16 kB each
         ws="none",
         log_level="warning",
         access_log=False,
@@ -63,8 +63,8 @@ def _serve(listener: socket.socket, address: Address) -> None:
     server = uvicorn.Server(config)
 
     def handle_exit(_number: int, _frame: FrameType | None) -> None:
-        """In place of uvicorn's, which raises the signal again when it has ended: ending when
-        asked to is no failure."""
+        """Replaces uvicorn's handler, which raises the signal again after the shutdown: an exit
+        that was asked for has status 0."""
         if server.should_exit:
             _exit_now()
         server.should_exit = True
@@ -79,7 +79,7 @@ def _serve(listener: socket.socket, address: Address) -> None:
 
 
 def _exit_now(_number: int = 0, _frame: FrameType | None = None) -> None:
-    """At once: a usual exit waits for the threads, and native code in them cannot be stopped."""
+    """Exits at once. sys.exit() waits for threads, and native code in them cannot be stopped."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -1,14 +1,16 @@
-"""How a work ends when nobody waits for it: native calls cannot be interrupted, so that each is
-bounded, and a check stands before it."""
+"""Cancellation of a job whose client has disconnected.
+
+Native calls cannot be interrupted. Each call is bounded in time, and the job checks before it.
+"""
 
 import threading
 
 
 class Cancelled(Exception):
-    """Nobody waits for this work any more."""
+    """The client of this job has disconnected."""
 
 
 def raise_if_cancelled(cancelled: threading.Event) -> None:
-    """Raises Cancelled where it was set."""
+    """Raises Cancelled if the event is set."""
     if cancelled.is_set():
         raise Cancelled

@@ -1,4 +1,4 @@
-"""The last picture's facts and text: questions about one picture come one after another."""
+"""Facts and text of the last image, because clients ask several questions about one image."""
 
 import threading
 from collections.abc import Callable
@@ -8,19 +8,19 @@ from hashlib import sha256
 from app.embedded.images.decode import Picture
 from app.embedded.vision.image_facts import ImageFacts
 
-MAX_PIXELS = 4_000_000  # a larger picture is looked at anew; kept, it would cost 12 MB and more
+MAX_PIXELS = 4_000_000  # a larger image is not cached: it takes more than 12 MB
 
 
 @dataclass(frozen=True, slots=True)
 class ImageContent:
-    """Facts and the text as it was read, line by line."""
+    """Facts of an image, and its text line by line."""
 
     facts: ImageFacts
     lines: tuple[str, ...]
 
 
 class ContentCache:
-    """Keeps one picture. Safe to call from several threads."""
+    """Holds the content of one image. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -30,10 +30,10 @@ class ContentCache:
     def get_or_compute(
         self, picture: Picture, korean: bool, compute: Callable[[], ImageContent]
     ) -> ImageContent:
-        """What is known of the picture, by its pixels; what `learn` finds where it is another.
+        """Returns the cached content if the pixels are the same, else computes and caches it.
 
         Args:
-            korean: the language of the notes among the lines.
+            korean: language of the notices among the lines; part of the key.
         """
         if picture.width * picture.height > MAX_PIXELS:
             return compute()

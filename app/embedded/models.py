@@ -1,4 +1,4 @@
-"""What is in memory while the model is loaded."""
+"""Everything that is in memory while the model is loaded."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ from app.embedded.vision.models import VisionModels
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What reads, what sees, and what is still known of the last picture."""
+    """The models, and the content of the last image."""
 
     ocr: OcrModels
     vision: VisionModels
@@ -18,10 +18,10 @@ class Models:
 
 
 def load(threads: int) -> Models:
-    """Load what reads; what sees is loaded when it is first needed.
+    """Loads the OCR models. The vision models are loaded at their first use.
 
     Args:
-        threads: of one inference.
+        threads: number of threads of one inference.
 
     Raises:
         WeightsError: PP-OCR's weights are missing or damaged.

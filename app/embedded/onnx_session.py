@@ -6,7 +6,7 @@ import onnxruntime  # type: ignore[import-untyped]
 
 
 def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """A model on the CPU that keeps no memory between calls."""
+    """Opens a model on the CPU. The session keeps no memory arena between calls."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads

@@ -1,8 +1,8 @@
-"""The weights this engine reads with: where they lie, and that they are the right ones.
+"""Paths and checksums of the model weights.
 
 rapidocr downloads a model whose file is missing or has another checksum. This engine never uses
-the network, so each file is checked here before rapidocr is imported, and rapidocr is then given
-its path: with a `model_path` it has no download left to try (its inference_engine/onnxruntime).
+the network: it checks each file before it imports rapidocr, and passes its path as `model_path`,
+which disables the download (rapidocr's inference_engine/onnxruntime).
 """
 
 import hashlib
@@ -14,18 +14,18 @@ from pathlib import Path
 PPOCR_DETECTOR_SHA256 = "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f"
 PPOCR_RECOGNISER_SHA256 = "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
 
-TOTAL_BYTES = 31_163_977 + 7_623_738 + 9_303_584  # bytes of all four that see and read
+TOTAL_BYTES = 31_163_977 + 7_623_738 + 9_303_584  # of all model files
 
-# tessdata/README.md says where this comes from.
+# Source: tessdata/README.md.
 TESSDATA_FOLDER = Path(__file__).with_name("tessdata")
 TESSERACT_KOREAN_SHA256 = "6b85e11d9bbf07863b97b3523b1b112844c43e713df8b66418a081fd1060b3b2"
 
-# weights/README.md says where these come from.
+# Source: weights/README.md.
 VISION_FOLDER = Path(__file__).with_name("weights")
 NANODET_SHA256 = "8d538b6d5b18623b0cd74f033a8dc76c74101ef89380d273ea8cd89064201f6d"
 EFFICIENTNET_SHA256 = "04c17bb7c10c92a08a66cec28dd4ebf4967fb15c066c29ab92b96477d8709b29"
 
-# What the engine imports beyond the standard library: module -> package.
+# Imports beyond the standard library: module -> package.
 REQUIRED_PACKAGES = {
     "fastapi": "fastapi",
     "uvicorn": "uvicorn",
@@ -40,19 +40,19 @@ INSTALL_COMMAND = "pip install -r requirements-embedded.txt"
 
 
 class WeightsError(Exception):
-    """A file of weights is missing or is another one. The message says what to do."""
+    """A weights file is missing or has the wrong checksum. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class PpocrPaths:
-    """Paths of the PP-OCRv6 small models: text detector and line recogniser."""
+    """Paths of the PP-OCRv6 small models: text detector and text recogniser."""
 
     detector: Path
     recogniser: Path
 
 
 def missing_packages() -> list[str]:
-    """Names of packages that are not installed; none of them is imported for this."""
+    """Names of required packages that are not installed. Imports none of them."""
     return [
         package
         for module, package in REQUIRED_PACKAGES.items()
@@ -61,7 +61,7 @@ def missing_packages() -> list[str]:
 
 
 def ppocr_paths() -> PpocrPaths:
-    """The models inside the rapidocr wheel, checked.
+    """Paths of the models in the rapidocr wheel, after a checksum test.
 
     Raises:
         WeightsError: a file is missing or its SHA-256 differs.
@@ -80,7 +80,7 @@ def ppocr_paths() -> PpocrPaths:
 
 
 def tessdata_folder(folder: Path = TESSDATA_FOLDER) -> Path:
-    """The folder of Tesseract's Korean model, checked.
+    """Folder of Tesseract's Korean model, after a checksum test.
 
     Raises:
         WeightsError: the file is missing or its SHA-256 differs.
@@ -90,7 +90,7 @@ def tessdata_folder(folder: Path = TESSDATA_FOLDER) -> Path:
 
 
 def vision_paths(folder: Path = VISION_FOLDER) -> tuple[Path, Path]:
-    """The detector of things and the classifier of pictures, checked.
+    """Paths of the object detector and the image classifier, after a checksum test.
 
     Raises:
         WeightsError: a file is missing or its SHA-256 differs.

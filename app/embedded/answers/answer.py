@@ -1,4 +1,4 @@
-"""What the engine says to an intent: what it read, measured and detected, and nothing else."""
+"""Answers an intent with what was read, measured and detected, and with nothing else."""
 
 import json
 import re
@@ -15,13 +15,13 @@ from app.embedded.models import Models
 from app.embedded.ocr import reader
 from app.embedded.vision.image_facts import gather_facts
 
-MAX_CAPTION_TEXT = 80  # characters of the text that a caption quotes
+MAX_CAPTION_TEXT = 80  # characters of text in a caption
 
 
 def stream_answer(
     intent: Intent, images: Sequence[Picture], models: Models, cancelled: threading.Event
 ) -> Iterator[str]:
-    """The answer in pieces, each as soon as it is known; together they are the whole text.
+    """Yields the answer in pieces, each as soon as it is known.
 
     Raises:
         Cancelled: `cancelled` was set.
@@ -51,10 +51,10 @@ def answer_json(
     models: Models,
     cancelled: threading.Event,
 ) -> str:
-    """The answer as JSON and nothing else: what the schema asks for, null where that is not found.
+    """Returns the answer as JSON. Fields that are not found are null.
 
     Args:
-        schema: a JSON Schema; None: any JSON will do, and it holds the answer as a text.
+        schema: a JSON Schema; None: an object with the answer as text.
 
     Raises:
         Cancelled: `cancelled` was set.
@@ -71,7 +71,7 @@ def answer_json(
 
 
 def _text_stream(reading: Iterable[reader.ReadEvent], messages: Messages) -> Iterator[str]:
-    """The read lines and nothing else, but for what was not read."""
+    """The lines that were read, and notices about what was not read."""
     lines = (iter((_event_text(found, messages),)) for found in reading)
     return _join_streams(lines, "\n")
 
@@ -91,7 +91,7 @@ def _event_text(found: reader.ReadEvent, messages: Messages) -> str:
 def _describe(
     image: Picture, models: Models, messages: Messages, cancelled: threading.Event
 ) -> Iterator[str]:
-    """What kind of picture, what was found in it, its text, and what cannot be known."""
+    """Yields the facts, the text, and a disclaimer for photos."""
     facts = gather_facts(image, models.ocr, models.vision, cancelled)
     yield f"{render.render_description(facts, messages)} "
     text = _text_stream(reader.read_page(facts.page, models.ocr, cancelled), messages)
@@ -105,7 +105,7 @@ def _describe(
 def _caption(
     image: Picture, models: Models, messages: Messages, cancelled: threading.Event
 ) -> Iterator[str]:
-    """The same in a sentence or two."""
+    """Yields one or two sentences, and the beginning of the text."""
     facts = gather_facts(image, models.ocr, models.vision, cancelled)
     yield render.render_caption(facts, messages)
     reading = reader.read_page(facts.page, models.ocr, cancelled)
@@ -127,9 +127,9 @@ def _answer_question(
     messages: Messages,
     cancelled: threading.Event,
 ) -> Iterator[str]:
-    """The value that the text gives, else what the facts answer, else that it is not known."""
+    """Answers from the text, else from the facts, else that the engine does not know."""
     contents = [_image_content(image, models, messages, cancelled) for image in images]
-    # A question about a code is not about a line that has the word in it.
+    # A question about a barcode is not answered by a line with the word "code".
     if not vqa.ABOUT_BARCODE.search(question):
         found = key_value.find_value(question, [line for one in contents for line in one.lines])
         if found is not None:
@@ -170,12 +170,12 @@ def _basis(found: key_value.KeyValue, messages: Messages) -> str:
 
 
 def _narrow_gaps(line: str) -> str:
-    """A line to quote: the gaps of the page's columns made small."""
+    """Reduces the gaps between columns for a quotation."""
     return re.sub(r"\s{2,}", "  ", line)
 
 
 def _join_streams(texts: Iterable[Iterator[str]], separator: str) -> Iterator[str]:
-    """The pieces of all texts that are not empty, with the separator between the texts."""
+    """Joins the pieces of several texts, with a separator between texts that are not empty."""
     begun = False
     for text in texts:
         gap = separator if begun else ""

@@ -1,5 +1,8 @@
-"""A JSON Schema's fields, found as labelled text. What is not found is null, whatever the schema
-says of null: a value that is not on the page would be invented."""
+"""Fills a JSON Schema with values beside labels.
+
+A field that is not found is null, even if the schema does not allow null: any other value would be
+invented.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +11,7 @@ from typing import Any
 from app.embedded.answers import key_value
 from app.embedded.answers.key_value import COLUMN_GAP, KeyValue
 
-MAX_DEPTH = 8  # of objects in objects, and of $ref chains
+MAX_DEPTH = 8  # of nested objects, and of $ref chains
 NAME_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[가-힣]+")
 WHOLE_TEXT_FIELD = re.compile(
     r"(?:full_?|raw_?|all_?)?(?:text|transcription|lines)|텍스트|전문", re.I
@@ -16,7 +19,7 @@ WHOLE_TEXT_FIELD = re.compile(
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 YEAR_FIRST = re.compile(r"(\d{4})\D{1,2}(\d{1,2})\D{1,2}(\d{1,2})")
 
-# How a field may be called in a schema, as a question that `labelled` knows.
+# Field names -> a question that `key_value` can answer.
 FIELD_QUESTIONS = (
     (re.compile(r"total|grand_?total|amount_?due|합계|총액", re.I), "total"),
     (re.compile(r"date|issued|purchased|날짜|일자|일시", re.I), "date"),
@@ -28,7 +31,7 @@ FIELD_QUESTIONS = (
         "shop name",
     ),
 )
-# Words of field names and how pages print them.
+# Words of field names -> labels on pages.
 FIELD_LABELS: Mapping[str, tuple[str, ...]] = {
     "number": ("no", "nr", "number", "번호", "#"),
     "no": ("no", "number", "번호", "#"),
@@ -59,7 +62,7 @@ FIELD_LABELS: Mapping[str, tuple[str, ...]] = {
 
 
 def fill_schema(schema: Mapping[str, Any], lines: Sequence[str]) -> Any:
-    """The value for a schema out of a page's lines of text."""
+    """Returns the value for a schema from the lines of a page."""
     return _value("", schema, lines, schema, 0)
 
 
@@ -84,7 +87,7 @@ def _value(
 
 
 def _resolve(schema: Any, root: Mapping[str, Any], depth: int) -> Any:
-    """The schema behind a local $ref, or the first of several that is not null."""
+    """Follows local $refs, and takes the first alternative that is not null."""
     for _ in range(MAX_DEPTH):
         if not isinstance(schema, Mapping):
             return None
@@ -111,7 +114,7 @@ def _types(schema: Mapping[str, Any]) -> set[str]:
 
 
 def _find_field(name: str, schema: Mapping[str, Any], lines: Sequence[str]) -> KeyValue | None:
-    """By the field's own words, then as the question it stands for, then by its title."""
+    """Searches by the words of the field's name, by its question, then by title and description."""
     found = _by_label(name, lines)
     if found is not None:
         return found
@@ -125,7 +128,7 @@ def _find_field(name: str, schema: Mapping[str, Any], lines: Sequence[str]) -> K
 
 
 def _by_label(name: str, lines: Sequence[str]) -> KeyValue | None:
-    """A value right of a label that holds each of the name's words in one of their forms."""
+    """The value of a label that contains each word of the name, or one of its synonyms."""
     words = [FIELD_LABELS.get(word.lower(), (word.lower(),)) for word in NAME_WORDS.findall(name)]
     if not words:
         return None
@@ -138,7 +141,7 @@ def _by_label(name: str, lines: Sequence[str]) -> KeyValue | None:
 
 
 def _pairs(line: str) -> list[tuple[str, str]]:
-    """Labels and their values: cells beside one another, "label: value", "label 123"."""
+    """(label, value) pairs of a line: two cells, "label: value" or "label 123"."""
     cells = COLUMN_GAP.split(line.strip())
     pairs = []
     for cell in cells:
@@ -159,7 +162,7 @@ def _contains_form(form: str, label: str) -> bool:
 
 
 def _convert(text: str, schema: Mapping[str, Any], types: set[str]) -> Any:
-    """The text as the schema's type; None where it is none of that type."""
+    """Converts the text to the schema's type. None if that is not possible."""
     choices = schema.get("enum")
     if isinstance(choices, list):
         same = [c for c in choices if isinstance(c, str) and c.lower() == text.strip().lower()]
@@ -175,7 +178,7 @@ def _convert(text: str, schema: Mapping[str, Any], types: set[str]) -> Any:
 
 
 def _number(text: str, fractions: bool) -> int | float | None:
-    """The one number of a text; None for more or fewer, and for an integer's fraction."""
+    """The only number of a text. None for several numbers or a fraction where an integer is due."""
     numbers = NUMBER.findall(text)
     if len(numbers) != 1:
         return None
@@ -188,7 +191,7 @@ def _number(text: str, fractions: bool) -> int | float | None:
 def _rows(
     items: Any, lines: Sequence[str], root: Mapping[str, Any], depth: int
 ) -> list[Any] | None:
-    """A table's rows under the headings that the items' fields name; None for no such table."""
+    """The rows of a table whose headings match the fields of the items. None without a table."""
     items = _resolve(items, root, depth)
     fields = items.get("properties") if isinstance(items, Mapping) else None
     if not isinstance(fields, Mapping) or not fields:
@@ -215,7 +218,7 @@ def _rows(
 
 
 def _column(name: str, heading: Sequence[str]) -> int | None:
-    """The heading that holds one of a field's words, its last word before the first."""
+    """The only heading with a word of the field's name; later words are tried first."""
     for word in reversed(NAME_WORDS.findall(name)):
         forms = FIELD_LABELS.get(word.lower(), (word.lower(),))
         found = [

@@ -1,4 +1,4 @@
-"""Lines of text, or detected things, with their boxes in the form that Qwen3-VL writes them."""
+"""Boxes of text lines or detected objects in Qwen3-VL's grounding format."""
 
 import json
 import threading
@@ -11,16 +11,16 @@ from app.embedded.models import Models
 from app.embedded.ocr import reader
 from app.embedded.vision.labels import COCO_LABELS, find_labels
 
-GRID_SIZE = 1000  # boxes are in thousandths of the picture's sides
+GRID_SIZE = 1000  # coordinates are in thousandths of the image's sides
 
 
 def grounded_json(
     message: str, images: Sequence[Picture], models: Models, cancelled: threading.Event
 ) -> str:
     """`[{"bbox_2d": [x1, y1, x2, y2], "text_content": "...", "confidence": 0.98}, ...]`, or
-    `"label"` for things.
+    `"label"` instead of the last two for objects.
 
-    Only things that the message names, that the detector knows and claims, are in the list.
+    Objects are those that the message names and the detector finds with confidence.
 
     Raises:
         Cancelled: `cancelled` was set.

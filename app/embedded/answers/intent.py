@@ -1,4 +1,4 @@
-"""What a message asks for."""
+"""Finds the task, the question and the language of a user message."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ DESCRIBE_WORDS = re.compile(
 )
 BARCODE_WORDS = re.compile(r"\bqr\b|\bbar\s?-?code|\bthe code\b|바코드|큐알", re.IGNORECASE)
 CAPTION_WORDS = re.compile(r"\bcaptions?\b|\balt[ -]text\b|캡션|대체\s*텍스트", re.IGNORECASE)
-GROUNDING_FORMAT = re.compile(r"\bbbox_2d\b")  # boxes as Qwen3-VL writes them
+GROUNDING_FORMAT = re.compile(r"\bbbox_2d\b")  # Qwen3-VL's grounding format
 QUESTION_WORDS = re.compile(
     r"[?？]|^\s*(?:what|which|who|whose|when|where|why|how|is|are|was|were|does|do|did|can|could"
     r"|has|have)\b|(?:뭐|무엇|얼마|언제|어디|누구|몇|왜)",
@@ -42,8 +42,10 @@ class Task(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """`question` is the question itself where `kind` is ASK, `message` the whole where it is
-    SPOT; else they are empty."""
+    """The task of a message and the language of its answer.
+
+    `question` is set for VQA only, and `message` (the whole message) for GROUND only.
+    """
 
     task: Task
     korean: bool
@@ -52,11 +54,10 @@ class Intent:
 
 
 def parse_intent(message: str) -> Intent:
-    """The intent of a user's message.
+    """Parses a user message.
 
-    A line `Question: ...` is the question; without one, the first sentence that asks for anything
-    decides, and in it the first word that does. A message that asks for nothing wants the picture
-    described.
+    A line `Question: ...` is the question. Without it, the first sentence with a known word
+    decides, and in it the first such word. The default is DESCRIBE.
     """
     question_line = QUESTION_LINE.search(message)
     language = ANSWER_LANGUAGE.search(message)

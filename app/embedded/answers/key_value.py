@@ -1,4 +1,4 @@
-"""Answers that stand in the text, as a value beside its label. Nothing is guessed."""
+"""Finds the value beside a label in lines of text. Never guesses."""
 
 import re
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 COLUMN_GAP = re.compile(r"\s{2,}")
 WORD = re.compile(r"[A-Za-z]+|[가-힣]+")
-# Endings of Korean nouns in a sentence, the longest first.
+# Particles and endings after a Korean noun, longest first.
 PARTICLE = re.compile(
     r"(?<=[가-힣]{2})(?:이에요|인가요|입니까|이야|에서|은|는|이|가|을|를|의|에|도)$"
 )
-# Words of a question that name nothing on the page.
+# Words of a question that name no label.
 STOP_WORDS = re.compile(
     r"what|whats|s|is|are|was|were|the|a|an|of|on|in|at|for|to|this|that|it|how|much|many|which"
     r"|does|do|did|there|have|has|had|please|tell|me|show|shown|value|cost|costs|receipt|image|picture|document|table"
@@ -29,7 +29,7 @@ PHONE = re.compile(r"(?:\+\d{1,3}[ -]?)?\(?\d{2,4}\)?[ -.]\d{3,4}[ -.]\d{4}")
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A question that `asked` recognises is answered by `value` in a line with `label`."""
+    """A question that matches `question_pattern` is answered by `value` in a line with `label`."""
 
     question_pattern: re.Pattern[str]
     label: re.Pattern[str]
@@ -70,8 +70,10 @@ RECEIPT_WORDS = re.compile(r"사업자|승인\s*번호|영수증|합계|\breceip
 
 @dataclass(frozen=True, slots=True)
 class KeyValue:
-    """The answer and the line or lines it stands in; `first_line`: it is the page's first line,
-    taken for the name of the shop that gave the receipt."""
+    """A value and the lines that it was found in.
+
+    `first_line`: the value is the first line of a receipt, where the shop's name is printed.
+    """
 
     value: str
     lines: tuple[str, ...]
@@ -79,8 +81,7 @@ class KeyValue:
 
 
 def find_value(question: str, lines: Sequence[str]) -> KeyValue | None:
-    """The value that the text itself gives for what the question names; None if it gives none
-    or more than one."""
+    """The value of the label that the question names. None unless exactly one value is found."""
     words = _key_words(question)
     return (
         _by_label(words, lines)
@@ -96,7 +97,7 @@ def _key_words(question: str) -> list[str]:
 
 
 def _by_label(words: Sequence[str], lines: Sequence[str]) -> KeyValue | None:
-    """`words` begin exactly one line, and one value is all that follows."""
+    """The value of the only line whose label has all `words` and which has one value."""
     if not words:
         return None
     hits = []
@@ -110,8 +111,7 @@ def _by_label(words: Sequence[str], lines: Sequence[str]) -> KeyValue | None:
 
 
 def _in_table(words: Sequence[str], lines: Sequence[str]) -> KeyValue | None:
-    """Some words are a heading, the others begin a row with as many cells: the cell where both
-    meet."""
+    """The table cell whose row label has some of the words and whose heading has the others."""
     rows = [COLUMN_GAP.split(line.strip()) for line in lines]
     hits = set()
     for top, heading in enumerate(rows):
@@ -158,7 +158,7 @@ def _shop_name(question: str, lines: Sequence[str]) -> KeyValue | None:
 
 
 def _contains_word(cell: str, word: str) -> bool:
-    """Whether the cell has the word: Latin words whole, or in the plural."""
+    """Whether the cell contains the word. Latin words match whole, in singular and plural."""
     if word.isascii():
         return bool(re.search(rf"\b{word.rstrip('s')}s?\b", cell, re.IGNORECASE))
     return word in cell.replace(" ", "")

@@ -1,11 +1,11 @@
-"""The engine's own sentences, in English and Korean."""
+"""The sentences of answers in English and Korean."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """Fields in braces are filled with `str.format`."""
+    """Templates for `str.format`."""
 
     no_image: str
     image_type: str

@@ -1,4 +1,4 @@
-"""Facts in words: one sentence a fact, each claim with its score."""
+"""Renders facts as sentences, one for each fact. Predictions have their scores."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,13 @@ from app.embedded.vision.labels import display_name
 from app.embedded.vision.object_detector import CLAIM_THRESHOLD, Detection
 
 DARK, BRIGHT = 0.3, 0.7
-BLUR_THRESHOLD = 0.15  # sharpness; photos have 0.24 and more, blurred over 3 pixels 0.12 and less
+BLUR_THRESHOLD = 0.15  # sharpness; photos: 0.24 and more, with a blur of 3 pixels: up to 0.12
 MAX_COLOURS = 5
 MAX_BELOW_THRESHOLD = 4
 
 
 def render_description(facts: ImageFacts, messages: Messages) -> str:
-    """All but the text."""
+    """Describes everything except the text."""
     parts = [
         render_image_type(facts, messages),
         render_brightness(facts, messages),
@@ -32,13 +32,13 @@ def render_description(facts: ImageFacts, messages: Messages) -> str:
 
 
 def render_caption(facts: ImageFacts, messages: Messages) -> str:
-    """One or two sentences: the kind of picture, and what is claimed."""
+    """One or two sentences: the image type, confident predictions and barcodes."""
     sure = render_claims(facts, messages)
     return " ".join([_image_type(facts, messages), *sure, *render_barcodes(facts, messages)])
 
 
 def render_image_type(facts: ImageFacts, messages: Messages) -> str:
-    """What kind of picture it is, its orientation and size."""
+    """Image type, orientation and size."""
     stats = facts.stats
     size = messages.size.format(
         orientation=messages.orientations[stats.orientation],
@@ -49,20 +49,20 @@ def render_image_type(facts: ImageFacts, messages: Messages) -> str:
 
 
 def render_brightness(facts: ImageFacts, messages: Messages) -> str:
-    """How bright it is."""
+    """Dark, medium or bright."""
     value = facts.stats.brightness
     return messages.brightness[(value > DARK) + (value > BRIGHT)]
 
 
 def render_sharpness(facts: ImageFacts, messages: Messages) -> str:
-    """Whether a photo has sharp edges."""
+    """Whether the image has sharp edges."""
     return messages.sharpness[facts.stats.sharpness >= BLUR_THRESHOLD].format(
         value=facts.stats.sharpness, threshold=BLUR_THRESHOLD
     )
 
 
 def render_colours(facts: ImageFacts, messages: Messages) -> str:
-    """The main colours with their shares."""
+    """The dominant colours with their shares."""
     return messages.colours.format(colours=format_colours(facts.colours, messages))
 
 
@@ -75,7 +75,7 @@ def format_colours(colours: Sequence[NamedColour], messages: Messages) -> str:
 
 
 def render_barcodes(facts: ImageFacts, messages: Messages) -> list[str]:
-    """Each code and its content, quoted as it is."""
+    """One sentence for each barcode, with its content in quotes."""
     return [
         messages.barcode.format(format=barcode.format, content=f"“{barcode.content}”")
         for barcode in facts.barcodes
@@ -83,7 +83,7 @@ def render_barcodes(facts: ImageFacts, messages: Messages) -> list[str]:
 
 
 def render_objects(facts: ImageFacts, messages: Messages) -> list[str]:
-    """What the networks claim, and what they only suspect."""
+    """Confident predictions, then uncertain ones."""
     if not facts.image_type.may_show_objects:
         return []
     sentences = render_claims(facts, messages) or [messages.nothing_claimed]
@@ -96,7 +96,7 @@ def render_objects(facts: ImageFacts, messages: Messages) -> list[str]:
 
 
 def render_claims(facts: ImageFacts, messages: Messages) -> list[str]:
-    """The sentences of what stands above the thresholds."""
+    """Predictions above the thresholds."""
     sentences = []
     if detected := [one for one in facts.predictions.detections if one.claimed]:
         sentences.append(messages.detections.format(scores=format_scores(detected, messages)))
@@ -107,8 +107,10 @@ def render_claims(facts: ImageFacts, messages: Messages) -> list[str]:
 
 
 def format_scores(predictions: Sequence[Detection | Classification], messages: Messages) -> str:
-    """`person 0.88, 0.71, cup 0.62`: each label once, with all its scores, cut down to two
-    digits so that none is shown as more than it is."""
+    """`person 0.88, 0.71, cup 0.62`: each label once, with all its scores.
+
+    Scores are truncated, not rounded, so that none is shown higher than it is.
+    """
     labels = dict.fromkeys(one.label for one in predictions)
     parts = []
     for label in labels:

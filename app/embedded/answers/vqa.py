@@ -1,4 +1,4 @@
-"""Questions that facts answer: codes, counts, presence, colours, kind. Nothing is guessed."""
+"""Answers questions about barcodes, counts, presence, colours and image type from facts alone."""
 
 import re
 from collections.abc import Sequence
@@ -33,8 +33,8 @@ ABOUT_SIZE = re.compile(
     r"|해상도|크기|방향",
     re.I,
 )
-# Words that ask for nothing beyond what the patterns above stand for. A question with any other
-# word ("how many people wear hats", "왜 웃고 있나요") asks for more than these facts hold.
+# Words of questions that the facts can answer. A question with any other word ("how many people
+# wear hats", "왜 웃고 있나요") asks for more.
 KNOWN_WORDS = re.compile(
     r"what|whats|is|are|was|there|any|an?|the|this|that|it|its|in|of|do|does|you|can|we|see"
     r"|how|many|much|number|count|colou?rs?|main|dominant|background|overall|mostly|which|or"
@@ -49,12 +49,12 @@ KNOWN_WORDS = re.compile(
     re.I,
 )
 WORD = re.compile(r"[A-Za-z]+|[가-힣]+")
-CENTRE_SHARE = 0.6  # of a box's sides; its rim is mostly what lies behind
+CENTRE_SHARE = 0.6  # of a box's sides; its edges mostly show the background
 
 
 @dataclass(frozen=True, slots=True)
 class VqaAnswer:
-    """An answer and what it rests on."""
+    """An answer and its basis."""
 
     text: str
     basis: str
@@ -63,7 +63,7 @@ class VqaAnswer:
 def answer_from_facts(
     question: str, facts: ImageFacts, lines: Sequence[str], messages: Messages
 ) -> VqaAnswer | None:
-    """The answer that the facts of one picture give; None where they give none."""
+    """Answers from the facts of one image. None if they do not answer the question."""
     if ABOUT_BARCODE.search(question):
         if not facts.barcodes:
             return VqaAnswer(messages.no_barcode, "")
@@ -122,7 +122,7 @@ def _predictions_of(labels: Sequence[str], facts: ImageFacts) -> list[Detection 
 
 
 def _answer_count(labels: Sequence[str], facts: ImageFacts, messages: Messages) -> VqaAnswer | None:
-    """How many the detector claims of what it can count."""
+    """The number of confident detections. None for labels that the detector does not know."""
     labels = [label for label in labels if label in COCO_LABELS]
     if not labels or not facts.image_type.may_show_objects:
         return None
@@ -165,7 +165,7 @@ def _answer_presence(
 
 
 def _answer_uncertain(labels: Sequence[str], facts: ImageFacts, messages: Messages) -> VqaAnswer:
-    """Neither yes nor no: a small detector misses things."""
+    """Neither yes nor no, because a small detector misses objects."""
     names = ", ".join(display_name(label, messages is KOREAN) for label in labels)
     below = _predictions_of(labels, facts)
     basis = ""
@@ -179,7 +179,7 @@ def _answer_uncertain(labels: Sequence[str], facts: ImageFacts, messages: Messag
 def _answer_colour(
     labels: Sequence[str], facts: ImageFacts, messages: Messages
 ) -> VqaAnswer | None:
-    """The colours of one thing that was surely detected, inside its box."""
+    """The colours inside the box of a single confident detection."""
     found = [detection for label in labels for detection in _confident_detections(label, facts)]
     if len(found) != 1:
         return None
@@ -198,7 +198,7 @@ def _colours_inside(detection: Detection, facts: ImageFacts) -> tuple[NamedColou
 
 
 def _answer_what(facts: ImageFacts, messages: Messages) -> VqaAnswer | None:
-    """What is claimed of the picture; None where that is nothing."""
+    """All confident predictions. None if there are none."""
     claims = render.render_claims(facts, messages)
     if not claims:
         return None

@@ -1,4 +1,4 @@
-"""One chat: the answer's deltas as they are read, then its last object."""
+"""Runs one chat request and streams its answer."""
 
 import threading
 import time
@@ -17,11 +17,11 @@ from app.embedded.models import Models
 
 
 async def stream_chat(request: ChatRequest, engine: Engine) -> AsyncGenerator[dict[str, Any]]:
-    """Ollama's stream of one answer, the last object with `done`.
+    """Yields one object for each token, and a final object with `done` and usage.
 
     Raises:
-        ProtocolError: 500, an image that cannot be decoded.
-        WeightsError: the models are missing.
+        ApiError: 500 if an image cannot be decoded.
+        WeightsError: a weights file is missing or damaged.
     """
     received = time.perf_counter()
     models = await engine.load()
@@ -44,8 +44,8 @@ async def stream_chat(request: ChatRequest, engine: Engine) -> AsyncGenerator[di
         prompt_tokens=request.prompt_tokens + job.image_tokens,
         completion_tokens=tokens + (reason == "stop"),
         load_s=models_ready - received,
-        # Looking is what takes the time, and what the answer is made by: without it the rate would
-        # be that of copying words.
+        # Reading and detection count as generation. Otherwise eval_duration would only measure
+        # how fast words are copied.
         prompt_eval_s=0.0,
         eval_s=ended - started,
         total_s=ended - received,
@@ -54,7 +54,7 @@ async def stream_chat(request: ChatRequest, engine: Engine) -> AsyncGenerator[di
 
 
 class _AnswerJob:
-    """Decodes and answers, in the thread of a slot."""
+    """Decodes the images and computes the answer in the thread of a slot."""
 
     def __init__(self, request: ChatRequest) -> None:
         self._request = request

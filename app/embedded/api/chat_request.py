@@ -1,6 +1,6 @@
-"""Ollama's HTTP objects: what a request must be, and what answers look like.
+"""Parses and checks the body of `/api/chat`.
 
-Shapes, statuses and messages are those of Ollama 0.9.3, as seen on a real daemon.
+Statuses and messages are those of Ollama 0.9.3, recorded from the real daemon.
 """
 
 import json
@@ -21,10 +21,10 @@ from app.embedded.api.model_info import CONTEXT_LENGTH, MODEL
 from app.embedded.api.options import check_options
 from app.embedded.api.tokens import split_tokens
 
-# Go's time.ParseDuration; a bare number is seconds.
+# Go's time.ParseDuration. A bare number is in seconds.
 DURATION = re.compile(r"[-+]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))+)")
-MAX_COUNTED_CHARS = 200_000  # characters that are counted; usually more than CONTEXT_LENGTH pieces
-MAX_MESSAGE_CHARS = 20_000  # characters that are understood
+MAX_COUNTED_CHARS = 200_000  # usually more than CONTEXT_LENGTH tokens
+MAX_MESSAGE_CHARS = 20_000  # characters of a message that are parsed
 FIELDS = {
     "model": (str, "string"),
     "messages": (list, "[]api.Message"),
@@ -42,17 +42,19 @@ MESSAGE_FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class ResponseFormat:
-    """The answer is to be JSON: after a `schema`, or any where that is None."""
+    """The answer must be JSON that follows `schema`, or any JSON if `schema` is None."""
 
     schema: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A chat; `text` is the last user message, `images` those of the last message that has any.
+    """A chat request.
 
-    `limit` is `num_predict` in pieces, None for no limit. `prompt_pieces` counts the text of all
-    messages. `load` and `unload`: there are no messages, the model is only to come or go.
+    `text` is the last user message. `images` are those of the last message with images.
+    `max_tokens` is `num_predict`, None for no limit. `prompt_tokens` counts the text of all
+    messages. `load` and `unload` are true for a request without messages, which only loads or
+    unloads the model.
     """
 
     model: str
@@ -67,11 +69,11 @@ class ChatRequest:
 
 
 def parse_chat_request(body: bytes) -> ChatRequest:
-    """The chat that a body asks for.
+    """Parses the body of `/api/chat`.
 
     Raises:
-        ProtocolError: 400 for what is malformed, 404 for another model, 500 for an option of the
-            wrong type (as Ollama does).
+        ApiError: 400 for a malformed request, 404 for an unknown model, 500 for an option of the
+            wrong type (as in Ollama).
     """
     request = parse_object(body)
     check_types(request, FIELDS, "ChatRequest")
@@ -105,10 +107,10 @@ def parse_chat_request(body: bytes) -> ChatRequest:
 
 
 def requested_model(request: dict[str, Any], quote: str = "'", hint: str = "") -> str:
-    """The model's name as it was sent.
+    """The requested model's name, spelled as in the request.
 
     Raises:
-        ProtocolError: 400 without a name, 404 for any but this engine's.
+        ApiError: 400 without a name, 404 for a model other than this engine's.
     """
     name = request.get("model") or request.get("name") or ""
     if not isinstance(name, str) or not name.strip():
@@ -137,7 +139,7 @@ def _response_format(given: object) -> ResponseFormat | None:
 
 
 def _keeps_loaded(keep_alive: object) -> bool:
-    """False for a keep_alive of zero, which with no messages unloads."""
+    """False for a keep_alive of zero, which unloads the model if there are no messages."""
     if isinstance(keep_alive, bool | list | dict):
         go_type = {bool: "bool", list: "[]interface {}", dict: "map[string]interface {}"}
         raise ApiError(400, f"Unsupported type: '{go_type[type(keep_alive)]}'")

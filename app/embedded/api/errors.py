@@ -1,8 +1,8 @@
-"""The error that every refusal of the API is."""
+"""The one exception of the API."""
 
 
 class ApiError(Exception):
-    """A request that Ollama answers with `status` and `{"error": message}`."""
+    """Answered with `status` and `{"error": message}`, as Ollama does."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

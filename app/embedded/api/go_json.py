@@ -1,4 +1,4 @@
-"""JSON as Go's decoder takes it for Ollama: the same bodies are refused, in the same words."""
+"""Parses JSON like Go's decoder in Ollama: the same bodies are rejected with the same messages."""
 
 import binascii
 import json
@@ -17,20 +17,20 @@ GO_TYPE_NAMES = {
     int: "number",
     float: "number",
 }
-MAX_VALUES = 500_000  # of a request's JSON
-MAX_QUOTED_CHARS = 100  # characters of a request in an error
+MAX_VALUES = 500_000  # in the JSON of one request
+MAX_QUOTED_CHARS = 100  # of the request in an error message
 NESTING_ERROR = "invalid character '[' exceeded max depth"
 
 
 def parse_object(body: bytes, kind: str = "ChatRequest") -> dict[str, Any]:
-    """The JSON object of a body; as in Go, bytes that are no UTF-8 become U+FFFD.
+    """Parses a body that must be a JSON object. As in Go, invalid UTF-8 becomes U+FFFD.
 
     Raises:
-        ProtocolError: 400, as Go's decoder says it.
+        ApiError: 400 with the message of Go's decoder.
     """
     if not body.strip():
         raise ApiError(400, "missing request body")
-    # Each costs time on the event loop. (Base64 has none of these characters.)
+    # Each value takes time on the event loop. (Base64 contains none of these characters.)
     if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
         raise ApiError(400, f"more than {MAX_VALUES} values")
     try:
@@ -55,7 +55,7 @@ def parse_object(body: bytes, kind: str = "ChatRequest") -> dict[str, Any]:
 
 
 def _reject_constant(text: str) -> None:
-    """NaN, Infinity and -Infinity are not JSON; Python reads them, Go does not."""
+    """Rejects NaN, Infinity and -Infinity, which are not JSON. Python accepts them, Go does not."""
     if text.startswith("-"):
         raise ApiError(400, f"invalid character '{text[1]}' in numeric literal")
     raise ApiError(400, f"invalid character '{text[0]}' looking for beginning of value")
@@ -89,7 +89,7 @@ def type_mismatch(value: object, target: str) -> str:
 
 
 def decode_base64(text: object) -> bytes:
-    """Standard base64 with padding; line breaks are passed over, as Go does."""
+    """Decodes padded standard base64. As in Go, line breaks are ignored."""
     if text is None:
         return b""
     if not isinstance(text, str):
@@ -104,7 +104,7 @@ def decode_base64(text: object) -> bytes:
 
 
 def _illegal_offset(text: str) -> int:
-    """Where Go's decoder stops: at the first wrong character, else before the last, short group."""
+    """The offset that Go reports: the first illegal character, else the last incomplete group."""
     bare = text.rstrip("=\r\n")
     if wrong := re.search(r"[^A-Za-z0-9+/\r\n]", bare):
         return wrong.start()

@@ -14,16 +14,17 @@ DETAILS = {
     "parameter_size": "7.8M",
     "quantization_level": "F32",
 }
-NEVER_EXPIRES = "2318-01-01T00:00:00Z"  # as the daemon puts it where a model stays loaded
+NEVER_EXPIRES = "2318-01-01T00:00:00Z"  # what Ollama sends for a model that stays loaded
 
 
 def model_entry(digest: str, size: int, **more: Any) -> dict[str, Any]:
-    """The model as /api/tags and /api/ps list it."""
+    """The model's entry in `/api/tags` and `/api/ps`."""
     name = f"{MODEL}:latest"
     return {"name": name, "model": name, "size": size, "digest": digest, "details": DETAILS, **more}
 
 
 def show_response(modified: str) -> dict[str, Any]:
+    """The response of `/api/show`."""
     return {
         "license": "Apache-2.0",
         "modelfile": f"# {MODEL}: the reader of `python -m app.embedded`",

@@ -1,4 +1,4 @@
-"""Where to listen: `OLLAMA_HOST`, as `ollama serve` reads it (its envconfig.Host)."""
+"""Parses `OLLAMA_HOST` as `ollama serve` does (envconfig.Host)."""
 
 from dataclasses import dataclass
 
@@ -18,10 +18,10 @@ class Address:
 
 
 def parse_ollama_host(setting: str) -> Address:
-    """`host:port`, `http://host:port`, `host`, `:port` or nothing; brackets around IPv6.
+    """Accepts `host:port`, `http://host:port`, `host`, `:port` and "". IPv6 can be in brackets.
 
-    A scheme without a port means the scheme's own, and a port that is none the default, as in
-    Ollama.
+    As in Ollama, a scheme without a port means the scheme's default port, and an invalid port
+    means 11434.
     """
     scheme, found, rest = setting.strip(" \"'").partition("://")
     port = SCHEME_PORTS.get(scheme.lower(), DEFAULT_PORT) if found else DEFAULT_PORT

@@ -1,8 +1,8 @@
-"""Who may ask: no web page of another site, also not by DNS rebinding.
+"""Protection against cross-site requests and DNS rebinding.
 
-A browser sends `Origin` with every cross-site POST, and the name that it looked up as `Host`. As in
-Ollama, the name is checked where the engine listens on loopback alone; a page that is served from
-loopback may ask, and so may the origins of OLLAMA_ORIGINS.
+A browser sends `Origin` with every cross-site POST, and the host name of the URL as `Host`. Pages
+served from loopback and the origins of OLLAMA_ORIGINS are allowed. As in Ollama, `Host` is checked
+only if the engine listens on loopback.
 """
 
 import re
@@ -15,13 +15,13 @@ LOCAL_SUFFIXES = (".localhost", ".local", ".internal")  # as Ollama's allowedHos
 
 
 class OriginPolicy:
-    """Checks the `Host` and `Origin` fields of a request."""
+    """Checks the `Host` and `Origin` headers of a request."""
 
     def __init__(self, listen_ip: str, allowed: str = "") -> None:
         """
         Args:
-            bound: the IP address that the engine listens on.
-            allowed: OLLAMA_ORIGINS, comma-separated; `*` stands for any characters.
+            listen_ip: the IP address that the engine listens on.
+            allowed: OLLAMA_ORIGINS, comma-separated; `*` matches any characters.
         """
         self._checks_host = ip_address(listen_ip.partition("%")[0]).is_loopback
         self._allowed = [
@@ -32,7 +32,7 @@ class OriginPolicy:
         self._machine_name = socket.gethostname().lower()
 
     def rejection(self, hosts: Sequence[str], origins: Sequence[str]) -> str:
-        """Why a request with these fields is refused; empty where it is not."""
+        """The reason to reject a request with these headers, or an empty string."""
         for origin in origins:
             if not self._allows_origin(origin):
                 return f"origin {origin!r} is not allowed; see OLLAMA_ORIGINS"
@@ -49,7 +49,7 @@ class OriginPolicy:
         return name is not None and (
             name in ("", "localhost", self._machine_name)
             or name.endswith(LOCAL_SUFFIXES)
-            or _is_ip_address(name)  # no name was looked up
+            or _is_ip_address(name)  # not resolved by DNS
             or self._is_configured(f"http://{host}")
             or self._is_configured(f"https://{host}")
         )
@@ -68,10 +68,10 @@ def _is_loopback_url(origin: str) -> bool:
 
 
 def _host_name(url: str) -> str | None:
-    """The host name of a URL without path, in lower case; None where it is no such URL."""
+    """The host name in lower case. None if the URL is invalid or has a path."""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises where it is none
+        _ = parts.port  # raises ValueError if it is invalid
     except ValueError:
         return None
     if parts.path or parts.query or parts.fragment or "@" in parts.netloc:

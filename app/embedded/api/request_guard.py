@@ -1,4 +1,4 @@
-"""ASGI middleware before every route: who may ask, and how much a request may bring."""
+"""ASGI middleware that checks origins and limits request bodies."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -7,9 +7,9 @@ from typing import Any
 from app.embedded.api.errors import ApiError
 from app.embedded.api.origins import OriginPolicy
 
-MAX_BODY_BYTES = 64_000_000  # bytes; 16 images of 3 MB, in base64
-MAX_TOTAL_BODY_BYTES = 4 * MAX_BODY_BYTES  # bytes of all requests that are not answered yet
-BODY_TIMEOUT_S = 60.0  # for the whole body to come
+MAX_BODY_BYTES = 64_000_000  # 16 images of 3 MB in base64
+MAX_TOTAL_BODY_BYTES = 4 * MAX_BODY_BYTES  # of all unanswered requests together
+BODY_TIMEOUT_S = 60.0  # until the whole body has arrived
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -19,18 +19,18 @@ ErrorResponse = Callable[[ApiError], App]
 
 
 class RequestGuard:
-    """Refuses with 403, 413, 408 and 503 in Ollama's shape."""
+    """Rejects requests with 403, 408, 413 and 503 in Ollama's error format."""
 
     def __init__(self, app: App, origins: OriginPolicy, error_response: ErrorResponse) -> None:
         """
         Args:
-            app: raises what `receive` raises until its response begins.
-            refuse: makes the response to an error.
+            app: must re-raise what `receive` raises before its response begins.
+            error_response: makes the response to an error.
         """
         self._app = app
         self._origins = origins
         self._error_response = error_response
-        self._held_bytes = 0  # bytes of bodies
+        self._held_bytes = 0  # of all request bodies
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,15 +47,15 @@ class RequestGuard:
             self._held_bytes -= body.received
 
     def reserve(self, count: int, received: int) -> None:
-        """Account for `count` more bytes of a body.
+        """Accounts for `count` more bytes of a body of which `received` bytes have arrived.
 
         Raises:
-            ProtocolError: 413, with these the body is too large; 503, all bodies are.
+            ApiError: 413 if this body is too large, 503 if all bodies together are.
         """
         if received > MAX_BODY_BYTES:
             raise _too_large()
         if self._held_bytes + count > MAX_TOTAL_BODY_BYTES:
-            # Ollama's words for a full queue.
+            # Ollama's message for a full queue.
             raise ApiError(503, "server busy, please try again.  maximum pending requests exceeded")
         self._held_bytes += count
 
@@ -64,13 +64,13 @@ class RequestGuard:
         origins = [value for name, value in fields if name == b"origin"]
         if rejection := self._origins.rejection(hosts, origins):
             raise ApiError(403, rejection)
-        # The HTTP parser has checked that it is a number.
+        # The HTTP parser has validated the number.
         if any(name == b"content-length" and int(value) > MAX_BODY_BYTES for name, value in fields):
             raise _too_large()
 
 
 class _LimitedBody:
-    """Counts the bytes of one request's body as they come."""
+    """Counts the bytes of one request body as they arrive."""
 
     def __init__(self, guard: RequestGuard, receive: Receive) -> None:
         self._guard = guard
@@ -86,7 +86,9 @@ class _LimitedBody:
             async with asyncio.timeout_at(self._deadline):
                 message = await self._receive()
         except TimeoutError:
-            raise ApiError(408, f"no whole request within {BODY_TIMEOUT_S:.0f} s") from None
+            raise ApiError(
+                408, f"the request body did not arrive within {BODY_TIMEOUT_S:.0f} s"
+            ) from None
         count = len(message.get("body", b""))
         self._guard.reserve(count, self.received + count)
         self.received += count

@@ -1,4 +1,4 @@
-"""Ollama's HTTP API, as far as one model that is always there needs it."""
+"""The routes of Ollama's HTTP API that a client of one fixed model needs."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ STARTED = chat_response.timestamp()
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Loads the models while the first requests for the version are answered."""
+    """Loads the models in the background; `/api/version` answers meanwhile."""
     app.state.engine = engine = Engine()
     loading = asyncio.create_task(_load(engine))
     yield
@@ -92,7 +92,7 @@ async def chat(request: Request) -> Response:
 
 
 async def _ndjson(request: ChatRequest, engine: Engine) -> AsyncIterator[bytes]:
-    """The stream; once it has begun, an error is a line of it."""
+    """The answer as NDJSON. After the stream has begun, an error is sent as a line."""
     try:
         async with aclosing(stream_chat(request, engine)) as answer:
             async for line in answer:
@@ -111,7 +111,7 @@ async def _collected(request: ChatRequest, engine: Engine) -> Response:
 
 
 async def _cancel_on_disconnect(request: Request, work: Awaitable[Response]) -> Response:
-    """The work's response; the work is cancelled when the client disconnects."""
+    """Awaits the response, and cancels the work if the client disconnects."""
     response = asyncio.ensure_future(work)
     disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
     try:
@@ -123,7 +123,7 @@ async def _cancel_on_disconnect(request: Request, work: Awaitable[Response]) -> 
             task.cancel()
             with suppress(asyncio.CancelledError, ApiError, WeightsError):
                 await task
-    return Response(status_code=499)  # nobody reads it
+    return Response(status_code=499)  # the client is disconnected
 
 
 async def _wait_for_disconnect(request: Request) -> None:
@@ -137,7 +137,7 @@ async def handle_api_error(_request: Request, error: ApiError) -> Response:
 
 
 def error_response(error: ApiError) -> Response:
-    """As Ollama's."""
+    """An error in Ollama's format."""
     return _json({"error": str(error)}, error.status)
 
 
@@ -153,7 +153,7 @@ async def handle_recursion_error(_request: Request, _error: RecursionError) -> R
 
 @app.exception_handler(HTTPException)
 async def handle_http_error(_request: Request, error: HTTPException) -> Response:
-    """As gin, Ollama's router, says it."""
+    """404 and 405 in the words of gin, Ollama's router."""
     text = {404: "404 page not found", 405: "405 method not allowed"}
     return PlainTextResponse(text.get(error.status_code, error.detail), error.status_code)
 

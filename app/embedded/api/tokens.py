@@ -1,4 +1,4 @@
-"""Words in place of tokens: what the engine counts and limits answers by."""
+"""Words in place of tokens: they are counted, streamed and limited by `num_predict`."""
 
 import re
 from collections.abc import Iterator
@@ -7,5 +7,5 @@ TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])|\s+$")
 
 
 def split_tokens(text: str) -> Iterator[str]:
-    """The text cut into pieces, each with the white space before it; joined they are the text."""
+    """Splits text into words, numbers and punctuation marks, each with its leading space."""
     return (match[0] for match in TOKEN.finditer(text))

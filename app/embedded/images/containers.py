@@ -1,8 +1,8 @@
-"""Image files without their metadata, and with a bound on what decoding them costs.
+"""Strips metadata from image files and limits the cost of decoding them.
 
-Pillow parses metadata in Python while it opens a file (EXIF, MPF, Photoshop and text chunks), and
-a few kilobytes of it can cost seconds and gigabytes. The engine needs the orientation alone, so
-that nothing else of it reaches Pillow.
+Pillow parses metadata in Python when it opens a file (EXIF, MPF, Photoshop and text chunks), and
+a few kilobytes of metadata can take seconds and gigabytes. The engine only needs the orientation,
+so Pillow receives no metadata.
 """
 
 import re
@@ -10,11 +10,11 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MAX_SEGMENTS = 2_000  # of a JPEG before its first scan; 255 are a colour profile's most
+MAX_SEGMENTS = 2_000  # of a JPEG before its first scan; a colour profile has at most 255
 MAX_CHUNKS = 100_000  # of a PNG
-# Pixels that all scans of a JPEG visit together: a progressive file of 50 megapixels has 10 scans.
+# Pixels visited by all scans of a JPEG. A progressive file of 50 megapixels has 10 scans.
 MAX_SCANNED_PIXELS = 1_000_000_000
-SCAN_PIXELS = 100_000  # a scan costs as much as this many pixels, however small the image
+SCAN_PIXELS = 100_000  # the minimum cost of a scan, for small images
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _KEPT_CHUNKS = (b"IHDR", b"PLTE", b"tRNS")
@@ -26,13 +26,15 @@ _ORIENTATION = 0x0112
 
 
 class ContainerError(ValueError):
-    """The file is damaged, of a kind that is not decoded, or too costly to decode."""
+    """The file is damaged, of an unsupported kind, or too expensive to decode."""
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """`format` is Pillow's name, `data` a file of that format without metadata; `orientation` is
-    EXIF's, 1 to 8."""
+    """An image file without metadata.
+
+    `format` is Pillow's name of the format. `orientation` is EXIF's, 1 to 8.
+    """
 
     format: str
     data: bytes
@@ -40,10 +42,10 @@ class Container:
 
 
 def strip_metadata(data: bytes) -> Container | None:
-    """The file without its metadata; None for anything but JPEG, PNG and WebP.
+    """The file without its metadata. None for formats other than JPEG, PNG and WebP.
 
     Raises:
-        ContainerError: it is not to be decoded.
+        ContainerError: the file must not be decoded.
     """
     read: Callable[[bytes], Container]
     if data.startswith(b"\xff\xd8\xff"):
@@ -66,7 +68,7 @@ def _strip_jpeg(data: bytes) -> Container:
         if data[offset] != 0xFF:
             raise ContainerError("no marker where a JPEG segment begins")
         marker = data[offset + 1]
-        if marker == 0xFF:  # fill
+        if marker == 0xFF:  # fill byte
             offset += 1
             continue
         if marker == _SOS:
@@ -88,8 +90,10 @@ def _strip_jpeg(data: bytes) -> Container:
 
 
 def _limit_scans(parts: list[bytes], scans: bytes, pixels: int, orientation: int) -> Container:
-    """The rest of a JPEG, from its first scan on. (Inside a scan 0xFF is followed by 0 or by a
-    restart marker.)"""
+    """Appends the scans, after a check of their number.
+
+    Inside a scan, 0xFF is followed by 0 or by a restart marker.
+    """
     max_scans = MAX_SCANNED_PIXELS // max(pixels, SCAN_PIXELS)
     for number, _ in enumerate(_SCAN.finditer(scans), 1):
         if number > max_scans:
@@ -98,7 +102,7 @@ def _limit_scans(parts: list[bytes], scans: bytes, pixels: int, orientation: int
 
 
 def _strip_png(data: bytes) -> Container:
-    """The chunks of pixels as one: Pillow reads each in Python."""
+    """Joins the IDAT chunks into one, because Pillow reads each chunk in Python."""
     kept, pixels, orientation, offset = [_PNG], [], 1, len(_PNG)
     for _ in range(MAX_CHUNKS):
         length, name = struct.unpack_from(">I4s", data, offset)
@@ -113,7 +117,7 @@ def _strip_png(data: bytes) -> Container:
             kept.append(data[offset:end])
         elif name == b"IEND":
             size = struct.pack(">I", sum(map(len, pixels)))
-            crc = b"\0\0\0\0"  # Pillow reads over it: the pixels have zlib's checksum
+            crc = b"\0\0\0\0"  # Pillow ignores it; zlib checks the pixels
             parts_of_file = (*kept, size, b"IDAT", *pixels, crc, data[offset:end])
             return Container("PNG", b"".join(parts_of_file), orientation)
         offset = end
@@ -121,7 +125,7 @@ def _strip_png(data: bytes) -> Container:
 
 
 def _strip_webp(data: bytes) -> Container:
-    """Pillow takes the metadata of a WebP as it is and parses none of it."""
+    """Keeps the file: Pillow does not parse the metadata of a WebP."""
     offset, orientation = 12, 1
     for _ in range(MAX_CHUNKS):
         if offset + 8 > len(data):
@@ -134,7 +138,7 @@ def _strip_webp(data: bytes) -> Container:
 
 
 def _exif_orientation(exif: bytes) -> int:
-    """1 where there is none, or where it cannot be read."""
+    """1 if there is no orientation or it cannot be parsed."""
     exif = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None:

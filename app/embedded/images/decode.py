@@ -1,4 +1,4 @@
-"""The bytes of an image become upright pixels."""
+"""Decodes image files to upright BGR pixels."""
 
 import io
 import math
@@ -14,10 +14,10 @@ from app.embedded.images.containers import strip_metadata
 from app.embedded.images.pixels import Pixels
 
 MAX_PIXELS = 50_000_000
-MAX_TOTAL_PIXELS = 150_000_000  # of one request; in memory, 3 bytes each
-TOKEN_SIDE = 32  # pixels a side that count as one prompt token, as in Qwen3-VL
+MAX_TOTAL_PIXELS = 150_000_000  # of one request; 3 bytes each in memory
+TOKEN_SIDE = 32  # side in pixels of the square that counts as one prompt token, as in Qwen3-VL
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
-# What undoes each of EXIF's orientations.
+# EXIF orientation -> the operation that makes the image upright.
 EXIF_TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -28,20 +28,20 @@ EXIF_TRANSPOSE = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# As the server has it (`app.images.colour`): clients of this engine alone send such pictures, too.
+# As in the server (`app.images`): clients can also send transparent images to this engine alone.
 BACKGROUND_LEVELS, SIMILAR_LEVELS, MAX_LOST_SHARE = (255, 0, 128), 60, 0.25
 
-# The size is checked here, before any pixel is decoded.
+# decode_image() checks the size before it decodes pixels.
 Image.MAX_IMAGE_PIXELS = None
 
 
 class ImageDecodeError(Exception):
-    """The bytes are no picture this engine takes. The message is Ollama's where it has one."""
+    """The image is not supported, damaged or too large. The message is Ollama's if it has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """`pixels`: (height, width, 3) BGR, upright, transparency laid on a ground that shows it."""
+    """`pixels`: (height, width, 3) BGR, upright, without transparency."""
 
     pixels: Pixels
 
@@ -59,13 +59,13 @@ class Picture:
 
 
 def decode_image(data: bytes) -> Picture:
-    """Decode a JPEG, PNG or WebP; of an animation the first frame.
+    """Decodes a JPEG, PNG or WebP file, and the first frame of an animation.
 
-    It takes at most about 4 s on one core and cannot be interrupted, so that the number of pixels
-    and what each of them costs are bounded before it begins.
+    Decoding cannot be interrupted. The number of pixels and the cost per pixel are checked first,
+    so that it takes at most about 4 s on one core.
 
     Raises:
-        PictureError: not such an image, damaged, above 50 megapixels, or too costly to decode.
+        ImageDecodeError: another format, damaged, above 50 megapixels, or too expensive to decode.
     """
     try:
         container = strip_metadata(data)
@@ -82,15 +82,15 @@ def decode_image(data: bytes) -> Picture:
             return Picture(_to_bgr(image if transpose is None else image.transpose(transpose)))
     except UnidentifiedImageError:
         raise ImageDecodeError("image: invalid format") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # raised by Pillow's decoders
         raise ImageDecodeError(f"image: invalid format: {error}") from None
 
 
 def decode_images(images: Sequence[bytes], cancelled: threading.Event) -> list[Picture]:
-    """The pictures of a message.
+    """Decodes the images of a message.
 
     Raises:
-        PictureError: one of them is not a picture, or together they are too large.
+        ImageDecodeError: an image cannot be decoded, or the images together are too large.
         Cancelled: `cancelled` was set.
     """
     decoded: list[Picture] = []
@@ -107,7 +107,7 @@ def decode_images(images: Sequence[bytes], cancelled: threading.Event) -> list[P
 
 
 def _background_level(image: Image.Image) -> int:
-    """The grey level that shows what is opaque (RGBA): white, unless much would be lost on it."""
+    """The grey level behind an RGBA image: white, unless much of the image would vanish on it."""
     opaque = image.getchannel("A").point(lambda value: 255 if value > 127 else 0)
     levels = image.convert("L").histogram(opaque)
     count = sum(levels)
@@ -123,7 +123,7 @@ def _background_level(image: Image.Image) -> int:
 
 def _to_bgr(image: Image.Image) -> Pixels:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        # Pillow's own conversion clips at 255 instead of scaling.
+        # Pillow's conversion clips at 255 instead of scaling.
         values = np.asarray(image, dtype=np.float32)
         top = 65535.0 if values.max() > 255 else 255.0
         image = Image.fromarray((values.clip(0, top) * (255 / top)).astype(np.uint8))

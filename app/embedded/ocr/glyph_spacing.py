@@ -1,4 +1,4 @@
-"""Where the ink lies along a line of text: its gaps tell words apart, and what was not read."""
+"""Measures the gaps between glyphs, which separate words and reveal unread characters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,44 +11,53 @@ from numpy.typing import NDArray
 from app.embedded.images.pixels import Pixels
 from app.embedded.ocr.ppocr import Char
 
-# All in heights of the ink. The gap of a space between Hangul differs from font to font (Nanum
-# Barun Gothic 0.26, Nanum Gothic 0.34, its Coding 0.61), as do the gaps inside words (up to 0.22,
-# 0.25, 0.33): a line's own gaps tell, and where they do not, this does.
+# All in ink heights. The width of a space between Hangul depends on the font (Nanum Barun Gothic
+# 0.26, Nanum Gothic 0.34, Nanum Gothic Coding 0.61), as do the gaps inside words (up to 0.22, 0.25,
+# 0.33). The threshold is estimated from the line; this is the default.
 DEFAULT_SPACE = 0.28
 MIN_SPACE, MAX_SPACE = 0.12, 0.6
-# A page's lines are set in one font: with this many gaps, its own least space is known.
+# The lines of a page share a font: its threshold is estimated from at least this many gaps.
 MIN_GAPS = 12
-CANDIDATE_THRESHOLDS = np.arange(0.2, 0.42, 0.01)  # where a page's least space is looked for
-MAX_GAP = 0.5  # a wider gap is a space as any other
-PAGE_WEIGHT = 0.75  # of the page's own least space beside the usual one
-MIN_BLANK = 0.3  # that much without ink is no part of a character
-# Two neighbouring characters' middles are at most a square character apart.
+CANDIDATE_THRESHOLDS = np.arange(0.2, 0.42, 0.01)  # for a page
+MAX_GAP = 0.5  # wider gaps are clipped
+PAGE_WEIGHT = 0.75  # of the page's estimate against the default
+MIN_BLANK = 0.3  # a blank of this width is not inside a character
+# The centres of neighbouring characters are at most one square character apart.
 MAX_CHAR_DISTANCE = 1.25
 MAX_EDGE_DISTANCE = 0.85
 
 
 @dataclass(frozen=True, slots=True)
 class GlyphSpacing:
-    """`runs` are the (start, end) of connected ink columns and `height` is the ink's height, all
-    as shares of the line's width."""
+    """Where the ink of one line is.
+
+    `runs` are (start, end) of connected ink columns, and `height` is the height of the ink, all as
+    shares of the line's width.
+    """
 
     runs: tuple[tuple[float, float], ...]
     height: float
 
     def widest_gap(self, left: float, right: float) -> float:
-        """The widest blank between two places (shares of the width), in heights of the ink."""
+        """The widest gap between two positions (shares of the width), in ink heights."""
         return max((end - start for start, end in self._gaps(left, right)), default=0.0)
 
     def cut_before_hangul(self, left: float) -> float:
-        """The middle of the last blank before a syllable that begins at `left`, or `left`."""
+        """The centre of the last gap before a syllable that begins at `left`, or `left`."""
         limit = left + 0.15 * self.height
         middles = [(start + end) / 2 * self.height for start, end in self._gaps(0.0, limit)]
         return middles[-1] if middles and left - middles[-1] < self.height / 2 else left
 
     def cut_after_hangul(self, left: float, is_syllable: bool, next_left: float) -> float:
-        """The middle of the blank after a character that begins at `left` (a syllable: `wide`,
-        or a mark), before what begins near `following`: the blank of a space, else the one
-        nearest to where the character should end."""
+        """The centre of the gap after a character that begins at `left`.
+
+        Takes the widest gap if it is a space, else the gap nearest to the expected end of the
+        character.
+
+        Args:
+            is_syllable: the character is a Hangul syllable, not a punctuation mark.
+            next_left: where the next character begins, approximately.
+        """
         start = left + (0.4 if is_syllable else 0.1) * self.height
         gaps = self._gaps(start, max(next_left, left + self.height) + 0.2 * self.height)
         end = left / self.height + (0.95 if is_syllable else 0.3)
@@ -59,8 +68,10 @@ class GlyphSpacing:
 
     @property
     def hangul_space_threshold(self) -> float:
-        """The least gap that is a space between Hangul: the middle of the widest step between
-        two sizes of gaps, those near the usual one before others."""
+        """The smallest gap that is a space between Hangul, in ink heights.
+
+        The middle of the widest step between two gap widths. Steps near the default are preferred.
+        """
         sizes = {end - start for start, end in self._gaps(0.0, 1.0)}
         sizes = {size for size in sizes if MIN_SPACE < size < MAX_SPACE}
         steps = pairwise(sorted({MIN_SPACE, *sizes, MAX_SPACE}))
@@ -68,7 +79,7 @@ class GlyphSpacing:
         return (low + high) / 2
 
     def _gaps(self, left: float, right: float) -> list[tuple[float, float]]:
-        """The (start, end) of blanks whose middle is between two places, in heights."""
+        """(start, end) of the gaps with their centre between two positions, in ink heights."""
         return [
             (end / self.height, start / self.height)
             for (_, end), (start, _) in pairwise(self.runs)
@@ -76,10 +87,10 @@ class GlyphSpacing:
         ]
 
     def has_unread_ink(self, chars: Sequence[Char]) -> bool:
-        """Whether ink of a character's size or more has no read character on it.
+        """Whether ink of at least a character's width has no recognised character.
 
-        PP-OCR leaves out Hangul without a word and is sure of the rest: "21,300원" becomes
-        "21,300" with a score of .99.
+        PP-OCR silently skips Hangul and is confident about the rest: "21,300원" becomes "21,300"
+        with a score of 0.99.
         """
         if not self.runs:
             return False
@@ -95,14 +106,16 @@ class GlyphSpacing:
         )
 
     def _inked_width(self, left: float, right: float) -> float:
-        """How much of the stretch between two places is ink or small gaps."""
+        """Width of ink and small gaps between two positions."""
         blank = self.widest_gap(left, right) * self.height
         return right - left - (blank if blank > MIN_BLANK * self.height else 0.0)
 
 
 def page_space_threshold(gaps: Sequence[float]) -> float | None:
-    """The least gap that is a space on a page with these gaps between Hangul, in heights of the
-    ink: where they part best into two kinds (Otsu's criterion). None for too few gaps."""
+    """The smallest gap that is a space between Hangul on a page, in ink heights.
+
+    Splits the gaps into two classes by Otsu's criterion. None if there are too few gaps.
+    """
     if len(gaps) < MIN_GAPS:
         return None
     sizes = np.minimum(np.asarray(gaps), MAX_GAP)
@@ -117,17 +130,17 @@ def page_space_threshold(gaps: Sequence[float]) -> float | None:
 
 
 def _otsu_separation(small: NDArray[np.float64], large: NDArray[np.float64]) -> float:
-    """How well two kinds are apart, by Otsu; 0 where there is but one."""
+    """Otsu's between-class variance, not normalised. 0 if a class is empty."""
     if not len(small) or not len(large):
         return 0.0
     return float(len(small) * len(large) * (large.mean() - small.mean()) ** 2)
 
 
 def measure_spacing(line: Pixels) -> GlyphSpacing:
-    """The ink of one line's picture, dark on light or light on dark."""
+    """Measures the image of one line, dark on light or light on dark."""
     gray = cv2.cvtColor(line, cv2.COLOR_BGR2GRAY)
     _, mask = cv2.threshold(gray, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    if mask.mean() > 0.5:  # there is less ink than ground
+    if mask.mean() > 0.5:  # ink covers less than half
         mask = 1 - mask
     rows = np.flatnonzero(mask.any(axis=1))
     if not len(rows):

@@ -1,4 +1,4 @@
-"""Reading order: boxes of text on a page become rows, and rows become lines of characters."""
+"""Reading order: groups text boxes into rows, and renders rows as lines of characters."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -10,18 +10,18 @@ import numpy as np
 
 from app.embedded.ocr.ppocr import Quad
 
-# In heights of a box, which is about 1.4 times the size of its letters.
-SAME_ROW = 0.5  # between the middles
-WORD_GAP = 0.35  # a gap below it is a space between words; boxes reach past their letters
-PROSE_WIDTH = 8.0  # a box that wide is a line of prose, not a cell of a table
-# The width of a column of the character grid that cells of a row are placed on.
+# In box heights. A box is about 1.4 times as high as its letters.
+SAME_ROW = 0.5  # maximum distance of the centres
+WORD_GAP = 0.35  # smaller gaps are spaces between words; boxes are wider than their letters
+PROSE_WIDTH = 8.0  # a box of this width is a line of prose, not a table cell
+# The column width of the character grid on which the cells of a row are placed.
 CHAR_WIDTH = 0.42
 MIN_PROSE_LINES = 4  # in each of two columns
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A box in the page's own upright frame, in pixels; `index` is its place among the quads."""
+    """A box after deskewing, in pixels. `index` is that of its quad."""
 
     index: int
     left: float
@@ -35,15 +35,18 @@ Row = tuple[Cell, ...]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Rows in reading order; `left` is where the page's text begins and `unit` the width of a
-    character cell, in pixels."""
+    """Rows in reading order.
+
+    `left` is the left edge of the page's text and `char_width` the width of a column of the
+    character grid, both in pixels.
+    """
 
     rows: tuple[Row, ...]
     left: float
     char_width: float
 
     def render_row(self, row: Row, texts: Sequence[str]) -> str:
-        """One line of text out of a row's cells, columns standing under one another."""
+        """Renders a row as one line of text, with its cells aligned to the character grid."""
         cells = [(cell, text) for cell, text in zip(row, texts, strict=True) if text]
         if not cells:
             return ""
@@ -62,7 +65,7 @@ class Layout:
 
 
 def arrange_rows(quads: Sequence[Quad]) -> Layout:
-    """Rows from the top down and cells from left to right; columns of prose one after another."""
+    """Groups boxes into rows. Columns of prose follow each other; table columns stay in rows."""
     cells = _deskew(quads)
     if not cells:
         return Layout((), 0.0, 1.0)
@@ -72,7 +75,7 @@ def arrange_rows(quads: Sequence[Quad]) -> Layout:
 
 
 def skew_angle(quads: Sequence[Quad]) -> float:
-    """The slope of the lines in radians: the median of those at least twice as wide as high."""
+    """The slope of the text in radians: the median of boxes at least twice as wide as high."""
     slopes = [
         float(np.arctan2(*(quad[1] - quad[0])[::-1]))
         for quad in quads
@@ -109,7 +112,7 @@ def _group_rows(cells: Sequence[Cell]) -> list[Row]:
 
 
 def _split_columns(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """The page as one block, or: what is above two columns of prose, the columns, the rest."""
+    """One block, or several if the page has two columns of prose, in reading order."""
     gutter = _find_gutter(cells)
     if gutter is None:
         return [list(cells)]
@@ -117,7 +120,7 @@ def _split_columns(cells: Sequence[Cell]) -> list[list[Cell]]:
     left = [cell for cell in cells if cell.right <= gutter]
     right = [cell for cell in cells if cell.left >= gutter]
     blocks = []
-    # A line across both columns ends the columns above it.
+    # A line across both columns ends the part above it.
     for line in sorted(across, key=lambda cell: cell.middle):
         for side in (left, right):
             blocks.append([cell for cell in side if cell.middle < line.middle])
@@ -127,7 +130,7 @@ def _split_columns(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 
 def _find_gutter(cells: Sequence[Cell]) -> float | None:
-    """The x of the blank between two columns of prose; None for a single column or a table."""
+    """The x of the gap between two columns of prose. None for a single column or a table."""
     prose = [cell for cell in cells if cell.right - cell.left > PROSE_WIDTH * cell.height]
     for cell in sorted(prose, key=lambda cell: cell.right):
         x = cell.right + 1.0
@@ -147,5 +150,5 @@ def _find_gutter(cells: Sequence[Cell]) -> float | None:
 
 
 def _display_width(text: str) -> int:
-    """Width in character cells: ideographs, kana and Hangul take two."""
+    """Width in columns. Ideographs, kana and Hangul take two."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)

@@ -1,8 +1,8 @@
-"""One line of text, out of what the two readers make of it.
+"""Merges the readings of PP-OCR and Tesseract into one line of text.
 
-Tesseract is the one that knows Hangul; PP-OCR is the better one at all else, digits above all.
-So a line with Hangul is cut where Hangul begins and ends, and PP-OCR reads each piece between
-anew: alone, "Wi-Fi" is read better than in the middle of Hangul.
+Only Tesseract knows Hangul. PP-OCR is better at everything else, above all at digits. A line with
+Hangul is cut where Hangul begins and ends, and PP-OCR reads the other pieces again: it reads
+"Wi-Fi" better alone than between Hangul.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,18 +17,18 @@ from app.embedded.ocr.glyph_spacing import GlyphSpacing, measure_spacing
 from app.embedded.ocr.ppocr import Char, Recognition
 from app.embedded.ocr.tesseract import Symbol, is_hangul
 
-# Below it PP-OCR's line may be Hangul read as something else ("카드번호" -> "三立", .45).
+# Below this score, PP-OCR may have misread Hangul ("카드번호" -> "三立", 0.45).
 CONFIDENT_SCORE = 0.93
-# Tesseract's score of a symbol: Hangul comes to 0.65 and more, other letters that it takes for
-# Hangul to 0.4 and less.
+# Tesseract's score of a symbol: Hangul has 0.65 and more, other letters misread as Hangul have 0.4
+# and less.
 HANGUL_SCORE = 0.5
-# PP-OCR's score of a piece beside Hangul, above which it is taken over Tesseract's.
+# Above this score, PP-OCR's reading of a piece replaces Tesseract's.
 PIECE_SCORE = 0.7
 PUNCTUATION = set(".,!?:;()[]\"'~…·")
-# Gaps in heights of the ink. Latin letters and digits of one word are up to 0.5 apart (beside
-# "1" and ","), a space is 0.6 and more; from WIDE on, two spaces keep columns apart.
+# Gaps in ink heights. Gaps inside a Latin word are up to 0.5 (beside "1" and ","), a space is 0.6
+# and more. From WIDE_SPACE on, two spaces separate columns.
 LATIN_SPACE = 0.55
-MIXED_SPACE, ONE_SPACE = 0.26, 0.32  # between Hangul and the rest; beside a "1"
+MIXED_SPACE, ONE_SPACE = 0.26, 0.32  # between Hangul and other characters; beside a "1"
 WIDE_SPACE = 1.8
 
 Recognise = Callable[[Pixels], Recognition]
@@ -36,8 +36,10 @@ Recognise = Callable[[Pixels], Recognition]
 
 @dataclass(frozen=True, slots=True)
 class LineText:
-    """What a line says, and how sure that is, 0 to 1: on the average, and of its least sure
-    digit (a wrong one is not seen in the average, and no word tells it)."""
+    """The text of a line with its mean score and the lowest score of its digits, 0 to 1.
+
+    A wrong digit hardly changes the mean, and no dictionary reveals it.
+    """
 
     text: str
     score: float
@@ -49,19 +51,19 @@ class LineText:
 
 
 def needs_tesseract(reading: Recognition, spacing: GlyphSpacing) -> bool:
-    """Whether PP-OCR's reading may be missing something or be Hangul read wrong."""
+    """Whether PP-OCR's reading may miss characters or be misread Hangul."""
     return reading.score < CONFIDENT_SCORE or spacing.has_unread_ink(reading.chars)
 
 
 def restore_spaces(reading: Recognition, spacing: GlyphSpacing) -> LineText:
-    """PP-OCR's own line, with the spaces that it dropped ("2024-03-1714:32")."""
+    """PP-OCR's line with the spaces that it dropped ("2024-03-1714:32")."""
     text = ""
     previous: Char | None = None
     for char in reading.chars:
         if not char.text.strip():
             text += " "
             continue
-        # Only between Latin letters and digits: full-width punctuation has its own gap.
+        # Only between ASCII characters: full-width punctuation contains a gap.
         if previous is not None and char.text.isascii() and previous.text.isascii():
             gap = spacing.widest_gap(previous.x, char.x)
             text = text.rstrip() + _whitespace(gap, 0.0 if text.endswith(" ") else LATIN_SPACE)
@@ -80,12 +82,12 @@ def merge_readings(
     *,
     space_threshold: float | None = None,
 ) -> LineText:
-    """The line out of both readings; PP-OCR's alone where Tesseract saw no Hangul.
+    """Merges both readings. Returns PP-OCR's if Tesseract found no Hangul.
 
     Args:
-        read: PP-OCR's recogniser, for the pieces that are not Hangul.
-        space: the page's least gap that is a space between Hangul, in heights of the ink; None:
-            the line's own gaps tell.
+        recognise: PP-OCR's recogniser, for the pieces that are not Hangul.
+        space_threshold: the page's smallest gap that is a space between Hangul, in ink heights;
+            None: estimated from the line.
     """
     symbols = [symbol for symbol in symbols if not _is_misread_latin(symbol, reading, spacing)]
     if not any(map(_is_confident_hangul, symbols)) or _is_cjk(reading):
@@ -123,7 +125,7 @@ def _is_confident_hangul(symbol: Symbol) -> bool:
 
 
 def _is_misread_latin(symbol: Symbol, reading: Recognition, spacing: GlyphSpacing) -> bool:
-    """Whether Tesseract took Latin letters, which PP-OCR read there, for one of Hangul."""
+    """Whether Tesseract misread Latin letters, which PP-OCR read there, as Hangul."""
     if not _is_confident_hangul(symbol) or symbol.score > 0.8:
         return False
     place = symbol.left, symbol.left + 0.8 * spacing.height
@@ -135,7 +137,7 @@ def _is_misread_latin(symbol: Symbol, reading: Recognition, spacing: GlyphSpacin
 
 
 def _split_scripts(symbols: Sequence[Symbol]) -> list[tuple[Symbol, ...]]:
-    """Hangul and other pieces in turn; punctuation after Hangul goes with it."""
+    """Alternating pieces of Hangul and others. Punctuation after Hangul belongs to it."""
     pieces: list[list[Symbol]] = []
     for symbol in symbols:
         hangul = bool(pieces) and _is_confident_hangul(pieces[-1][0])
@@ -148,13 +150,13 @@ def _split_scripts(symbols: Sequence[Symbol]) -> list[tuple[Symbol, ...]]:
 
 
 def _is_cjk(reading: Recognition) -> bool:
-    """A sure reading with three or more kana or ideographs is Japanese or Chinese."""
+    """Whether a confident reading has three or more kana or ideographs (Japanese or Chinese)."""
     scores = [char.score for char in reading.chars if "぀" <= char.text <= "鿿"]
     return len(scores) > 2 and sum(scores) / len(scores) > 0.9
 
 
 def hangul_gaps(symbols: Sequence[Symbol], spacing: GlyphSpacing) -> list[float]:
-    """The gaps between neighbouring syllables, in heights of the ink."""
+    """The gaps between neighbouring Hangul syllables, in ink heights."""
     return [
         _gap(before, symbol, spacing)
         for before, symbol in pairwise(symbols)
@@ -163,7 +165,7 @@ def hangul_gaps(symbols: Sequence[Symbol], spacing: GlyphSpacing) -> list[float]
 
 
 def _join_hangul(piece: Sequence[Symbol], spacing: GlyphSpacing, threshold: float) -> str:
-    """Hangul with spaces at the gaps: Tesseract's own stand after many a syllable."""
+    """Joins Hangul with spaces at wide gaps. Tesseract's own spaces are unreliable."""
     text = piece[0].text
     for before, symbol in pairwise(piece):
         text += _whitespace(_gap(before, symbol, spacing), threshold) + symbol.text
@@ -173,7 +175,7 @@ def _join_hangul(piece: Sequence[Symbol], spacing: GlyphSpacing, threshold: floa
 def _read_non_hangul(
     line: Pixels, piece: Sequence[Symbol], start: float, end: float, recognise: Recognise
 ) -> tuple[str, float]:
-    """A piece that is not Hangul, and its score; the line's share from `start` to `end`."""
+    """Text and score of a piece that is not Hangul, from `start` to `end` (shares of the width)."""
     text = "".join(symbol.text for symbol in piece)
     score = _mean_score(piece)
     if set(text) <= PUNCTUATION:
@@ -181,7 +183,7 @@ def _read_non_hangul(
     width = line.shape[1]
     left = round(start * width)
     picture = line[:, left : max(left + 2, round(end * width))]
-    margin = line.shape[0] // 3  # without one, PP-OCR drops the first and the last letter
+    margin = line.shape[0] // 3  # without a margin, PP-OCR drops the first and the last letter
     picture = np.asarray(
         cv2.copyMakeBorder(picture, 0, 0, margin, margin, cv2.BORDER_REPLICATE), dtype=np.uint8
     )
@@ -200,15 +202,17 @@ def _gap(before: Symbol, symbol: Symbol, spacing: GlyphSpacing) -> float:
 
 
 def _cut_position(before: Symbol, symbol: Symbol, spacing: GlyphSpacing) -> float:
-    """Where to cut between Hangul and what is not, as a share of the width. Tesseract's places
-    of Hangul can be relied on, those of other letters not."""
+    """Where to cut between Hangul and other characters, as a share of the width.
+
+    Tesseract's positions are reliable for Hangul only.
+    """
     if _is_confident_hangul(symbol):
         return spacing.cut_before_hangul(symbol.left)
     return spacing.cut_after_hangul(before.left, is_hangul(before.text[0]), symbol.left)
 
 
 def _whitespace(gap: float, threshold: float) -> str:
-    """The white space for a gap, both in heights of the ink."""
+    """The white space for a gap. Both arguments are in ink heights."""
     if gap >= WIDE_SPACE:
         return "  "
     return " " if gap >= threshold else ""

@@ -1,4 +1,4 @@
-"""The models that read: PP-OCR for every line, Tesseract for the lines that hold Hangul."""
+"""The OCR models: PP-OCR for every line, Tesseract for lines with Hangul."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from app.embedded.ocr.tesseract import TesseractRecogniser, TesseractUnavailable
 
 @dataclass(frozen=True, slots=True)
 class OcrModels:
-    """The loaded models. Without Korean, `hangul` is None and `hangul_missing` says why."""
+    """Without Tesseract, `tesseract` is None and `tesseract_error` gives the reason."""
 
     detector: TextDetector
     recogniser: TextRecogniser
@@ -18,14 +18,14 @@ class OcrModels:
 
 
 def load(threads: int) -> OcrModels:
-    """Load the models.
+    """Loads the models.
 
     Args:
-        threads: of one inference.
+        threads: number of threads of one inference.
 
     Raises:
-        WeightsError: PP-OCR's weights are missing or damaged. (Those of Tesseract are not
-            needed: without them Korean is missing, and every reading says so.)
+        WeightsError: PP-OCR's weights are missing or damaged. (Tesseract is optional: without it,
+            Hangul is not read and the answers say so.)
     """
     paths = weights.ppocr_paths()
     tesseract, reason = None, ""

@@ -1,4 +1,4 @@
-"""A page the right way up: how far it was turned, where its lines are, whether it is one."""
+"""Finds the text lines of an image and turns it upright."""
 
 import threading
 from collections.abc import Sequence
@@ -15,18 +15,21 @@ from app.embedded.ocr.models import OcrModels
 from app.embedded.ocr.ppocr import Quad, crop_line
 from app.embedded.ocr.tesseract import is_hangul
 
-PROBE_LINES = 6  # the longest lines stand for the page
-# Shares of a line's characters read; upside down, lines come to 0.3 to 0.7.
+PROBE_LINES = 6  # the longest lines are read to decide about the page
+# Mean scores. Lines that are upside down have 0.3 to 0.7.
 CONFIDENT = 0.9
 MIN_IMPROVEMENT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`turn`: degrees clockwise that were needed to set it upright. `legible`: some line on it
-    is text beyond doubt; where none is, what the detector found may be texture. `space`: the
-    least gap that is a space between Hangul, in heights of the ink; None where too little of it
-    was seen. `even`: most of it is of one colour, as a sign or a screen is and a photo is not."""
+    """An upright image and its text boxes.
+
+    `rotation`: degrees clockwise by which the input was turned. `has_text`: at least one line is
+    certainly text; otherwise the boxes may be texture. `space_threshold`: the smallest gap that is
+    a space between Hangul, in ink heights; None if there was too little Hangul.
+    `uniform_background`: most of the image has one colour, as on a sign or a screen.
+    """
 
     image: Pixels
     quads: tuple[Quad, ...]
@@ -36,7 +39,7 @@ class Page:
     uniform_background: bool = False
 
     def to_input(self, points: Quad) -> Quad:
-        """Points, (n, 2) of x and y, on the page before it was turned."""
+        """Maps points, (n, 2) of x and y, to the image before its rotation."""
         height, width = self.image.shape[:2]
         x, y = points[:, 0], points[:, 1]
         match self.rotation:
@@ -50,7 +53,7 @@ class Page:
 
 
 def orient_page(image: Pixels, ocr_models: OcrModels, cancelled: threading.Event) -> Page:
-    """Find the lines, turning the page by 90, 180 or 270 degrees where it needs it.
+    """Detects text lines, and rotates the image by 90, 180 or 270 degrees if needed.
 
     Raises:
         Cancelled: `cancelled` was set.
@@ -68,11 +71,11 @@ def orient_page(image: Pixels, ocr_models: OcrModels, cancelled: threading.Event
     if lines and _mean(probes) < CONFIDENT:
         turned = (_rotate(line, cv2.ROTATE_180) for line in lines)
         flipped = [_probe(line, ocr_models, cancelled) for line in turned]
-        # A sign of one or two characters that is read for sure stands as it should.
+        # A sign of one or two characters that is read with confidence is upright.
         confident = len(lines) == 1 and probes[0].score >= CONFIDENT_SIGN
         if not confident and _mean(flipped) > _mean(probes) + MIN_IMPROVEMENT:
             image, rotation = _rotate(image, cv2.ROTATE_180), rotation + 180
-            # The lines must be found anew: their order and their corners are those of the page.
+            # Detected again, because order and corners of the boxes depend on the rotation.
             quads, probes = ocr_models.detector.detect(image), flipped
     space_threshold = page_space_threshold([gap for probe in probes for gap in probe.gaps])
     has_text = any(probe.confidence > 0.85 for probe in probes)
@@ -83,8 +86,10 @@ def orient_page(image: Pixels, ocr_models: OcrModels, cancelled: threading.Event
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """How sure the better reader is of a line, 0 to 1, and its gaps between Hangul. `score`: the
-    same where it is short, too."""
+    """`confidence` of the better reader, 0 to 1, halved for short lines; `score` is not halved.
+
+    `gaps` are those between Hangul syllables, in ink heights.
+    """
 
     confidence: float
     gaps: tuple[float, ...] = ()
@@ -96,7 +101,7 @@ def _mean(probes: Sequence[_Probe]) -> float:
 
 
 def _probe(line: Pixels, ocr_models: OcrModels, cancelled: threading.Event) -> _Probe:
-    """Read a line; its certainty is half for less than four characters."""
+    """Reads a line. The confidence is halved for fewer than four characters."""
     raise_if_cancelled(cancelled)
     reading = ocr_models.recogniser.recognise(line)
     confidence = reading.score if len(reading.text) > 3 else reading.score / 2
@@ -116,7 +121,7 @@ CONFIDENT_SIGN = 0.95
 
 
 def _has_uniform_background(image: Pixels) -> bool:
-    """Whether one colour, in coarse steps, has most of the picture."""
+    """Whether one colour, within a coarse step, fills most of the image."""
     small = cv2.resize(image, (BACKGROUND_SIDE, BACKGROUND_SIDE), interpolation=cv2.INTER_NEAREST)
     background = np.median(small.reshape(-1, 3), axis=0)
     near = np.abs(small.astype(np.int16) - background).max(axis=2) < BACKGROUND_STEP
@@ -124,7 +129,7 @@ def _has_uniform_background(image: Pixels) -> bool:
 
 
 def _is_sideways(quads: Sequence[Quad]) -> bool:
-    """Whether most of the text's length stands upright."""
+    """Whether most of the text, by length, runs vertically."""
     tall = [_length(quad) for quad in quads if _height(quad) > 1.5 * _width(quad)]
     return sum(tall) > 0.6 * sum(map(_length, quads))
 

@@ -1,8 +1,8 @@
-"""PP-OCRv6 small: finds lines of text in a picture, and reads one.
+"""PP-OCRv6 small: detects text lines in an image and recognises one line.
 
-The detector runs through rapidocr, whose post-processing it needs. The recogniser is run here on
-onnxruntime, because its characters' places and scores are wanted, which rapidocr does not give.
-Neither knows Hangul: 0 of the recogniser's 18,708 characters (the metadata of its weights).
+The detector runs in rapidocr, for its post-processing. The recogniser runs on onnxruntime
+directly, because rapidocr does not return the position and score of each character. PP-OCRv6 does
+not know Hangul: none of the 18,708 characters in the metadata of its weights.
 """
 
 import math
@@ -19,21 +19,21 @@ from app.embedded.weights import PpocrPaths
 
 Quad = NDArray[np.float64]  # (4, 2): x, y of top left, top right, bottom right, bottom left
 
-LINE_HEIGHT = 48  # the recogniser's input
+LINE_HEIGHT = 48  # of the recogniser's input
 MIN_LINE_WIDTH = 320  # narrower lines are padded to it, as in training
-MAX_LINE_WIDTH = 3200  # 67 line heights; a longer line is squeezed
-# Small pictures are enlarged for the detector to this shorter side (PaddleOCR's own limit), but
-# to no more than this many pixels: a 2000 x 60 banner would become 24,000 pixels wide.
+MAX_LINE_WIDTH = 3200  # 67 line heights; longer lines are compressed
+# Small images are enlarged to this shorter side for the detector (PaddleOCR's default), but to at
+# most this many pixels: a 2000 x 60 banner would become 24,000 pixels wide.
 DETECT_SHORT_SIDE = 736
 DETECT_PIXELS = 1_600_000
-# Longer pictures are padded: rapidocr enlarges a 500 x 2 pixel line to 138 megapixels.
+# Longer images are padded: rapidocr enlarges a 500 x 2 pixel line to 138 megapixels.
 MAX_ASPECT = 6
-BACKGROUND_SAMPLE_PIXELS = 1_000_000  # as many of a picture tell its ground's shade
+BACKGROUND_SAMPLE_PIXELS = 1_000_000  # enough to estimate the background colour
 
 
 @dataclass(frozen=True, slots=True)
 class Char:
-    """One read character; `x` is its middle as a share of the line's width."""
+    """One recognised character. `x` is its centre as a share of the line's width."""
 
     text: str
     x: float
@@ -42,7 +42,7 @@ class Char:
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """One line as the recogniser reads it; `score` is the mean of its characters', 0 to 1."""
+    """One recognised line. `score` is the mean score of its characters, 0 to 1."""
 
     chars: tuple[Char, ...]
 
@@ -56,29 +56,29 @@ class Recognition:
 
 
 class TextDetector:
-    """Finds lines of text. Safe to call from several threads."""
+    """Detects lines of text. Thread-safe."""
 
     def __init__(self, paths: PpocrPaths, threads: int) -> None:
-        # Imported when needed: it takes most of a second.
+        # The import takes most of a second.
         from rapidocr import RapidOCR  # noqa: PLC0415
 
-        # Everything is set here: options given with a call change shared state.
+        # All options are set here, because options of a call change shared state.
         self._rapid = RapidOCR(
             params={
                 "Global.log_level": "critical",
                 "Global.use_cls": False,  # flips 30-50 % of upright Hangul lines
                 "Global.use_rec": False,
-                "Global.max_side_len": 10**6,  # the size is chosen below
+                "Global.max_side_len": 10**6,  # detect() chooses the size
                 "Det.model_path": str(paths.detector),
                 "Det.limit_type": "max",
                 "Det.limit_side_len": 10**6,
                 "EngineConfig.onnxruntime.intra_op_num_threads": threads,
-                "EngineConfig.onnxruntime.enable_cpu_mem_arena": False,  # on: 1 GB more memory
+                "EngineConfig.onnxruntime.enable_cpu_mem_arena": False,  # the arena takes 1 GB
             }
         )
 
     def detect(self, image: Pixels) -> list[Quad]:
-        """The lines' corners in pixels of `image`, from the top down."""
+        """The corners of the text lines in pixels of `image`, from top to bottom."""
         image, left, top = _pad_to_aspect(image)
         height, width = image.shape[:2]
         scale = max(1.0, DETECT_SHORT_SIDE / min(height, width))
@@ -94,17 +94,17 @@ class TextDetector:
 
 
 class TextRecogniser:
-    """Reads one line. Safe to call from several threads."""
+    """Recognises one line of text. Thread-safe."""
 
     def __init__(self, paths: PpocrPaths, threads: int) -> None:
         self._session = open_session(paths.recogniser, threads)
         self._input = self._session.get_inputs()[0].name
         metadata = self._session.get_modelmeta().custom_metadata_map
-        # CTC: index 0 is the blank, the space comes last.
+        # CTC: index 0 is the blank, the last index is the space.
         self._alphabet = ["", *metadata["character"].splitlines(), " "]
 
     def recognise(self, line: Pixels) -> Recognition:
-        """Read the picture of one upright line."""
+        """Recognises the image of one upright line."""
         height, width = line.shape[:2]
         scaled_width = min(MAX_LINE_WIDTH, max(1, round(LINE_HEIGHT * width / height)))
         shrunk = cv2.resize(line, (scaled_width, LINE_HEIGHT))
@@ -114,7 +114,7 @@ class TextRecogniser:
         return self._decode(np.asarray(probabilities)[0], scaled_width / padded.shape[3])
 
     def _decode(self, probabilities: NDArray[np.float32], share: float) -> Recognition:
-        """`odds`: (steps, characters); the line fills the first `share` of the steps."""
+        """`probabilities`: (steps, characters). The line fills the first `share` of the steps."""
         best = probabilities.argmax(axis=1)
         steps = len(best) * share
         chars = []
@@ -126,7 +126,7 @@ class TextRecogniser:
 
 
 def crop_line(image: Pixels, quad: Quad) -> Pixels:
-    """The line inside the four corners, laid flat."""
+    """Cuts the quadrilateral out and warps it to a rectangle."""
     top, right, bottom, left = (np.linalg.norm(quad[i] - quad[(i + 1) % 4]) for i in range(4))
     width, height = max(2, round(max(top, bottom))), max(2, round(max(left, right)))
     target = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
@@ -138,8 +138,10 @@ def crop_line(image: Pixels, quad: Quad) -> Pixels:
 
 
 def _pad_to_aspect(image: Pixels) -> tuple[Pixels, int, int]:
-    """The image with a ground of its own shade around it, so that it is not longer than
-    `MAX_ASPECT` times its other side, and how much came to its left and top."""
+    """Pads the image with its background colour to an aspect ratio of at most `MAX_ASPECT`.
+
+    Returns the image and the padding at its left and top, in pixels.
+    """
     height, width = image.shape[:2]
     left = max(0, -(-height // MAX_ASPECT) - width + 1) // 2
     top = max(0, -(-width // MAX_ASPECT) - height + 1) // 2

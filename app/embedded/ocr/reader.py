@@ -1,4 +1,4 @@
-"""The reader: a picture becomes lines of text, one after another."""
+"""Reads the text of an image, line by line."""
 
 import threading
 import time
@@ -19,13 +19,13 @@ from app.embedded.ocr.ppocr import Quad, crop_line
 
 TIME_LIMIT_S = 60.0
 MAX_BOXES = 600
-# Beside a line that is surely text, a box is kept from this score on.
+# Minimum score of a box on a page that certainly has text.
 MIN_SCORE = 0.5
-# Without one, the picture is a photo: stray letters on it have scores up to 0.9.
+# On other images, texture is read as stray letters with scores up to 0.9.
 MIN_PHOTO_SCORE = 0.9
 MIN_PHOTO_CHARS = 3
 MAX_PHOTO_SHARE = 0.5
-# On an even ground there is no texture to be taken for letters: a sign may have one or two.
+# A uniform background has no texture, so that a sign of one or two letters is accepted.
 MIN_SIGN_SCORE = 0.8
 UNREADABLE = "[?]"
 
@@ -35,8 +35,11 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class TextLine:
-    """One line of the page as it is written out; `box` is its left, top, right and bottom in
-    pixels of the picture as it was given. `confidence` is that of its least sure box or digit."""
+    """One line of text.
+
+    `box` is left, top, right and bottom in pixels of the input image. `confidence` is the lowest
+    of the line's boxes and digits, 0 to 1.
+    """
 
     text: str
     box: Box = field(default=(0.0, 0.0, 0.0, 0.0), compare=False)
@@ -45,7 +48,7 @@ class TextLine:
 
 @dataclass(frozen=True, slots=True)
 class Truncated:
-    """The reading ended before the page did: after `seconds`, or at `boxes` boxes of text."""
+    """The rest of the page was not read: the limit of `seconds` or `boxes` was reached."""
 
     seconds: float | None = None
     boxes: int | None = None
@@ -53,7 +56,7 @@ class Truncated:
 
 @dataclass(frozen=True, slots=True)
 class KoreanUnavailable:
-    """Lines that may be Korean could not be read and are marked `[?]`."""
+    """Lines that may be Korean were not read and are marked `[?]`."""
 
     reason: str
 
@@ -69,7 +72,7 @@ def read_image(
     time_limit_s: float = TIME_LIMIT_S,
     max_boxes: int = MAX_BOXES,
 ) -> Iterator[ReadEvent]:
-    """The text of one picture, (height, width, 3) BGR; for the rest see `read_page`."""
+    """Orients an image, (height, width, 3) BGR, and reads it. See `read_page`."""
     deadline = time.monotonic() + time_limit_s
     page = orient_page(image, ocr_models, cancelled)
     remaining_s = deadline - time.monotonic()
@@ -87,13 +90,13 @@ def read_page(
     time_limit_s: float = TIME_LIMIT_S,
     max_boxes: int = MAX_BOXES,
 ) -> Iterator[ReadEvent]:
-    """The text of one page, each line as soon as it is read.
+    """Yields each line of a page as soon as it is read.
 
     Args:
-        cancelled: set from elsewhere to end the work before the next box.
+        cancelled: ends the reading before the next box when set.
 
     Raises:
-        Cancelled: it was set.
+        Cancelled: `cancelled` was set.
     """
     deadline = time.monotonic() + time_limit_s
     truncated = len(page.quads) > max_boxes
@@ -120,7 +123,7 @@ def read_page(
 
 
 def _bounding_box(page: Page, row: Row, texts: list[str]) -> Box:
-    """What the cells of a row that hold text cover, in the picture as it was given."""
+    """The bounding box of the cells with text, in pixels of the input image."""
     quads = [page.quads[cell.index] for cell, text in zip(row, texts, strict=True) if text]
     corners = page.to_input(np.concatenate(quads))
     (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
@@ -128,7 +131,7 @@ def _bounding_box(page: Page, row: Row, texts: list[str]) -> Box:
 
 
 class _BoxReader:
-    """Reads the boxes of one page, each by the readers that it needs."""
+    """Reads the boxes of one page with PP-OCR, and with Tesseract where it is needed."""
 
     def __init__(self, page: Page, ocr_models: OcrModels) -> None:
         self._page = page
@@ -136,7 +139,7 @@ class _BoxReader:
         self.korean_missed = False
 
     def text(self, index: int) -> LineText:
-        """What the box says; empty where it is not text."""
+        """The text of a box. Empty if the box is not text."""
         quad = self._page.quads[index]
         line = self._read(_turn_upright(crop_line(self._page.image, quad), self._models))
         if self._page.has_text:
@@ -169,7 +172,7 @@ class _BoxReader:
 
 
 def _turn_upright(line: Pixels, ocr_models: OcrModels) -> Pixels:
-    """A box that stands on its end is a narrow character, or a line turned by 90 degrees."""
+    """Rotates a box that is higher than wide if it reads better: it may be a narrow character."""
     if line.shape[0] < 1.5 * line.shape[1]:
         return line
     turned = np.asarray(cv2.rotate(line, cv2.ROTATE_90_COUNTERCLOCKWISE), dtype=np.uint8)
@@ -178,7 +181,7 @@ def _turn_upright(line: Pixels, ocr_models: OcrModels) -> Pixels:
 
 
 def _placeholder(quad: Quad) -> str:
-    """The mark for a box that cannot be read; none for one too small to be a word."""
+    """`[?]` for a box that cannot be read. Empty for a box that is too small for a word."""
     width, height = np.hypot(*(quad[1] - quad[0])), np.hypot(*(quad[3] - quad[0]))
     return UNREADABLE if width > 3 * height else ""
 

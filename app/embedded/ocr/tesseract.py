@@ -1,4 +1,4 @@
-"""Tesseract with its Korean model: reads the lines that hold Hangul."""
+"""Tesseract with its Korean model, for lines with Hangul."""
 
 import os
 import threading
@@ -12,19 +12,22 @@ from numpy.typing import NDArray
 
 from app.embedded.images.pixels import Pixels
 
-LINE_HEIGHT = 40  # of the whole box; below 25 or above 60 pixels Tesseract reads worse
-MAX_LINE_WIDTH = 4000  # 100 line heights; a longer line is squeezed, from 32,768 on none is read
+LINE_HEIGHT = 40  # of the whole box; Tesseract is worse below 25 and above 60 pixels
+MAX_LINE_WIDTH = 4000  # 100 line heights; longer lines are compressed, and fail from 32,768 on
 MARGIN = 12
 
 
 class TesseractUnavailable(Exception):
-    """Korean cannot be read here. The message says why."""
+    """Tesseract cannot be used. The message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """One read character. `left` is its left edge as a share of the line's width (its right edge
-    is often wrong in Tesseract), `score` that of its word, 0 to 1."""
+    """One recognised character.
+
+    `left` is its left edge as a share of the line's width. (Tesseract's right edges are often
+    wrong.) `score` is that of its word, 0 to 1.
+    """
 
     text: str
     left: float
@@ -32,22 +35,25 @@ class Symbol:
 
 
 def is_hangul(char: str) -> bool:
+    """Whether the character is a Hangul syllable or jamo."""
     return "가" <= char <= "힣" or "ㄱ" <= char <= "ㅣ"
 
 
 class TesseractRecogniser:
-    """One Tesseract, used by one thread at a time."""
+    """One Tesseract instance with a lock. Thread-safe."""
 
     def __init__(self, tessdata: Path) -> None:
-        """Load the models from a checked folder.
+        """
+        Args:
+            tessdata: folder of `kor.traineddata`.
 
         Raises:
-            HangulMissing: the package tesserocr is not installed.
+            TesseractUnavailable: the package tesserocr is not installed.
         """
-        # Read when Tesseract's library is loaded: a line is too little work for a second thread.
+        # Read when the library is loaded. One line is too little work for a second thread.
         os.environ.setdefault("OMP_THREAD_LIMIT", "1")
         try:
-            # Optional: without it there is no Korean.
+            # An optional package.
             import tesserocr  # type: ignore[import-untyped]  # noqa: PLC0415
         except ImportError as error:
             raise TesseractUnavailable("the package tesserocr is not installed") from error
@@ -57,7 +63,7 @@ class TesseractRecogniser:
         self._lock = threading.Lock()
 
     def recognise(self, line: Pixels) -> list[Symbol]:
-        """Read the picture of one upright line."""
+        """Recognises the image of one upright line."""
         gray, scaled_width = _preprocess(line)
         height, width = gray.shape
         with self._lock:
@@ -70,13 +76,13 @@ class TesseractRecogniser:
 
         symbols: list[Symbol] = []
         for symbol in iterate_level(self._api.GetIterator(), RIL.SYMBOL):
-            if symbol.Empty(RIL.SYMBOL):  # its text is an exception, not an empty string
+            if symbol.Empty(RIL.SYMBOL):  # GetUTF8Text would raise
                 continue
             text = symbol.GetUTF8Text(RIL.SYMBOL)
             box = symbol.BoundingBox(RIL.SYMBOL)
             if not text.strip() or box is None:
                 continue
-            # Tesseract writes some Latin letters in their full-width form.
+            # Tesseract returns some Latin letters in full width.
             text = unicodedata.normalize("NFKC", text)
             score = symbol.Confidence(RIL.WORD) / 100
             symbols.append(Symbol(text, (box[0] - MARGIN) / width, score))
@@ -84,8 +90,10 @@ class TesseractRecogniser:
 
 
 def _preprocess(line: Pixels) -> tuple[NDArray[np.uint8], int]:
-    """Dark on light, of Tesseract's best height, with a margin of the ground's shade; and its
-    width without the margin."""
+    """Converts a line to dark on light, `LINE_HEIGHT` high, with a margin.
+
+    Returns the image and its width without the margin, in pixels.
+    """
     gray = cv2.cvtColor(line, cv2.COLOR_BGR2GRAY)
     scale = LINE_HEIGHT / gray.shape[0]
     method = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA

@@ -1,4 +1,4 @@
-"""QR codes and barcodes, and what they contain."""
+"""Decodes QR codes and barcodes."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ from app.embedded.images.pixels import Pixels
 
 @dataclass(frozen=True, slots=True)
 class Barcode:
-    """A code as it was decoded: its kind (`QR Code`, `EAN-13`) and its content."""
+    """A decoded barcode: its format (`QR Code`, `EAN-13`) and content."""
 
     format: str
     content: str
 
 
 def read_barcodes(image: Pixels) -> tuple[Barcode, ...]:
-    """Every code whose checksum is right; one that is not is none."""
+    """All barcodes with a valid checksum."""
     found = zxingcpp.read_barcodes(image)
     return tuple(Barcode(str(code.format), code.text) for code in found if code.valid)

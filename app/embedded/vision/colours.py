@@ -1,4 +1,4 @@
-"""The colours of a picture by name, and how much of it each one fills."""
+"""Names the dominant colours of an image."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from app.embedded.images.pixels import Pixels
 
-SAMPLE_SIDE = 96  # pixels; the picture is shrunk to it, fine grain is no colour
-MIN_SHARE = 0.04  # of the picture; a smaller share is not worth a word
-LIGHTNESS_WEIGHT = 0.6  # how much a difference in lightness counts beside one in hue
+SAMPLE_SIDE = 96  # pixels; the image is reduced to this side, which averages fine grain
+MIN_SHARE = 0.04  # of the image; smaller shares are not reported
+LIGHTNESS_WEIGHT = 0.6  # weight of a difference in lightness against one in hue
 
-# sRGB of a typical sample: (English, Korean) -> R, G, B.
+# (English, Korean) -> sRGB of a typical sample.
 PALETTE = {
     ("black", "검정"): (20, 20, 20),
     ("dark grey", "짙은 회색"): (70, 70, 70),
@@ -41,7 +41,7 @@ COLOUR_NAMES = tuple(PALETTE)
 
 @dataclass(frozen=True, slots=True)
 class NamedColour:
-    """A named colour; `share` of the picture, 0 to 1."""
+    """A colour by name. `share` of the image, 0 to 1."""
 
     english: str
     korean: str
@@ -49,7 +49,7 @@ class NamedColour:
 
 
 def dominant_colours(image: Pixels) -> tuple[NamedColour, ...]:
-    """The colours that fill `LEAST` of the picture or more, the largest first."""
+    """The colours with a share of at least `MIN_SHARE`, largest first."""
     small = cv2.resize(image, (SAMPLE_SIDE, SAMPLE_SIDE), interpolation=cv2.INTER_AREA)[:, :, ::-1]
     pixels, palette = (
         _lab(np.asarray(small, dtype=np.uint8)),
@@ -64,6 +64,6 @@ def dominant_colours(image: Pixels) -> tuple[NamedColour, ...]:
 
 
 def _lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(n, 3) in CIELAB, where distances are about as large as they look."""
+    """(n, 3) in CIELAB, where distances correspond to perceived differences."""
     row = np.ascontiguousarray(rgb.reshape(1, -1, 3)).astype(np.float32) / 255
     return np.asarray(cv2.cvtColor(row, cv2.COLOR_RGB2LAB)[0], dtype=np.float32)

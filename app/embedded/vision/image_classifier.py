@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: which of ImageNet's 1,000 classes a whole picture is most like."""
+"""EfficientNet-Lite0: classifies a whole image into ImageNet's 1,000 classes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,12 @@ from app.embedded.images.pixels import Pixels
 from app.embedded.onnx_session import open_session
 
 SIDE = 224  # pixels of the input
-CROP_SHARE = 224 / 256  # of the shorter side that the input shows
+CROP_SHARE = 224 / 256  # of the shorter side; the centre crop of the training
 CLAIM_THRESHOLD = 0.6
 MIN_SCORE = 0.15
 
-# Classes that differ only for those who know the breeds: first and last number in ImageNet's
-# order, which follows WordNet. Their scores are added up.
+# Groups of classes that differ only by breed or species: first and last class number in ImageNet's
+# order, which follows WordNet. The scores of a group are added.
 FAMILIES = {
     "cat": (281, 285),
     "dog": (151, 268),
@@ -29,7 +29,7 @@ FAMILIES = {
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """A class and its score, 0 to 1; `members`: the family's classes that make it up."""
+    """A class and its score, 0 to 1. `members`: the classes of a group with a relevant score."""
 
     label: str
     score: float
@@ -37,12 +37,12 @@ class Classification:
 
     @property
     def claimed(self) -> bool:
-        """Whether the score is high enough to state it."""
+        """Whether the score is high enough to report the class as a fact."""
         return self.score >= CLAIM_THRESHOLD
 
 
 class ImageClassifier:
-    """Safe to call from several threads."""
+    """Thread-safe."""
 
     def __init__(self, path: Path, threads: int) -> None:
         self._session = open_session(path, threads)
@@ -50,7 +50,7 @@ class ImageClassifier:
         self._labels = metadata["labels"].splitlines()
 
     def classify(self, image: Pixels) -> tuple[Classification, ...]:
-        """The guesses with a score from `SEEN` on, the surest first."""
+        """The classes with a score of at least `MIN_SCORE`, highest first."""
         height, width = image.shape[:2]
         side = max(1, round(min(height, width) * CROP_SHARE))
         top, left = (height - side) // 2, (width - side) // 2

@@ -1,4 +1,4 @@
-"""All that is known of a picture before its text is read."""
+"""Collects everything about an image except its text."""
 
 import threading
 from dataclasses import dataclass
@@ -17,8 +17,11 @@ from app.embedded.vision.models import Predictions, VisionModels
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """`table`: rows and columns of the largest one that the text forms. `seen` is empty where
-    `verdict` says that the picture is none of things: the networks know photos alone."""
+    """Everything about an image except its text.
+
+    `table_size`: rows and columns of the largest table that the text boxes form. `predictions` is
+    empty unless `image_type.may_show_objects`, because the networks are trained on photos.
+    """
 
     picture: Picture
     stats: ImageStats
@@ -33,11 +36,11 @@ class ImageFacts:
 def gather_facts(
     picture: Picture, ocr_models: OcrModels, vision_models: VisionModels, cancelled: threading.Event
 ) -> ImageFacts:
-    """Measure, decode, find lines of text, detect and classify.
+    """Measures, decodes barcodes, detects text boxes and objects, and classifies.
 
     Raises:
         Cancelled: `cancelled` was set.
-        WeightsError: the detector's or the classifier's weights are missing or damaged.
+        WeightsError: weights of the detector or the classifier are missing or damaged.
     """
     image = picture.pixels
     stats = compute_stats(image)

@@ -1,4 +1,4 @@
-"""What can be measured of a picture without understanding it."""
+"""Statistics of the pixels of an image."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,21 @@ from numpy.typing import NDArray
 
 from app.embedded.images.pixels import Pixels
 
-MAX_PIXELS = 1_000_000  # larger pictures are measured smaller
-BINS = 16  # a colour channel's steps when colours are counted
-MAX_GREY_SATURATION = 0.03  # a lower mean saturation is a picture without colour
-MIN_COLOUR_SHARE = 2e-4  # of the pixels that make a colour count
+MAX_PIXELS = 1_000_000  # larger images are reduced first
+BINS = 16  # steps of a colour channel when colours are counted
+MAX_GREY_SATURATION = 0.03  # mean saturation below which an image is grey
+MIN_COLOUR_SHARE = 2e-4  # minimum share of the pixels of a counted colour
 
 
 @dataclass(frozen=True, slots=True)
 class ImageStats:
-    """Shares are of 1.
+    """Shares, brightness and saturation are from 0 to 1.
 
-    `brightness`: mean. `saturation`: mean. `sharpness`: the standard deviation of the Laplacian
-    over that of the shades; blur lowers it, and contrast does not. `flat`: pixels equal to their
-    neighbours. `ground`: the commonest colour's share; `eight`: that of the eight commonest.
-    `colours`: how many there are, of 4,096 colours or 64 greys. `crossings`: where ruled lines
-    meet.
+    `brightness`, `saturation`: means. `sharpness`: standard deviation of the Laplacian divided by
+    that of the grey levels; blur lowers it, contrast does not. `flat_share`: pixels equal to their
+    right and lower neighbours. `top_colour_share`, `top8_colour_share`: shares of the most frequent
+    colour and of the eight most frequent ones. `colour_count`: of 4,096 colours, or of 64 grey
+    levels for a grey image.
     """
 
     width: int
@@ -37,7 +37,7 @@ class ImageStats:
 
     @property
     def is_grey(self) -> bool:
-        """Without colour."""
+        """Whether the image has no colour."""
         return self.saturation < MAX_GREY_SATURATION
 
     @property
@@ -50,7 +50,7 @@ class ImageStats:
 
 
 def compute_stats(image: Pixels) -> ImageStats:
-    """Measure a picture in about 20 ms for each megapixel, at most one."""
+    """Takes about 20 ms for each megapixel of at most one."""
     height, width = image.shape[:2]
     scale = min(1.0, (MAX_PIXELS / (height * width)) ** 0.5)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -74,13 +74,13 @@ def compute_stats(image: Pixels) -> ImageStats:
 
 
 def _colours(image: Pixels) -> NDArray[np.int32]:
-    """Each pixel's colour in steps of 16 a channel, as one number."""
+    """Each pixel's colour as one number, in steps of 16 a channel."""
     blue, green, red = cv2.split((image // BINS).astype(np.int32))
     return np.asarray((red * BINS + green) * BINS + blue, dtype=np.int32)
 
 
 def _shares(keys: NDArray[np.int32] | NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Each number's share of the pixels, the largest first."""
+    """The share of each number, largest first."""
     counts = np.bincount(keys.ravel(), minlength=8)
     return np.asarray(np.sort(counts)[::-1] / keys.size, dtype=np.float64)
 

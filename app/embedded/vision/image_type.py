@@ -1,4 +1,4 @@
-"""What kind of picture it is, as far as measures tell."""
+"""Estimates the type of an image from its statistics and text boxes."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,7 +7,7 @@ from app.embedded.ocr.layout import Layout
 from app.embedded.ocr.page import Page
 from app.embedded.vision.image_stats import ImageStats
 
-DECISION_MARGIN = 0.3  # points between the first kind and the second
+DECISION_MARGIN = 0.3  # minimum score difference of the first and the second type
 SCREEN_RATIOS = (16 / 9, 16 / 10, 4 / 3, 9 / 16, 9 / 19.5)
 TABLE_CELLS, TABLE_ROWS = 3, 3
 
@@ -24,17 +24,18 @@ class ImageType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ImageTypeEstimate:
-    """The likeliest kinds: one where the measures decide, two where they do not."""
+    """The most likely types: one, or two if the scores do not decide."""
 
     candidates: tuple[ImageType, ...]
 
     @property
     def may_show_objects(self) -> bool:
+        """Whether object detection and classification make sense."""
         return bool({ImageType.PHOTO, ImageType.GRAPHIC} & set(self.candidates))
 
 
 def estimate_image_type(stats: ImageStats, page: Page) -> ImageTypeEstimate:
-    """Judge by flat areas, the number of colours, and how much of it is text."""
+    """Scores the types by flat areas, number of colours and text coverage."""
     if stats.colour_count <= 1 and not page.has_text:
         return ImageTypeEstimate((ImageType.BLANK,))
     lines = len(page.quads) if page.has_text else 0
@@ -56,7 +57,7 @@ def estimate_image_type(stats: ImageStats, page: Page) -> ImageTypeEstimate:
 
 
 def text_coverage(page: Page) -> float:
-    """How much of the picture its lines of text cover, of 1."""
+    """The share of the image that text boxes cover, 0 to 1."""
     height, width = page.image.shape[:2]
     area = 0.0
     for quad in page.quads:
@@ -66,7 +67,7 @@ def text_coverage(page: Page) -> float:
 
 
 def table_size(layout: Layout) -> tuple[int, int] | None:
-    """Rows and columns of the largest block of rows with as many cells; None for no table."""
+    """Rows and columns of the largest block of rows with the same number of cells, or None."""
     best, run, cells = (0, 0), 0, 0
     for row in layout.rows:
         run = run + 1 if len(row) == cells else 1

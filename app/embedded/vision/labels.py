@@ -1,4 +1,4 @@
-"""What things are called: in Korean, and in questions."""
+"""Names of labels in English and Korean, and labels named in questions."""
 
 import re
 from collections.abc import Sequence
@@ -28,12 +28,12 @@ KOREAN_NAMES = {
     **{"monkey": "원숭이", "snake": "뱀", "spider": "거미", "tripod": "삼각대"},
     **{"moped": "모페드", "motor scooter": "스쿠터", "missile": "미사일", "bubble": "거품"},
 }
-# The classes of the detector: those above before the classifier's own.
+# The detector's classes are the first 80 entries; the others are the classifier's.
 COCO_LABELS = frozenset(list(KOREAN_NAMES)[:80])
 ENGLISH_NAMES = {"espresso": "espresso (coffee)"}
 
-# Words of questions and the labels they stand for. "A woman" is not here: a person is detected,
-# not what kind of one.
+# Words of questions -> labels. "Woman" is missing on purpose: the detector finds persons, not
+# their gender.
 SYNONYMS = {
     "people": ("person",),
     "persons": ("person",),
@@ -57,28 +57,28 @@ SYNONYMS = {
     "테이블": ("dining table",),
 }
 PARTICLE = r"(?:이|가|은|는|을|를|의|도)?"
-SHORT_NAME = 1  # Korean names that short are looked for with a particle, not inside other words
+SHORT_NAME = 1  # Korean names of this length are matched as whole words, not inside other words
 
 
 def display_name(label: str, korean: bool) -> str:
-    """The name for people; a label without a Korean one stays English."""
+    """The name to show. A label without a Korean name stays English."""
     return KOREAN_NAMES.get(label, label) if korean else ENGLISH_NAMES.get(label, label)
 
 
 def find_labels(question: str, known: frozenset[str]) -> tuple[str, ...]:
-    """Which of the known labels a question names, each once."""
+    """The known labels that a question names, without duplicates."""
     found = [label for label in sorted(known, key=len, reverse=True) if _mentions(label, question)]
     found += [label for label in KOREAN_NAMES if _mentions_korean(KOREAN_NAMES[label], question)]
     for word, labels in SYNONYMS.items():
         if _mentions(word, question) if word.isascii() else word in question:
             found += labels
-    # "wine glass" and "hot dog" name no other thing in them.
+    # "hot dog" does not name a dog.
     whole = [a for a in found if not any(a != b and re.search(rf"\b{a}\b", b) for b in found)]
     return tuple(dict.fromkeys(whole))
 
 
 def remove_labels(question: str, labels: Sequence[str]) -> str:
-    """The question without the words that name these labels."""
+    """Removes the words that name these labels from a question."""
     words = [word for word, stands in SYNONYMS.items() if set(stands) & set(labels)]
     words += [*labels, *(KOREAN_NAMES[label] for label in labels if label in KOREAN_NAMES)]
     for word in sorted(words, key=len, reverse=True):

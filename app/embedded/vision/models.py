@@ -1,4 +1,4 @@
-"""The detector and the classifier, loaded when a picture is first looked at."""
+"""The object detector and the image classifier, loaded at their first use."""
 
 import threading
 from dataclasses import dataclass
@@ -11,18 +11,19 @@ from app.embedded.vision.object_detector import Detection, ObjectDetector
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What the two networks say about a picture; with what scores is theirs to say."""
+    """What both networks predict for an image."""
 
     detections: tuple[Detection, ...] = ()
     classifications: tuple[Classification, ...] = ()
 
     @property
     def all(self) -> tuple[Detection | Classification, ...]:
+        """Detections, then classifications."""
         return (*self.detections, *self.classifications)
 
 
 class VisionModels:
-    """Reading alone needs neither network, so that neither is loaded for it."""
+    """Loads both networks at the first call, because OCR alone does not need them. Thread-safe."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
@@ -30,10 +31,10 @@ class VisionModels:
         self._loaded: tuple[ObjectDetector, ImageClassifier] | None = None
 
     def predict(self, image: Pixels) -> Predictions:
-        """Detect and classify.
+        """Detects objects and classifies the whole image.
 
         Raises:
-            WeightsError: a file of weights is missing or damaged.
+            WeightsError: a weights file is missing or damaged.
         """
         detector, classifier = self._load()
         return Predictions(detector.detect(image), classifier.classify(image))

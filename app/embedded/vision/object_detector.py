@@ -1,7 +1,8 @@
-"""NanoDet: finds things of COCO's 80 classes in a picture.
+"""NanoDet: detects objects of COCO's 80 classes.
 
-It was trained on photos: on anything else, and now and then on a photo, it is wrong with a high
-score. So nothing is claimed without its score, and nothing plainly below `CLAIMED`.
+It is trained on photos. On other images, and sometimes on photos, it is wrong with a high score.
+Answers therefore give the score of each object, and report objects below `CLAIM_THRESHOLD` as
+uncertain.
 """
 
 from dataclasses import dataclass
@@ -15,20 +16,20 @@ from app.embedded.images.pixels import Pixels
 from app.embedded.onnx_session import open_session
 
 SIDE = 416  # pixels of the input
-# Of the training pictures, BGR; as in NanoDet's own configuration.
+# Of the training images, BGR; from NanoDet's configuration.
 MEAN = np.array([103.53, 116.28, 123.675], dtype=np.float32)
 STD = np.array([57.375, 57.12, 58.395], dtype=np.float32)
 STRIDES = (8, 16, 32)
-DISTANCE_BINS = 11  # a side's distance is a spread over 0 to 10 strides
+DISTANCE_BINS = 11  # the distance of a side is a distribution over 0 to 10 strides
 
 CLAIM_THRESHOLD = 0.6
-MIN_SCORE = 0.4  # below it a detection is noise and is not spoken of
-NMS_IOU = 0.5  # share of the union that two boxes of one thing have in common
+MIN_SCORE = 0.4  # detections below are noise and are dropped
+NMS_IOU = 0.5  # boxes of one label with a higher overlap are the same object
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A detection: COCO's name, score 0 to 1, box (left, top, right, bottom) in pixels."""
+    """COCO's label, score 0 to 1, and box (left, top, right, bottom) in pixels."""
 
     label: str
     score: float
@@ -36,12 +37,12 @@ class Detection:
 
     @property
     def claimed(self) -> bool:
-        """Whether the score is high enough to state it."""
+        """Whether the score is high enough to report the object as a fact."""
         return self.score >= CLAIM_THRESHOLD
 
 
 class ObjectDetector:
-    """Safe to call from several threads."""
+    """Thread-safe."""
 
     def __init__(self, path: Path, threads: int) -> None:
         self._session = open_session(path, threads)
@@ -50,7 +51,7 @@ class ObjectDetector:
         self._centres, self._strides = _grid()
 
     def detect(self, image: Pixels) -> tuple[Detection, ...]:
-        """What it sees with a score from `SEEN` on, the surest first."""
+        """The objects with a score of at least `MIN_SCORE`, highest first."""
         height, width = image.shape[:2]
         scale = SIDE / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -66,7 +67,7 @@ class ObjectDetector:
         return self._detections(scores[0], (boxes / scale).clip(0, limit))
 
     def _boxes(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(n, 4) corners in pixels of the input out of (n, 44) odds of the sides' distances."""
+        """(n, 44) logits of the sides' distances -> (n, 4) boxes in pixels of the input."""
         probabilities = np.exp(logits.reshape(-1, 4, DISTANCE_BINS).astype(np.float64))
         steps = (probabilities / probabilities.sum(axis=2, keepdims=True)) @ np.arange(
             DISTANCE_BINS
@@ -93,7 +94,7 @@ class ObjectDetector:
 
 
 def iou(one: Detection, other: Detection) -> float:
-    """What two boxes share, of what they cover together."""
+    """Intersection over union of two boxes."""
     left, top = max(one.box[0], other.box[0]), max(one.box[1], other.box[1])
     right, bottom = min(one.box[2], other.box[2]), min(one.box[3], other.box[3])
     shared = max(0.0, right - left) * max(0.0, bottom - top)
@@ -106,7 +107,7 @@ def _area(detection: Detection) -> float:
 
 
 def _grid() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(n, 2) middles and (n,) strides of the cells that the model's rows stand for."""
+    """(n, 2) centres and (n,) strides of the grid cells of the model's output rows."""
     centres, strides = [], []
     for stride in STRIDES:
         side = SIDE // stride
