@@ -118,8 +118,8 @@ def _find_field(name: str, schema: Mapping[str, Any], lines: Sequence[str]) -> K
     found = _by_label(name, lines)
     if found is not None:
         return found
-    for asked, question in FIELD_QUESTIONS:
-        if asked.fullmatch(name) or (question != "total" and asked.search(name)):
+    for pattern, question in FIELD_QUESTIONS:
+        if pattern.fullmatch(name) or (question != "total" and pattern.search(name)):
             return key_value.find_value(f"What is the {question}?", lines)
     for text in (schema.get("title"), schema.get("description")):
         if isinstance(text, str) and (found := _by_label(text, lines)):

@@ -46,7 +46,7 @@ def _objects(
     raise_if_cancelled(cancelled)
     wanted = find_labels(message, COCO_LABELS)
     for detection in models.vision.predict(image.pixels).detections:
-        if detection.label in wanted and detection.claimed:
+        if detection.label in wanted and detection.is_confident:
             yield {"bbox_2d": _to_grid(detection.box, image), "label": detection.label}
 
 

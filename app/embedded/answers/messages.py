@@ -22,7 +22,7 @@ class Messages:
     detections: str
     classifications: str
     below_threshold: str
-    nothing_claimed: str
+    nothing_confident: str
     text_follows: str
     text_brief: str
     no_text: str
@@ -74,7 +74,7 @@ ENGLISH = Messages(
     detections="Detector: {scores}.",
     classifications="Classifier of the whole picture: {scores}.",
     below_threshold="Below the threshold of {threshold:.2f}, so not claimed: {scores}.",
-    nothing_claimed="The detector and the classifier are sure of nothing in it.",
+    nothing_confident="The detector and the classifier are sure of nothing in it.",
     text_follows="The text in it:",
     text_brief="Text: “{text}”",
     no_text="No text was found in it.",
@@ -132,7 +132,7 @@ KOREAN = Messages(
     detections="탐지기: {scores}.",
     classifications="그림 전체의 분류기: {scores}.",
     below_threshold="기준 {threshold:.2f}에 못 미쳐 단정하지 않는 것: {scores}.",
-    nothing_claimed="탐지기와 분류기가 확신하는 것은 없습니다.",
+    nothing_confident="탐지기와 분류기가 확신하는 것은 없습니다.",
     text_follows="그림 속 글자:",
     text_brief="글자: “{text}”",
     no_text="그림에서 글자를 찾지 못했습니다.",

@@ -7,7 +7,7 @@ from app.embedded.vision.colours import NamedColour
 from app.embedded.vision.image_classifier import Classification
 from app.embedded.vision.image_facts import ImageFacts
 from app.embedded.vision.labels import display_name
-from app.embedded.vision.object_detector import CLAIM_THRESHOLD, Detection
+from app.embedded.vision.object_detector import CONFIDENCE_THRESHOLD, Detection
 
 DARK, BRIGHT = 0.3, 0.7
 BLUR_THRESHOLD = 0.15  # sharpness; photos: 0.24 and more, with a blur of 3 pixels: up to 0.12
@@ -33,7 +33,7 @@ def render_description(facts: ImageFacts, messages: Messages) -> str:
 
 def render_caption(facts: ImageFacts, messages: Messages) -> str:
     """One or two sentences: the image type, confident predictions and barcodes."""
-    sure = render_claims(facts, messages)
+    sure = render_confident(facts, messages)
     return " ".join([_image_type(facts, messages), *sure, *render_barcodes(facts, messages)])
 
 
@@ -86,21 +86,23 @@ def render_objects(facts: ImageFacts, messages: Messages) -> list[str]:
     """Confident predictions, then uncertain ones."""
     if not facts.image_type.may_show_objects:
         return []
-    sentences = render_claims(facts, messages) or [messages.nothing_claimed]
-    claimed_labels = {one.label for one in facts.predictions.all if one.claimed}
-    uncertain = [one for one in facts.predictions.all if one.label not in claimed_labels]
+    sentences = render_confident(facts, messages) or [messages.nothing_confident]
+    confident_labels = {one.label for one in facts.predictions.all if one.is_confident}
+    uncertain = [one for one in facts.predictions.all if one.label not in confident_labels]
     if uncertain:
         scores = format_scores(uncertain[:MAX_BELOW_THRESHOLD], messages)
-        sentences.append(messages.below_threshold.format(threshold=CLAIM_THRESHOLD, scores=scores))
+        sentences.append(
+            messages.below_threshold.format(threshold=CONFIDENCE_THRESHOLD, scores=scores)
+        )
     return sentences
 
 
-def render_claims(facts: ImageFacts, messages: Messages) -> list[str]:
+def render_confident(facts: ImageFacts, messages: Messages) -> list[str]:
     """Predictions above the thresholds."""
     sentences = []
-    if detected := [one for one in facts.predictions.detections if one.claimed]:
+    if detected := [one for one in facts.predictions.detections if one.is_confident]:
         sentences.append(messages.detections.format(scores=format_scores(detected, messages)))
-    if classified := [one for one in facts.predictions.classifications if one.claimed]:
+    if classified := [one for one in facts.predictions.classifications if one.is_confident]:
         scores = format_scores(classified, messages)
         sentences.append(messages.classifications.format(scores=scores))
     return sentences

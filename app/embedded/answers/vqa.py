@@ -10,7 +10,7 @@ from app.embedded.vision.colours import NamedColour, dominant_colours
 from app.embedded.vision.image_classifier import Classification
 from app.embedded.vision.image_facts import ImageFacts
 from app.embedded.vision.labels import COCO_LABELS, display_name, find_labels, remove_labels
-from app.embedded.vision.object_detector import CLAIM_THRESHOLD, Detection
+from app.embedded.vision.object_detector import CONFIDENCE_THRESHOLD, Detection
 
 ABOUT_BARCODE = re.compile(
     r"\b(?:qr|bar\s?-?code|data\s?matrix)|the code\b|큐알|바코드|코드에|QR", re.I
@@ -113,7 +113,7 @@ def _confident_detections(label: str, facts: ImageFacts) -> list[Detection]:
     return [
         detection
         for detection in facts.predictions.detections
-        if detection.label == label and detection.claimed
+        if detection.label == label and detection.is_confident
     ]
 
 
@@ -154,7 +154,7 @@ def _answer_presence(
     classified = [
         classification
         for classification in facts.predictions.classifications
-        if classification.label in labels and classification.claimed
+        if classification.label in labels and classification.is_confident
     ]
     if classified:
         scores = render.format_scores(classified, messages)
@@ -171,7 +171,7 @@ def _answer_uncertain(labels: Sequence[str], facts: ImageFacts, messages: Messag
     basis = ""
     if below:
         basis = messages.basis_detector_unsure.format(
-            threshold=CLAIM_THRESHOLD, scores=render.format_scores(below, messages)
+            threshold=CONFIDENCE_THRESHOLD, scores=render.format_scores(below, messages)
         )
     return VqaAnswer(messages.not_sure.format(label=names), basis)
 
@@ -199,7 +199,7 @@ def _colours_inside(detection: Detection, facts: ImageFacts) -> tuple[NamedColou
 
 def _answer_what(facts: ImageFacts, messages: Messages) -> VqaAnswer | None:
     """All confident predictions. None if there are none."""
-    claims = render.render_claims(facts, messages)
-    if not claims:
+    confident = render.render_confident(facts, messages)
+    if not confident:
         return None
-    return VqaAnswer(" ".join(claims), messages.disclaimer)
+    return VqaAnswer(" ".join(confident), messages.disclaimer)

@@ -22,7 +22,7 @@ MAX_QUOTED_CHARS = 100  # of the request in an error message
 NESTING_ERROR = "invalid character '[' exceeded max depth"
 
 
-def parse_object(body: bytes, kind: str = "ChatRequest") -> dict[str, Any]:
+def parse_object(body: bytes, go_struct: str = "ChatRequest") -> dict[str, Any]:
     """Parses a body that must be a JSON object. As in Go, invalid UTF-8 becomes U+FFFD.
 
     Raises:
@@ -50,7 +50,7 @@ def parse_object(body: bytes, kind: str = "ChatRequest") -> dict[str, Any]:
             400, f"invalid character '{character}' looking for beginning of value"
         ) from None
     if not isinstance(value, dict):
-        raise ApiError(400, type_mismatch(value, f"value of type api.{kind}"))
+        raise ApiError(400, type_mismatch(value, f"value of type api.{go_struct}"))
     return value
 
 
@@ -75,17 +75,17 @@ def _parse_int(text: str) -> int:
 
 
 def check_types(value: dict[str, Any], fields: Mapping[str, tuple[type, str]], struct: str) -> None:
-    for name, (kind, go_type) in fields.items():
+    for name, (python_type, go_type) in fields.items():
         given = value.get(name)
-        if given is not None and not isinstance(given, kind):
+        if given is not None and not isinstance(given, python_type):
             raise ApiError(
                 400, type_mismatch(given, f"struct field {struct}.{name} of type {go_type}")
             )
 
 
 def type_mismatch(value: object, target: str) -> str:
-    kind = "bool" if isinstance(value, bool) else GO_TYPE_NAMES.get(type(value), "null")
-    return f"json: cannot unmarshal {kind} into Go {target}"
+    go_name = "bool" if isinstance(value, bool) else GO_TYPE_NAMES.get(type(value), "null")
+    return f"json: cannot unmarshal {go_name} into Go {target}"
 
 
 def decode_base64(text: object) -> bytes:

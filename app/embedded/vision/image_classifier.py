@@ -11,7 +11,7 @@ from app.embedded.onnx_session import open_session
 
 SIDE = 224  # pixels of the input
 CROP_SHARE = 224 / 256  # of the shorter side; the centre crop of the training
-CLAIM_THRESHOLD = 0.6
+CONFIDENCE_THRESHOLD = 0.6
 MIN_SCORE = 0.15
 
 # Groups of classes that differ only by breed or species: first and last class number in ImageNet's
@@ -36,9 +36,9 @@ class Classification:
     members: tuple[str, ...] = ()
 
     @property
-    def claimed(self) -> bool:
+    def is_confident(self) -> bool:
         """Whether the score is high enough to report the class as a fact."""
-        return self.score >= CLAIM_THRESHOLD
+        return self.score >= CONFIDENCE_THRESHOLD
 
 
 class ImageClassifier:
@@ -61,26 +61,18 @@ class ImageClassifier:
         (probabilities,) = self._session.run(["p"], {"x": normalised})
         return self._classifications(probabilities[0].tolist())
 
-    def _classifications(self, probabilities: list[float]) -> tuple[Classification, ...]:
-        classifications, grouped = [], set[int]()
+    def _classifications(self, scores: list[float]) -> tuple[Classification, ...]:
+        classes, grouped = [], set[int]()
         for family, (first, last) in FAMILIES.items():
             numbers = range(first, last + 1)
             grouped.update(numbers)
-            by_share = sorted(numbers, key=lambda number: -probabilities[number])
-            members = tuple(self._labels[n] for n in by_share if probabilities[n] >= MIN_SCORE)
-            classifications.append(
-                Classification(family, sum(probabilities[n] for n in numbers), members)
-            )
-        classifications += [
-            Classification(label, probability)
-            for number, (label, probability) in enumerate(
-                zip(self._labels, probabilities, strict=True)
-            )
+            by_score = sorted(numbers, key=lambda number: -scores[number])
+            members = tuple(self._labels[n] for n in by_score if scores[n] >= MIN_SCORE)
+            classes.append(Classification(family, sum(scores[n] for n in numbers), members))
+        classes += [
+            Classification(label, score)
+            for number, (label, score) in enumerate(zip(self._labels, scores, strict=True))
             if number not in grouped
         ]
-        seen = [
-            classification
-            for classification in classifications
-            if classification.score >= MIN_SCORE
-        ]
-        return tuple(sorted(seen, key=lambda classification: -classification.score))
+        relevant = [one for one in classes if one.score >= MIN_SCORE]
+        return tuple(sorted(relevant, key=lambda one: -one.score))

@@ -1,7 +1,7 @@
 """NanoDet: detects objects of COCO's 80 classes.
 
 It is trained on photos. On other images, and sometimes on photos, it is wrong with a high score.
-Answers therefore give the score of each object, and report objects below `CLAIM_THRESHOLD` as
+Answers therefore give the score of each object, and report objects below `CONFIDENCE_THRESHOLD` as
 uncertain.
 """
 
@@ -22,7 +22,7 @@ STD = np.array([57.375, 57.12, 58.395], dtype=np.float32)
 STRIDES = (8, 16, 32)
 DISTANCE_BINS = 11  # the distance of a side is a distribution over 0 to 10 strides
 
-CLAIM_THRESHOLD = 0.6
+CONFIDENCE_THRESHOLD = 0.6
 MIN_SCORE = 0.4  # detections below are noise and are dropped
 NMS_IOU = 0.5  # boxes of one label with a higher overlap are the same object
 
@@ -36,9 +36,9 @@ class Detection:
     box: tuple[float, float, float, float]
 
     @property
-    def claimed(self) -> bool:
+    def is_confident(self) -> bool:
         """Whether the score is high enough to report the object as a fact."""
-        return self.score >= CLAIM_THRESHOLD
+        return self.score >= CONFIDENCE_THRESHOLD
 
 
 class ObjectDetector:

@@ -7,7 +7,7 @@ from app.embedded.models import Models
 from app.embedded.vision.image_classifier import Classification
 from app.embedded.vision.image_facts import ImageFacts
 from app.embedded.vision.image_type import ImageType
-from app.embedded.vision.object_detector import CLAIM_THRESHOLD, Detection
+from app.embedded.vision.object_detector import CONFIDENCE_THRESHOLD, Detection
 from tests.embedded.image_facts import facts_of_file, facts_of_pixels
 from tests.embedded.skimage_data import picture
 
@@ -24,18 +24,18 @@ def test_photos_are_named(cat: ImageFacts, person: ImageFacts, coffee: ImageFact
     named = ((cat, "cat"), (person, "person"), (coffee, "espresso"))
     for found, label in named:
         assert found.image_type.candidates == (ImageType.PHOTO,)
-        assert scores(found)[label] >= CLAIM_THRESHOLD
+        assert scores(found)[label] >= CONFIDENCE_THRESHOLD
 
 
 def test_motorcycle(models: Models) -> None:
     found = facts_of_file(models, picture("motorcycle_left.png"))
-    assert scores(found)["motorcycle"] >= CLAIM_THRESHOLD
+    assert scores(found)["motorcycle"] >= CONFIDENCE_THRESHOLD
 
 
 def test_a_wrong_detection_is_not_claimed(models: Models) -> None:
     """The detector takes an eye's ground for a bed, at 0.58."""
     found = facts_of_file(models, picture("retina.jpg"))
-    assert scores(found)["bed"] < CLAIM_THRESHOLD
+    assert scores(found)["bed"] < CONFIDENCE_THRESHOLD
 
 
 def test_blank(models: Models) -> None:
