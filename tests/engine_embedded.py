@@ -15,7 +15,7 @@ from tests.server import REPO
 
 @contextlib.contextmanager
 def embedded_engine(log: Path) -> Iterator[str]:
-    """Its URL; it answers."""
+    """Starts the engine, waits for its first answer, and yields its URL."""
     url = f"http://127.0.0.1:{free_port()}"
     with log.open("ab") as out:
         process = subprocess.Popen(

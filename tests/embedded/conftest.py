@@ -1,4 +1,4 @@
-"""The embedded engine twice: as a process that is spoken to over a socket, and as its models."""
+"""Fixtures: the embedded engine as a process, and its loaded models."""
 
 import os
 import subprocess
@@ -47,7 +47,7 @@ class Program:
         )
 
     def wait(self) -> float:
-        """Seconds from the start to the first answer."""
+        """Waits for the first answer. Returns the seconds since the start."""
         while self.process.poll() is None:
             try:
                 httpx.get(f"{self.url}/api/version", trust_env=False)
@@ -58,7 +58,7 @@ class Program:
         raise AssertionError(self.process.communicate())
 
     def end(self) -> tuple[str, str]:
-        """What it printed; it must be over or end on SIGTERM."""
+        """Sends SIGTERM and returns stdout and stderr."""
         self.process.terminate()
         return self.process.communicate(timeout=15)
 
@@ -78,7 +78,7 @@ async def client(program: Program) -> AsyncIterator[httpx.AsyncClient]:
 
 
 if not missing:
-    from app.embedded import models as loaded
+    from app.embedded import models as engine_models
     from app.embedded.models import Models
     from app.embedded.ocr.models import OcrModels
     from app.embedded.vision.image_facts import ImageFacts
@@ -88,11 +88,11 @@ if not missing:
     @pytest.fixture(scope="session")
     def models() -> Models:
         """The loaded models."""
-        return loaded.load(2)
+        return engine_models.load(2)
 
     @pytest.fixture(scope="session")
     def ocr_models(models: Models) -> OcrModels:
-        """Those that read."""
+        """The OCR models."""
         return models.ocr
 
     @pytest.fixture(scope="session")

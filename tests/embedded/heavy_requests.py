@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 
 def costly_photo() -> bytes:
-    """50 megapixels of noise in a JPEG: seconds in one native call of its decoder."""
+    """A JPEG of 50 megapixels of noise, which takes seconds in one native call."""
     tile = np.random.default_rng(3).integers(0, 255, (250, 8000, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(np.tile(tile, (25, 1, 1))).save(file, "JPEG", quality=5)
@@ -25,8 +25,8 @@ def costly_photo() -> bytes:
 
 
 @contextlib.contextmanager
-def connection(url: str, body: dict[str, Any]) -> Iterator[None]:
-    """A client that has sent its request and reads no answer; leaves at the end."""
+def unread_request(url: str, body: dict[str, Any]) -> Iterator[None]:
+    """Sends a request, reads no response, and disconnects at the end."""
     port = httpx.URL(url).port
     assert port is not None
     content = json.dumps(body).encode()
@@ -37,13 +37,13 @@ def connection(url: str, body: dict[str, Any]) -> Iterator[None]:
 
 
 def cpu_s(process: "subprocess.Popen[str]") -> float:
-    """The processor time that it has used."""
+    """CPU time of a process, in seconds."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def works(process: "subprocess.Popen[str]", until_s: float) -> None:
-    """Wait until it has used so much processor time."""
+def wait_for_cpu_time(process: "subprocess.Popen[str]", until_s: float) -> None:
+    """Waits until the process has used so much CPU time."""
     deadline = time.monotonic() + 30
     while cpu_s(process) < until_s:
         assert time.monotonic() < deadline, "it does not work"
@@ -51,7 +51,7 @@ def works(process: "subprocess.Popen[str]", until_s: float) -> None:
 
 
 def dense_page() -> bytes:
-    """Some 990 words, of which the engine reads 600."""
+    """An image of about 990 words, of which the engine reads 600."""
     image = Image.new("L", (1264, 1264), "white")
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(7)
     for top in range(0, 1264, 9):

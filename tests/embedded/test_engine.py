@@ -10,12 +10,18 @@ import httpx
 import pytest
 
 from tests.embedded.conftest import Program
-from tests.embedded.heavy_requests import connection, costly_photo, cpu_s, dense_page, works
+from tests.embedded.heavy_requests import (
+    costly_photo,
+    cpu_s,
+    dense_page,
+    unread_request,
+    wait_for_cpu_time,
+)
 from tests.embedded.pictures import READ, blank, chat, example
 
 
 def peak_memory(process: "subprocess.Popen[str]") -> int:
-    """The most that it ever had, in kB."""
+    """Peak memory of a process, in kB."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
 
@@ -28,21 +34,21 @@ async def test_memory(program: Program, client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_leaving_frees_the_slot(client: httpx.AsyncClient, stream: bool) -> None:
-    """Twelve long readings that nobody waits for do not hold up the next one."""
+async def test_a_disconnect_frees_the_slot(client: httpx.AsyncClient, stream: bool) -> None:
+    """Twelve long requests whose clients disconnect do not delay the next one."""
     long = chat(READ, *[example("receipt_ko.png")] * 6, stream=stream)
-    leaving = [asyncio.create_task(client.post("/api/chat", json=long)) for _ in range(12)]
+    requests = [asyncio.create_task(client.post("/api/chat", json=long)) for _ in range(12)]
     await asyncio.sleep(1)
-    for task in leaving:
+    for task in requests:
         task.cancel()
-    await asyncio.gather(*leaving, return_exceptions=True)
+    await asyncio.gather(*requests, return_exceptions=True)
     # All of them would take more than a minute.
     async with asyncio.timeout(8):
         await client.post("/api/chat", json=chat(READ, example("photo.jpg")))
 
 
-def at_rest(process: "subprocess.Popen[str]", timeout_s: float) -> float:
-    """The processor time when it no longer grows."""
+def wait_until_idle(process: "subprocess.Popen[str]", timeout_s: float) -> float:
+    """Waits until the CPU time no longer grows, and returns it."""
     deadline = time.monotonic() + timeout_s
     used, still_since = cpu_s(process), time.monotonic()
     while time.monotonic() - still_since < 1:
@@ -68,17 +74,17 @@ LINES = 'Report the bbox_2d coordinates in JSON format like {"bbox_2d": [], "tex
         (LINES, False),
     ],
 )
-def test_an_abandoned_request_ends(
+def test_a_disconnect_ends_the_job(
     program: Program, task: str, stream: bool, picture: Callable[[], bytes]
 ) -> None:
-    """In the first second of a work of half a minute."""
-    page, idle = dense_page(), at_rest(program.process, 60)
-    with connection(program.url, chat(task, *[picture()] * 2, *[page] * 3, stream=stream)):
-        works(program.process, idle + 1)
+    """The client disconnects in the first second of a job of half a minute."""
+    page, idle = dense_page(), wait_until_idle(program.process, 60)
+    with unread_request(program.url, chat(task, *[picture()] * 2, *[page] * 3, stream=stream)):
+        wait_for_cpu_time(program.process, idle + 1)
     left = cpu_s(program.process)
     # At most one native call: 0.5 to 0.8 s here, and 3.5 to 4.5 s where nothing stands between the
     # decoding of two photos.
-    assert at_rest(program.process, 60) - left < 3
+    assert wait_until_idle(program.process, 60) - left < 3
     asked = chat("What is the total?", stream=False)
     assert httpx.post(f"{program.url}/api/chat", json=asked, timeout=30).status_code == 200
 

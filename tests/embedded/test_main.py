@@ -1,4 +1,4 @@
-"""The program: how it starts, ends, and says why it cannot start."""
+"""Start, exit and error messages of the program."""
 
 import signal
 import socket
@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.embedded.conftest import ROOT, Program
-from tests.embedded.heavy_requests import connection, costly_photo, cpu_s, dense_page, works
+from tests.embedded.heavy_requests import (
+    costly_photo,
+    cpu_s,
+    dense_page,
+    unread_request,
+    wait_for_cpu_time,
+)
 from tests.embedded.pictures import READ, chat
 
 
@@ -26,7 +32,7 @@ def test_start_and_end(number: signal.Signals) -> None:
 
 
 def test_end_while_starting() -> None:
-    """From the moment it takes signals on, at every point of its start."""
+    """At several moments of the start."""
     for pause in (0.3, 0.6, 0.9, 1.2):
         program = Program()
         time.sleep(pause)
@@ -39,7 +45,7 @@ def test_end_while_starting() -> None:
 
 @pytest.mark.parametrize("work", ["reading", "decoding", "many codes"])
 def test_end_in_the_middle_of_a_work(work: str) -> None:
-    """Within 2 s alone; another second is for the other tests."""
+    """Within 2 s on an idle machine."""
     program = Program()
     program.wait()
     url = f"{program.url}/api/chat"
@@ -48,8 +54,8 @@ def test_end_in_the_middle_of_a_work(work: str) -> None:
         "decoding": chat(READ, *[costly_photo()] * 2),
         "many codes": chat("Describe this image.", *[dense_page()] * 4),
     }[work]
-    with connection(url, asked):
-        works(program.process, cpu_s(program.process) + 0.5)
+    with unread_request(url, asked):
+        wait_for_cpu_time(program.process, cpu_s(program.process) + 0.5)
         begun = time.monotonic()
         program.process.terminate()
         program.process.communicate(timeout=15)
@@ -97,7 +103,7 @@ def test_missing_packages() -> None:
 
 
 def test_no_network() -> None:
-    """With every connection refused, a page is read all the same."""
+    """A page is read although every connection fails."""
     ended = run(
         "import socket, threading\n"
         "def refuse(*_args, **_kwargs): raise AssertionError('network')\n"
@@ -112,7 +118,7 @@ def test_no_network() -> None:
 
 
 def test_damaged_weights_never_reach_rapidocr(tmp_path: Path) -> None:
-    """It would download them anew."""
+    """rapidocr would download them again."""
     models = tmp_path / "rapidocr" / "models"
     models.mkdir(parents=True)
     (models.parent / "__init__.py").write_text("raise AssertionError('imported')")

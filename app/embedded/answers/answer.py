@@ -176,10 +176,10 @@ def _narrow_gaps(line: str) -> str:
 
 def _join_streams(texts: Iterable[Iterator[str]], separator: str) -> Iterator[str]:
     """Joins the pieces of several texts, with a separator between texts that are not empty."""
-    begun = False
+    started = False
     for text in texts:
-        gap = separator if begun else ""
+        gap = separator if started else ""
         for piece in text:
             if piece:
                 yield gap + piece
-                gap, begun = "", True
+                gap, started = "", True

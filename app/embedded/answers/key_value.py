@@ -118,14 +118,14 @@ def _in_table(words: Sequence[str], lines: Sequence[str]) -> KeyValue | None:
         if len(heading) < MIN_HEADING_CELLS or any(map(str.isdigit, "".join(heading))):
             continue
         for row, line in zip(rows[top + 1 :], lines[top + 1 :], strict=True):
-            mine = [word for word in words if _contains_word(row[0], word)]
-            rest = [word for word in words if word not in mine]
+            row_words = [word for word in words if _contains_word(row[0], word)]
+            heading_words = [word for word in words if word not in row_words]
             columns = [
                 n
                 for n, cell in enumerate(heading)
-                if rest and all(_contains_word(cell, w) for w in rest)
+                if heading_words and all(_contains_word(cell, w) for w in heading_words)
             ]
-            if mine and len(columns) == 1 and len(row) == len(heading):
+            if row_words and len(columns) == 1 and len(row) == len(heading):
                 hits.add(KeyValue(row[columns[0]], (lines[top].strip(), line.strip())))
     return hits.pop() if len(hits) == 1 else None
 

@@ -40,7 +40,7 @@ class Messages:
     basis_barcode: str
     count: str
     present: str
-    not_sure: str
+    uncertain: str
     line_count: str
     stopped_after_time: str
     stopped_after_boxes: str
@@ -101,7 +101,7 @@ ENGLISH = Messages(
     basis_barcode="Basis: decoded, its checksum is right.",
     count="{count} {label} detected",
     present="Yes, by detection: {scores}.",
-    not_sure="The detector is not sure of any {label}; that does not mean that there is none.",
+    uncertain="The detector is not sure of any {label}; that does not mean that there is none.",
     line_count="{count} lines of text were read.",
     stopped_after_time="[The reading stopped after {seconds:g} seconds; the rest was not read.]",
     stopped_after_boxes="[The reading stopped at {boxes} pieces of text; the rest was not read.]",
@@ -159,7 +159,7 @@ KOREAN = Messages(
     basis_barcode="근거: 코드를 해독했고 검사 값이 맞습니다.",
     count="탐지된 {label}: {count}",
     present="네, 탐지되었습니다: {scores}.",
-    not_sure="탐지기가 확신하는 대상이 없습니다: {label}. 없다는 뜻은 아닙니다.",
+    uncertain="탐지기가 확신하는 대상이 없습니다: {label}. 없다는 뜻은 아닙니다.",
     line_count="글자를 {count}줄 읽었습니다.",
     stopped_after_time="[{seconds:g}초가 지나 읽기를 멈췄습니다. 나머지는 읽지 않았습니다.]",
     stopped_after_boxes="[글자 조각 {boxes}개에서 읽기를 멈췄습니다. 나머지는 읽지 않았습니다.]",

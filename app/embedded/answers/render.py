@@ -33,8 +33,8 @@ def render_description(facts: ImageFacts, messages: Messages) -> str:
 
 def render_caption(facts: ImageFacts, messages: Messages) -> str:
     """One or two sentences: the image type, confident predictions and barcodes."""
-    sure = render_confident(facts, messages)
-    return " ".join([_image_type(facts, messages), *sure, *render_barcodes(facts, messages)])
+    confident = render_confident(facts, messages)
+    return " ".join([_image_type(facts, messages), *confident, *render_barcodes(facts, messages)])
 
 
 def render_image_type(facts: ImageFacts, messages: Messages) -> str:

@@ -173,7 +173,7 @@ def _answer_uncertain(labels: Sequence[str], facts: ImageFacts, messages: Messag
         basis = messages.basis_detector_unsure.format(
             threshold=CONFIDENCE_THRESHOLD, scores=render.format_scores(below, messages)
         )
-    return VqaAnswer(messages.not_sure.format(label=names), basis)
+    return VqaAnswer(messages.uncertain.format(label=names), basis)
 
 
 def _answer_colour(

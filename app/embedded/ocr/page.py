@@ -112,8 +112,8 @@ def _probe(line: Pixels, ocr_models: OcrModels, cancelled: threading.Event) -> _
     if len(hangul) < 2 or len(hangul) <= 0.12 * len(symbols):
         return _Probe(confidence, score=reading.score)
     gaps = tuple(hangul_gaps(symbols, measure_spacing(line)))
-    sure = max(confidence, sum(hangul) / len(hangul))
-    return _Probe(sure, gaps, max(reading.score, sure))
+    hangul_confidence = max(confidence, sum(hangul) / len(hangul))
+    return _Probe(hangul_confidence, gaps, max(reading.score, hangul_confidence))
 
 
 BACKGROUND_SIDE, BACKGROUND_STEP, BACKGROUND_SHARE = 64, 16, 0.6

@@ -1,4 +1,4 @@
-"""What is asked, and what may be said to it."""
+"""Answers of the loaded models to messages."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def test_reading_adds_nothing(models: Models) -> None:
 
 
 def test_description(models: Models) -> None:
-    """The kind, what was measured, what is claimed, what is not, and the text."""
+    """Image type, statistics, confident and uncertain predictions, and the text."""
     text = ask_engine(models, "Describe this image.", "photo.jpg")
     assert text.startswith("This looks like a photo (landscape, 600 x 400 pixels as received).")
     assert re.search(r"Main colours: brown \d+%", text)
@@ -32,7 +32,7 @@ def test_description(models: Models) -> None:
 
 
 def test_description_of_a_document(models: Models) -> None:
-    """The networks know photos alone: they are not asked about a page."""
+    """The networks are trained on photos and do not run on a page."""
     text = ask_engine(models, "Describe this image.", "receipt_ko.png")
     head, lines = text.split("\n", 1)
     assert head.startswith("This looks like a document (portrait, 640 x 855")
@@ -80,11 +80,11 @@ def test_a_schema_is_filled(models: Models) -> None:
     }
     pictures = decode_images([example("receipt_ko.png")], threading.Event())
     intent = parse_intent("Fill in the schema.")
-    said = answer_json(schema, intent, pictures, models, threading.Event())
-    assert json.loads(said) == {"total": 25440, "invoice_number": None}
+    answer = answer_json(schema, intent, pictures, models, threading.Event())
+    assert json.loads(answer) == {"total": 25440, "invoice_number": None}
 
 
 def test_json_without_a_schema(models: Models) -> None:
     pictures = decode_images([example("receipt_ko.png")], threading.Event())
-    said = answer_json(None, parse_intent("Read it."), pictures, models, threading.Event())
-    assert json.loads(said)["text"].startswith("행복마트 서초점")
+    answer = answer_json(None, parse_intent("Read it."), pictures, models, threading.Event())
+    assert json.loads(answer)["text"].startswith("행복마트 서초점")

@@ -1,4 +1,4 @@
-"""A schema's fields out of lines of text, without the models."""
+"""Filling a schema from lines of text, without the models."""
 
 from typing import Any
 

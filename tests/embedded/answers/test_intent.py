@@ -1,4 +1,4 @@
-"""What a message asks for."""
+"""The task, question and language of a message."""
 
 import time
 
@@ -60,8 +60,8 @@ def test_intent_of_a_labelled_question(question: str, language: str, expected: I
 @pytest.mark.parametrize(
     "text", ["\n", " ", "글자", "텍스트추", "what ", "what does ", "read ", "Question: ", "?", "a"]
 )
-def test_understanding_a_message_is_linear(text: str) -> None:
-    """Regular expressions hold the interpreter lock: nobody else is answered meanwhile."""
+def test_parsing_a_message_takes_linear_time(text: str) -> None:
+    """Regular expressions hold the GIL, so that no other request is answered meanwhile."""
     message = (text * 20_000)[:20_000]
     begun = time.process_time()
     parse_intent(message)

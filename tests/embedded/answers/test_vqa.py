@@ -1,4 +1,4 @@
-"""What is seen on real photos, and what is said to questions about them."""
+"""Answers to questions from the facts of real photos."""
 
 import re
 
@@ -17,9 +17,9 @@ from tests.embedded.image_facts import facts_of_pixels
 from tests.embedded.pictures import EXAMPLES
 
 
-def reply(question: str, found: ImageFacts, messages: Messages = ENGLISH) -> str | None:
-    said = vqa.answer_from_facts(question, found, [], messages)
-    return None if said is None else f"{said.text} | {said.basis}"
+def answer_of(question: str, found: ImageFacts, messages: Messages = ENGLISH) -> str | None:
+    answer = vqa.answer_from_facts(question, found, [], messages)
+    return None if answer is None else f"{answer.text} | {answer.basis}"
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def reply(question: str, found: ImageFacts, messages: Messages = ENGLISH) -> str
     ],
 )
 def test_answers_with_their_basis(cat: ImageFacts, question: str, pattern: str) -> None:
-    said = reply(question, cat)
-    assert said is not None
-    assert re.match(pattern, said)
+    answer = answer_of(question, cat)
+    assert answer is not None
+    assert re.match(pattern, answer)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,9 @@ def test_answers_with_their_basis(cat: ImageFacts, question: str, pattern: str) 
     ],
 )
 def test_answers_in_korean(cat: ImageFacts, question: str, pattern: str) -> None:
-    said = reply(question, cat, KOREAN)
-    assert said is not None
-    assert re.match(pattern, said)
+    answer = answer_of(question, cat, KOREAN)
+    assert answer is not None
+    assert re.match(pattern, answer)
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def test_answers_in_korean(cat: ImageFacts, question: str, pattern: str) -> None
     ],
 )
 def test_more_than_the_facts_hold(cat: ImageFacts, question: str) -> None:
-    assert reply(question, cat) is None
+    assert answer_of(question, cat) is None
 
 
 def test_below_the_threshold_is_no_yes(coffee: ImageFacts) -> None:
-    said = reply("Is there a dining table?", coffee)
-    assert said is not None
-    assert said.startswith("The detector is not sure of any dining table")
-    assert re.search(r"below its threshold of 0\.60: dining table 0\.[45]\d", said)
+    answer = answer_of("Is there a dining table?", coffee)
+    assert answer is not None
+    assert answer.startswith("The detector is not sure of any dining table")
+    assert re.search(r"below its threshold of 0\.60: dining table 0\.[45]\d", answer)
 
 
 def test_codes(models: Models) -> None:
@@ -92,15 +92,15 @@ def test_codes(models: Models) -> None:
         models, np.asarray(cv2.cvtColor(page, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
     )
     assert found.barcodes == (Barcode("QR Code", "https://example.org/42"),)
-    said = vqa.answer_from_facts("What does the code contain?", found, [], ENGLISH)
-    assert said is not None
-    assert said.text == "QR Code: “https://example.org/42”"
+    answer = vqa.answer_from_facts("What does the code contain?", found, [], ENGLISH)
+    assert answer is not None
+    assert answer.text == "QR Code: “https://example.org/42”"
 
 
 def test_blur(models: Models) -> None:
     sharp = decode_image((EXAMPLES / "photo.jpg").read_bytes()).pixels
     blurred = np.asarray(cv2.GaussianBlur(sharp, (0, 0), 4), dtype=np.uint8)
-    assert reply("Is it blurry?", facts_of_pixels(models, blurred), ENGLISH) == (
+    assert answer_of("Is it blurry?", facts_of_pixels(models, blurred), ENGLISH) == (
         "It has no sharp edges: it is blurred, or shows no fine detail. "
         "| Basis: measured on the pixels."
     )

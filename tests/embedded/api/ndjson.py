@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 
-async def lines(client: httpx.AsyncClient, body: dict[str, Any]) -> list[dict[str, Any]]:
+async def stream_chat(client: httpx.AsyncClient, body: dict[str, Any]) -> list[dict[str, Any]]:
     response = await client.post("/api/chat", json=body)
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/x-ndjson"

@@ -2,12 +2,12 @@
 
 import httpx
 
-from tests.embedded.api.ndjson import lines
+from tests.embedded.api.ndjson import stream_chat
 from tests.embedded.pictures import READ, chat, example, truth
 
 
 async def test_stream(client: httpx.AsyncClient) -> None:
-    *deltas, last = await lines(client, chat(READ, example("table.png")))
+    *deltas, last = await stream_chat(client, chat(READ, example("table.png")))
     assert all(line["done"] is False for line in deltas)
     assert last["done"] is True
     assert last["done_reason"] == "stop"
@@ -25,7 +25,7 @@ async def test_stream(client: httpx.AsyncClient) -> None:
 
 async def test_whole_is_the_stream_put_together(client: httpx.AsyncClient) -> None:
     body = chat(READ, example("receipt_ko.png"))
-    streamed = await lines(client, body)
+    streamed = await stream_chat(client, body)
     whole = (await client.post("/api/chat", json={**body, "stream": False})).json()
     assert whole["message"]["content"] == "".join(x["message"]["content"] for x in streamed)
     assert whole["eval_count"] == streamed[-1]["eval_count"]
@@ -36,13 +36,13 @@ async def test_whole_is_the_stream_put_together(client: httpx.AsyncClient) -> No
 
 async def test_length_limit(client: httpx.AsyncClient) -> None:
     body = chat(READ, example("table.png"), options={"num_predict": 3})
-    *deltas, last = await lines(client, body)
+    *deltas, last = await stream_chat(client, body)
     assert "".join(x["message"]["content"] for x in deltas) == "Monthly service report"
     assert (last["done_reason"], last["eval_count"]) == ("length", 3)
 
 
 async def test_no_text_is_an_empty_answer(client: httpx.AsyncClient) -> None:
-    (last,) = await lines(client, chat(READ, example("photo.jpg")))
+    (last,) = await stream_chat(client, chat(READ, example("photo.jpg")))
     assert (last["message"]["content"], last["eval_count"]) == ("", 1)
 
 

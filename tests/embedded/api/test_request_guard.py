@@ -1,4 +1,4 @@
-"""Who may ask the engine, and how much a request may bring."""
+"""Checks of origins and limits of request bodies, by the running engine and without it."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.embedded.api import request_guard as guard
+from app.embedded.api import request_guard
 from app.embedded.api.errors import ApiError
 from app.embedded.api.origins import OriginPolicy
 from app.embedded.api.request_guard import MAX_BODY_BYTES, RequestGuard
@@ -34,7 +34,7 @@ from tests.embedded.pictures import chat
 async def test_every_route_is_guarded(
     client: httpx.AsyncClient, fields: dict[str, str], status: int, path: str
 ) -> None:
-    """As a page sends it without asking first: with the type of a form's text."""
+    """A cross-site request without preflight has one of the content types of forms."""
     headers = {"Content-Type": "text/plain", **fields}
     method = "GET" if path == "/" else "POST"
     content = None if path == "/" else json.dumps({"model": "embedded"})
@@ -45,7 +45,7 @@ async def test_every_route_is_guarded(
 
 
 def answer_to(program: Program, head: str) -> str:
-    """What comes back for the head of a request whose body never comes."""
+    """The response to the head of a request whose body is never sent."""
     with socket.create_connection(("127.0.0.1", program.port), timeout=20) as connection:
         connection.sendall(head.encode())
         response = HTTPResponse(connection)  # head and body may come apart
@@ -113,11 +113,11 @@ async def test_a_long_text(client: httpx.AsyncClient) -> None:
     assert response.json()["prompt_eval_count"] == 32768
 
 
-# Without a server: what takes long or much there.
+# Without the engine's process.
 
 
 def echo_size() -> tuple[RequestGuard, list[str]]:
-    """A guarded application that reads its body, and the errors it was answered with."""
+    """A guarded application that reads its body, and the errors that it received."""
     refused: list[str] = []
 
     async def app(_scope: Any, receive: Any, _send: Any) -> None:
@@ -136,7 +136,7 @@ def scope() -> dict[str, Any]:
 
 
 async def test_bodies_of_all_requests_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "MAX_TOTAL_BODY_BYTES", 1000)
+    monkeypatch.setattr(request_guard, "MAX_TOTAL_BODY_BYTES", 1000)
     guarded, refused = echo_size()
     leave = asyncio.Event()
 
@@ -162,11 +162,11 @@ async def test_bodies_of_all_requests_together(monkeypatch: pytest.MonkeyPatch) 
     leave.set()
     await asyncio.gather(*held)
     await guarded(scope(), receive(), send)
-    assert len(refused) == 1, "the bytes of requests that are over still count"
+    assert len(refused) == 1, "the bytes of finished requests still count"
 
 
 async def test_a_body_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "BODY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(request_guard, "BODY_TIMEOUT_S", 0.05)
     guarded, refused = echo_size()
 
     async def receive() -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""What of the API is this engine's own; the rest is in tests/protocol, for the real daemon too."""
+"""What is specific to this engine. tests/protocol compares the rest with the real daemon."""
 
 import base64
 
 import httpx
 import pytest
 
-from tests.embedded.api.ndjson import lines
+from tests.embedded.api.ndjson import stream_chat
 from tests.embedded.pictures import READ, blank, chat, example
 
 
@@ -53,7 +53,7 @@ async def test_not_base64(client: httpx.AsyncClient, image: str, byte: int, stre
 @pytest.mark.parametrize("data", [b"", b"no image", blank()[:60], example("photo.jpg")[:5000]])
 async def test_not_an_image(client: httpx.AsyncClient, data: bytes) -> None:
     body = chat(READ, data)
-    (line,) = await lines(client, body)
+    (line,) = await stream_chat(client, body)
     assert line["error"].startswith("Failed to create new sequence: failed to process inputs: ")
     response = await client.post("/api/chat", json={**body, "stream": False})
     assert response.status_code == 500

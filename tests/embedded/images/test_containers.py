@@ -1,4 +1,4 @@
-"""What of an image file reaches Pillow, and which files do not."""
+"""Which parts of an image file Pillow receives, and which files are rejected."""
 
 import io
 import struct
@@ -14,7 +14,7 @@ from tests.embedded.images.image_files import FORMATS, quarters
 
 
 def exif_bomb(tags: int = 5000, size: int = 60_000) -> bytes:
-    """Tags that all refer to the same bytes: Pillow copies them for each one."""
+    """Many tags that refer to the same bytes, which Pillow copies for each tag."""
     entries = b"".join(struct.pack("<HHII", n, 7, size, 8) for n in range(1000, 1000 + tags))
     ifd = struct.pack("<H", tags) + entries + b"\0\0\0\0"
     return b"II*\0\x08\0\0\0" + ifd + bytes(max(0, size + 8 - len(ifd)))
@@ -52,7 +52,7 @@ def progressive(scans: int, side: int = 2000) -> bytes:
 
 
 def test_scans_of_a_jpeg() -> None:
-    """A scan costs time for every pixel, however few bytes it has."""
+    """A scan takes time for every pixel, even if it has few bytes."""
     assert decode_image(progressive(5)).width == 2000
     data = progressive(3000)
     assert len(data) < 3_000_000
@@ -86,7 +86,7 @@ def test_other_formats(image_format: str) -> None:
 
 @pytest.mark.parametrize("image_format", FORMATS)
 def test_damage_is_an_error_of_ours(image_format: str) -> None:
-    """Cut at every place, and with one byte changed at every place."""
+    """Truncated at every byte, and with one byte changed."""
     data = quarters(image_format)
     broken = [data[:length] for length in range(len(data))]
     broken += [

@@ -1,4 +1,4 @@
-"""Reading order, on boxes alone."""
+"""Reading order, from boxes without text."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_rows_from_the_top_and_cells_from_the_left() -> None:
 
 
 def test_a_skewed_table_keeps_its_rows() -> None:
-    """Four degrees over 800 pixels are two rows' height."""
+    """Four degrees over 800 pixels are the height of two rows."""
     slope = np.radians(4)
     turn = np.array([[np.cos(slope), np.sin(slope)], [-np.sin(slope), np.cos(slope)]])
     straight = [box(x, y, 90) for y in (0, 36, 72) for x in (0, 400, 800)]

@@ -1,4 +1,4 @@
-"""The reader on real models: the examples, turned pages, limits, and what is no text."""
+"""Reading with the loaded models: examples, rotated pages, limits, images without text."""
 
 import threading
 import time
@@ -16,13 +16,13 @@ from tests.embedded.pictures import pixels, truth
 
 
 def read(image: Pixels, ocr_models: OcrModels) -> list[str]:
-    """The lines, single spaces."""
+    """The lines with single spaces."""
     found = reader.read_image(image, ocr_models, threading.Event())
     return [" ".join(line.text.split()) for line in found if isinstance(line, reader.TextLine)]
 
 
 def written(*lines: str, size: float = 1.0) -> Pixels:
-    """Latin text in one of OpenCV's own strokes fonts, black on white."""
+    """Latin text in one of OpenCV's stroke fonts, black on white."""
     image = np.full((40 + 60 * len(lines), 900, 3), 255, dtype=np.uint8)
     for row, line in enumerate(lines):
         place = (40, 70 + 60 * row)
@@ -75,7 +75,7 @@ def test_skewed_page(ocr_models: OcrModels) -> None:
 
 
 def test_wide_banner(ocr_models: OcrModels) -> None:
-    """Enlarged to the detector's shorter side it would have 24,000 columns."""
+    """It would have 24,000 columns if it were enlarged to the detector's shorter side."""
     banner = np.full((60, 2400, 3), 255, dtype=np.uint8)
     cv2.putText(banner, "A long banner", (900, 42), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (0, 0, 0), 2)
     started = time.monotonic()
@@ -121,7 +121,7 @@ def test_cancelled_between_lines(ocr_models: OcrModels) -> None:
 
 
 def test_without_korean(ocr_models: OcrModels) -> None:
-    """What may be Korean is marked, never guessed, and the reading says why."""
+    """Text that may be Korean is marked `[?]`, and the last event gives the reason."""
     crippled = replace(ocr_models, tesseract=None, tesseract_error="kor.traineddata is missing")
     *lines, last = reader.read_image(pixels("receipt_ko.png"), crippled, threading.Event())
     assert last == reader.KoreanUnavailable("kor.traineddata is missing")
@@ -131,7 +131,7 @@ def test_without_korean(ocr_models: OcrModels) -> None:
 
 
 def test_english_without_korean(ocr_models: OcrModels) -> None:
-    """Nothing is missed where there is none."""
+    """A page without Korean has no marks."""
     crippled = replace(ocr_models, tesseract=None, tesseract_error="kor.traineddata is missing")
     found = list(reader.read_image(written("Plain English text"), crippled, threading.Event()))
     assert found == [reader.TextLine("Plain English text")]

@@ -32,8 +32,8 @@ def test_motorcycle(models: Models) -> None:
     assert scores(found)["motorcycle"] >= CONFIDENCE_THRESHOLD
 
 
-def test_a_wrong_detection_is_not_claimed(models: Models) -> None:
-    """The detector takes an eye's ground for a bed, at 0.58."""
+def test_a_wrong_detection_is_not_confident(models: Models) -> None:
+    """The detector sees a bed in a retina, with a score of 0.58."""
     found = facts_of_file(models, picture("retina.jpg"))
     assert scores(found)["bed"] < CONFIDENCE_THRESHOLD
 
