@@ -19,6 +19,9 @@ PROBE_LINES = 6  # the longest lines are read to decide about the page
 # Mean scores. Lines that are upside down have 0.3 to 0.7.
 CONFIDENT = 0.9
 MIN_IMPROVEMENT = 0.1
+CONFIDENT_SIGN = 0.95  # of a single line
+BACKGROUND_SIDE = 64  # pixels of the reduced image that is searched for a background
+BACKGROUND_STEP, BACKGROUND_SHARE = 16, 0.6  # largest difference of a channel; share of the pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +117,6 @@ def _probe(line: Pixels, ocr_models: OcrModels, cancelled: threading.Event) -> _
     gaps = tuple(hangul_gaps(symbols, measure_spacing(line)))
     hangul_confidence = max(confidence, sum(hangul) / len(hangul))
     return _Probe(hangul_confidence, gaps, max(reading.score, hangul_confidence))
-
-
-BACKGROUND_SIDE, BACKGROUND_STEP, BACKGROUND_SHARE = 64, 16, 0.6
-CONFIDENT_SIGN = 0.95
 
 
 def _has_uniform_background(image: Pixels) -> bool:
