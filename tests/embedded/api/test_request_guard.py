@@ -46,7 +46,7 @@ async def test_every_route_is_guarded(
 
 def answer_to(program: Program, head: str) -> str:
     """The response to the head of a request whose body is never sent."""
-    with socket.create_connection(("127.0.0.1", program.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", program.port), timeout=60) as connection:
         connection.sendall(head.encode())
         response = HTTPResponse(connection)  # head and body may come apart
         response.begin()
@@ -75,7 +75,7 @@ def test_a_bad_head(program: Program, fields: str) -> None:
 
 
 def test_trailers_without_end(program: Program) -> None:
-    with socket.create_connection(("127.0.0.1", program.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", program.port), timeout=60) as connection:
         connection.sendall(
             b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
         )
