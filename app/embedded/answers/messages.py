@@ -48,9 +48,9 @@ class Messages:
 
 
 ENGLISH = Messages(
-    no_image="This engine only works on images; send it one.",
+    no_image="This engine only works on images. Send an image.",
     image_type="This looks like a {image_type}.",
-    image_types="This may be a {first} or a {second}; what was measured does not decide it.",
+    image_types="This may be a {first} or a {second}; the measurements do not decide which.",
     image_type_names={
         "PHOTO": "photo",
         "PAGE": "photo or scan of a page",
@@ -58,7 +58,7 @@ ENGLISH = Messages(
         "SCREENSHOT": "screenshot",
         "CHART": "chart or diagram",
         "GRAPHIC": "graphic",
-        "BLANK": "picture of one colour",
+        "BLANK": "single-colour image",
     },
     orientations={"landscape": "landscape", "portrait": "portrait", "square": "square"},
     size="{orientation}, {width} x {height} pixels as received",
@@ -70,42 +70,42 @@ ENGLISH = Messages(
     ),
     table="The text forms a table of about {rows} rows and {columns} columns.",
     barcode="{format}: {content}",
-    no_barcode="No QR code or barcode could be read in it.",
+    no_barcode="No QR code or barcode could be read.",
     detections="Detector: {scores}.",
-    classifications="Classifier of the whole picture: {scores}.",
-    below_threshold="Below the threshold of {threshold:.2f}, so not claimed: {scores}.",
-    nothing_confident="The detector and the classifier are sure of nothing in it.",
-    text_follows="The text in it:",
+    classifications="Classifier (whole image): {scores}.",
+    below_threshold="Uncertain (below {threshold:.2f}): {scores}.",
+    nothing_confident="The detector and the classifier found nothing with confidence.",
+    text_follows="Text in the image:",
     text_brief="Text: “{text}”",
-    no_text="No text was found in it.",
+    no_text="No text was found.",
     disclaimer=(
-        "These are measurements, a small detector's scores and read text; what the picture means "
-        "this engine cannot know."
+        "These are measurements, scores of a small detector and recognised text. This engine "
+        "cannot know what the image means."
     ),
     numbered_image="Image {number}: {text}",
     cannot_know=(
-        "This engine cannot know that: it only reads text, measures, and detects some common "
-        "things."
+        "This engine cannot know that: it only reads text, measures pixels and detects some "
+        "common objects."
     ),
     suggestion=(
-        "For answers about what a picture shows, connect a vision-language model: install Ollama "
-        "and run ./download_model.sh."
+        "For answers about the content of an image, connect a vision-language model: install "
+        "Ollama and run ./download_model.sh."
     ),
     basis_line="Read from the line: {line}",
-    basis_first_line="This is the first line of the text, where a receipt has its shop's name.",
+    basis_first_line="Basis: the first line of the receipt, where the name of the shop is printed.",
     basis_measured="Basis: measured on the pixels.",
-    basis_detector="Basis: detector, {scores}. A small detector can miss things or be wrong.",
+    basis_detector="Basis: detector, {scores}. A small detector can miss objects or be wrong.",
     basis_detector_unsure="Basis: detector, below its threshold of {threshold:.2f}: {scores}.",
-    basis_classifier="Basis: classifier of the whole picture, {scores}.",
+    basis_classifier="Basis: classifier (whole image), {scores}.",
     basis_box="Basis: the colours in the middle of the detector's box, {scores}.",
-    basis_barcode="Basis: decoded, its checksum is right.",
+    basis_barcode="Basis: the code was decoded and its checksum is valid.",
     count="{count} {label} detected",
     present="Yes, by detection: {scores}.",
-    uncertain="The detector is not sure of any {label}; that does not mean that there is none.",
+    uncertain="The detector found no {label} with confidence. That does not mean there is none.",
     line_count="{count} lines of text were read.",
-    stopped_after_time="[The reading stopped after {seconds:g} seconds; the rest was not read.]",
-    stopped_after_boxes="[The reading stopped at {boxes} pieces of text; the rest was not read.]",
-    no_korean="[Korean is not available ({reason}); what may be Korean is marked [?].]",
+    stopped_after_time="[Reading stopped after {seconds:g} seconds. The rest was not read.]",
+    stopped_after_boxes="[Reading stopped at {boxes} pieces of text. The rest was not read.]",
+    no_korean="[Korean is not available ({reason}). Text that may be Korean is marked [?].]",
 )
 
 KOREAN = Messages(
@@ -130,7 +130,7 @@ KOREAN = Messages(
     barcode="{format}: {content}",
     no_barcode="QR 코드나 바코드를 읽지 못했습니다.",
     detections="탐지기: {scores}.",
-    classifications="그림 전체의 분류기: {scores}.",
+    classifications="분류기(그림 전체): {scores}.",
     below_threshold="기준 {threshold:.2f}에 못 미쳐 단정하지 않는 것: {scores}.",
     nothing_confident="탐지기와 분류기가 확신하는 것은 없습니다.",
     text_follows="그림 속 글자:",
@@ -154,7 +154,7 @@ KOREAN = Messages(
     basis_measured="근거: 픽셀을 측정한 값입니다.",
     basis_detector="근거: 탐지기, {scores}. 작은 탐지기라 놓치거나 틀릴 수 있습니다.",
     basis_detector_unsure="근거: 탐지기, 기준 {threshold:.2f} 미만: {scores}.",
-    basis_classifier="근거: 그림 전체의 분류기, {scores}.",
+    basis_classifier="근거: 분류기(그림 전체), {scores}.",
     basis_box="근거: 탐지기 상자 가운데의 색, {scores}.",
     basis_barcode="근거: 코드를 해독했고 검사 값이 맞습니다.",
     count="탐지된 {label}: {count}",

@@ -27,7 +27,7 @@ def show_response(modified: str) -> dict[str, Any]:
     """The response of `/api/show`."""
     return {
         "license": "Apache-2.0",
-        "modelfile": f"# {MODEL}: the reader of `python -m app.embedded`",
+        "modelfile": f"# {MODEL}: the model of `python -m app.embedded`",
         "template": "{{ .Prompt }}",
         "details": DETAILS,
         "model_info": {

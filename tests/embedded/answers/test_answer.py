@@ -25,10 +25,10 @@ def test_description(models: Models) -> None:
     text = ask_engine(models, "Describe this image.", "photo.jpg")
     assert text.startswith("This looks like a photo (landscape, 600 x 400 pixels as received).")
     assert re.search(r"Main colours: brown \d+%", text)
-    assert re.search(r"Classifier of the whole picture: espresso \(coffee\) 0\.9\d\.", text)
-    assert re.search(r"0\.60, so not claimed: dining table 0\.[45]\d", text)
-    assert "No text was found in it." in text
-    assert text.endswith("this engine cannot know.")
+    assert re.search(r"Classifier \(whole image\): espresso \(coffee\) 0\.9\d\.", text)
+    assert re.search(r"Uncertain \(below 0\.60\): dining table 0\.[45]\d", text)
+    assert "No text was found." in text
+    assert text.endswith("cannot know what the image means.")
 
 
 def test_description_of_a_document(models: Models) -> None:
@@ -69,7 +69,7 @@ def test_question_that_it_cannot_know(models: Models, question: str) -> None:
 
 
 def test_no_image(models: Models) -> None:
-    assert ask_engine(models, "Hello") == "This engine only works on images; send it one."
+    assert ask_engine(models, "Hello") == "This engine only works on images. Send an image."
     assert ask_engine(models, "안녕") == "이 엔진은 이미지만 다룹니다. 이미지를 보내 주세요."
 
 

@@ -27,7 +27,7 @@ def answer_of(question: str, found: ImageFacts, messages: Messages = ENGLISH) ->
     [
         ("Is there a cat?", r"Yes, by detection: cat 0\.\d\d\. \| Basis: "),
         ("How many cats are there?", r"1 cat detected \| Basis: detector, cat 0\.\d\d"),
-        ("Is there a dog?", r"The detector is not sure of any dog; .* \| $"),
+        ("Is there a dog?", r"The detector found no dog with confidence\. .* \| $"),
         ("What animal is this?", r".*cat 0\.\d\d"),
         ("What kind of image is this?", r"This looks like a photo"),
         ("What colours are in the picture?", r"Main colours: brown \d+%"),
@@ -80,7 +80,7 @@ def test_more_than_the_facts_hold(cat: ImageFacts, question: str) -> None:
 def test_below_the_threshold_is_no_yes(coffee: ImageFacts) -> None:
     answer = answer_of("Is there a dining table?", coffee)
     assert answer is not None
-    assert answer.startswith("The detector is not sure of any dining table")
+    assert answer.startswith("The detector found no dining table with confidence")
     assert re.search(r"below its threshold of 0\.60: dining table 0\.[45]\d", answer)
 
 
