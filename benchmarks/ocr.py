@@ -56,14 +56,14 @@ def main() -> None:
 
 
 def _results(made: list[PageOf]) -> list[Result]:
-    from app.embedded import ocr  # noqa: PLC0415 - only once the fonts are there
+    from app.embedded.ocr import models, reader  # noqa: PLC0415 - only once the fonts are there
 
-    readers = ocr.load(2)
+    ocr_models = models.load(2)
     results = []
     for page in made:
         started = time.perf_counter()
-        found = ocr.read(page.image, readers, threading.Event())
-        read = "\n".join(line.text for line in found if isinstance(line, ocr.Line))
+        found = reader.read_image(page.image, ocr_models, threading.Event())
+        read = "\n".join(line.text for line in found if isinstance(line, reader.TextLine))
         seconds = time.perf_counter() - started
         bare, bare_written = (normal(text, "") for text in (read, page.text))
         spaced, spaced_written = (normal(text, " ") for text in (read, page.text))

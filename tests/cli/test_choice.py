@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import choice
-from app.embedded.protocol import VERSION
+from app.embedded.api.model_info import VERSION
 from app.settings import Settings
 from tests.cli.command import doctor, told
 from tests.server import REPO
