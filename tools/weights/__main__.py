@@ -93,7 +93,7 @@ def _save(model: onnx.ModelProto, names: list[str], file: str) -> None:
     path = FOLDER / file
     path.write_bytes(model.SerializeToString(deterministic=True))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    print(f"{digest}  {file}  {path.stat().st_size} bytes")  # noqa: T201
+    print(f"{digest}  {file}  {path.stat().st_size} bytes")
 
 
 if __name__ == "__main__":
