@@ -7,10 +7,11 @@ READY := .venv/.dev-ready
 test: check  ## everything: lint, types, unit tests, the real daemon, the embedded engine
 	$(PYTHON) -m pytest -n 2 --dist loadfile
 
-check: $(READY)  ## lint and types
+check: $(READY)  ## lint, types, import rules
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
 	.venv/bin/shellcheck *.sh deploy/*.sh
 	@$(MAKE) -s audit
 
