@@ -70,7 +70,7 @@ def ssim(a: bytes, b: bytes) -> float:
     """Structural similarity of two pictures' lightness (Wang et al. 2004: Gaussian 11, 1.5)."""
     x, y = (np.asarray(Image.open(io.BytesIO(one)).convert("L"), float) for one in (a, b))
 
-    def blur(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def blur(values: np.ndarray) -> np.ndarray:
         return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5))
 
     mx, my = blur(x), blur(y)

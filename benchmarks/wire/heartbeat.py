@@ -47,5 +47,5 @@ def beating(settings: Settings) -> FastAPI:
 
 
 if __name__ == "__main__":
-    server.create_app = beating  # type: ignore[assignment]
+    server.create_app = beating  # type: ignore[assignment,attr-defined]
     server.main()
