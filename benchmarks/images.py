@@ -100,6 +100,7 @@ def peak_mb(way: str, data: bytes) -> float:
 
 
 def compare_photo() -> None:
+    """Print time, memory and likeness of both ways for one photo."""
     data = photo_12mp()
     took: dict[str, list[float]] = {way: [] for way in WAYS}
     for number in range(ROUNDS):
@@ -156,6 +157,7 @@ def _print(line: str) -> None:
 
 
 def main() -> None:
+    """Measure a photo, then a PDF."""
     compare_photo()
     _print("A PDF of 20 pages, from sending it")
     first_page()

