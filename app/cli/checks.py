@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from app.cli.choice import EMBEDDED
+from app.cli.engine_choice import EMBEDDED
 from app.client.client import Client
 from app.client.problem import ServerProblem
 from app.engine.ollama import Ollama
@@ -36,7 +36,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class EngineState:
     """What the engine says of itself and of one model.
 
     problem: why it said nothing; empty where it did.
@@ -61,7 +61,7 @@ class Engine:
         return str(((self.shown or {}).get("details") or {}).get("family", ""))
 
 
-async def ask(url: str, model: str) -> Engine:
+async def inspect_engine(url: str, model: str) -> EngineState:
     """Ask the engine at `url`. Raises nothing: a failure is in the answer."""
     ollama = Ollama(url)
     try:
@@ -69,11 +69,11 @@ async def ask(url: str, model: str) -> Engine:
         try:
             shown = await ollama.show(model)
         except ModelNotFound:
-            return Engine(url, version)
+            return EngineState(url, version)
         names = {model, f"{model}:latest"}
         tag = next((one for one in await ollama.tags() if one.get("name") in names), {})
         loaded = next((one for one in await ollama.ps() if one.get("name") in names), None)
-        return Engine(
+        return EngineState(
             url,
             version,
             shown=shown,
@@ -82,17 +82,17 @@ async def ask(url: str, model: str) -> Engine:
             elsewhere=elsewhere(tag) or elsewhere(shown),
         )
     except Problem as problem:
-        return Engine(url, problem=problem.detail)
+        return EngineState(url, problem=problem.detail)
     finally:
         await ollama.aclose()
 
 
-async def ask_embedded(url: str, model: str, why: str) -> Engine:
+async def inspect_embedded_engine(url: str, model: str, why: str) -> EngineState:
     """The embedded engine at `url`, or as it will be when it is started."""
-    engine = await ask(url, model)
+    engine = await inspect_engine(url, model)
     if EMBEDDED in engine.version:
         return replace(engine, embedded=why)
-    return Engine(url, shown={"capabilities": ["vision"]}, embedded=why)
+    return EngineState(url, shown={"capabilities": ["vision"]}, embedded=why)
 
 
 def gpu_check(gpus: Gpus, entry: Entry | None) -> Check:
@@ -136,7 +136,7 @@ def driver_check(gpus: Gpus) -> Check:
     return Check("driver", True, f"{found}.")
 
 
-def engine_check(engine: Engine, entry: Entry | None) -> Check:
+def engine_check(engine: EngineState, entry: Entry | None) -> Check:
     if engine.problem:
         return Check("engine", False, engine.problem)
     if not engine.version:  # to be started; rapidocr comes with no other list of packages
@@ -157,7 +157,7 @@ def engine_check(engine: Engine, entry: Entry | None) -> Check:
     return Check("engine", True, f"{found}.")
 
 
-def slots_checks(engine: Engine, parallel: int) -> tuple[Check, ...]:
+def slots_checks(engine: EngineState, parallel: int) -> tuple[Check, ...]:
     """Where more than one slot is asked for, whether the daemon will have them."""
     if parallel == 1 or not engine.family:
         return ()
@@ -170,7 +170,7 @@ def reading_checks(warnings: Sequence[str]) -> tuple[Check, ...]:
     return (Check("pictures", False, " ".join(warnings)),) if warnings else ()
 
 
-def model_check(engine: Engine, model: str, allow_cloud: bool = False) -> Check:
+def model_check(engine: EngineState, model: str, allow_cloud: bool = False) -> Check:
     if engine.problem:
         return Check("model", None, f"{model}: nobody to ask.")
     if engine.embedded and model != EMBEDDED:
@@ -199,7 +199,7 @@ def model_check(engine: Engine, model: str, allow_cloud: bool = False) -> Check:
     return Check("model", True, f"{model} is installed and can see.")
 
 
-def loaded_check(engine: Engine) -> Check:
+def loaded_check(engine: EngineState) -> Check:
     """Where the model really is."""
     if engine.loaded is None:
         return Check("loaded", None, "Not loaded now; when it is, run this again.")
@@ -211,7 +211,7 @@ def loaded_check(engine: Engine) -> Check:
     return Check("loaded", True, f"Loaded, {int(verdict.share * 100)}% of it on the GPU.")
 
 
-def disk_check(engine: Engine, entry: Entry | None) -> Check:
+def disk_check(engine: EngineState, entry: Entry | None) -> Check:
     """Room for the download, where it is still to come and comes to this machine."""
     if engine.shown is not None:
         return Check("disk", True, "Nothing to download.")
@@ -257,31 +257,31 @@ async def port_check(host: str, port: int, url: str) -> tuple[Check, list[str]]:
             ours = "slots" in told
         except ServerProblem as problem:
             if problem.unreachable:
-                return _free(host, port, url), []
+                return _check_free(host, port, url), []
             ours = problem.code == "unauthorized"
     if not ours:
-        return _taken(port), []
+        return _port_taken(port), []
     warnings = (told.get("model") or {}).get("warnings") or []
     return Check("port", True, f"This server answers at {url}."), list(warnings)
 
 
-def _free(host: str, port: int, url: str) -> Check:
+def _check_free(host: str, port: int, url: str) -> Check:
     """Nothing answers there; whether it could."""
     try:
-        _listen(host, port)
+        _try_listen(host, port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return _taken(port)
+            return _port_taken(port)
         return Check("port", False, f"{host}:{port} cannot be listened on: {error.strerror}.")
     return Check("port", True, f"{port} is free; nothing answers at {url} yet.")
 
 
-def _taken(port: int) -> Check:
+def _port_taken(port: int) -> Check:
     text = f"{port} is taken by something else: end that, or set PORT to another."
     return Check("port", False, text)
 
 
-def _listen(host: str, port: int) -> None:
+def _try_listen(host: str, port: int) -> None:
     """As the server would. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from app.cli import checks, choice, where
+from app.cli import checks, engine_choice, server_options
 from app.cli.checks import Check
-from app.cli.report import Report, plain, show
+from app.cli.report import Report, print_report, to_dict
 from app.models.catalog import BY_TAG, ENTRIES, GIB, Entry, described, find, resolve
 from app.models.gpu import Gpu, Gpus, look
 from app.models.plan import Plan, plan
@@ -34,16 +34,16 @@ def doctor(
 
     Ends with 1 where something is wrong; the last lines say what to do next.
     """
-    settings = where.settings()
+    settings = server_options.load_settings()
     name, note = resolve(model or settings.model_name)
     if vram_gb is None:
         report = _examine(settings, name, note, asked=model is not None)
     else:
         report = _simulate(settings, name, note, int(vram_gb * GIB))
     if as_json:
-        typer.echo(json.dumps(plain(report), indent=2))
+        typer.echo(json.dumps(to_dict(report), indent=2))
     else:
-        show(report)
+        print_report(report)
     raise typer.Exit(0 if report.ok else 1)
 
 
@@ -51,15 +51,15 @@ def _examine(settings: Settings, name: str, note: str, *, asked: bool) -> Report
     """This machine, and the engine at OLLAMA_HOST, or the embedded one where that is chosen and no
     model was asked for."""
     gpus = look(settings.ollama_host)
-    engine = asyncio.run(checks.ask(settings.ollama_host, name))
-    embedded = "" if asked else choice.embedded(settings, engine.version)
+    engine = asyncio.run(checks.inspect_engine(settings.ollama_host, name))
+    embedded = "" if asked else engine_choice.embedded_reason(settings, engine.version)
     if embedded:
-        name, note = choice.model(settings), ""
-        engine = asyncio.run(checks.ask_embedded(settings.ollama_host, name, embedded))
+        name, note = engine_choice.embedded_model(settings), ""
+        engine = asyncio.run(checks.inspect_embedded_engine(settings.ollama_host, name, embedded))
     entry = None if embedded else find(name)
     info = (engine.shown or {}).get("model_info") or {}
     plans, chosen = _plans(gpus, settings, entry or described(name, engine.file_bytes, info))
-    url = where.own_address(settings)
+    url = server_options.local_url(settings)
     port, warnings = asyncio.run(checks.port_check(settings.host, settings.port, url))
     found = _checks(gpus, engine, name, chosen, settings)
     found = (*found, *checks.reading_checks(warnings), port)
@@ -77,7 +77,7 @@ def _simulate(settings: Settings, name: str, note: str, vram_bytes: int) -> Repo
     plans, chosen = _plans(gpus, settings, entry)
     fits = chosen is not None and chosen.fits
     loaded = {"name": name, "size": entry.weights_bytes, "size_vram": entry.weights_bytes}
-    engine = checks.Engine(
+    engine = checks.EngineState(
         settings.ollama_host,
         entry.min_ollama,
         shown={"capabilities": ["vision"], "details": {"family": entry.family}},
@@ -85,13 +85,13 @@ def _simulate(settings: Settings, name: str, note: str, vram_bytes: int) -> Repo
     )
     found = _checks(gpus, engine, name, chosen, settings)
     port = Check("port", True, f"{settings.port} is free.")
-    said = tuple(replace(one, text=f"Simulated: {one.text}") for one in (*found, port))
-    return Report(name, note, gpus, said, plans, chosen, simulated=True)
+    simulated_checks = tuple(replace(one, text=f"Simulated: {one.text}") for one in (*found, port))
+    return Report(name, note, gpus, simulated_checks, plans, chosen, simulated=True)
 
 
 def _checks(
     gpus: Gpus,
-    engine: checks.Engine,
+    engine: checks.EngineState,
     name: str,
     chosen: Plan | None,
     settings: Settings,

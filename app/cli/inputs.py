@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from app.client.form import Image, is_address
+from app.client.request_body import Image, is_url
 
 STDIN = "-"
 
@@ -20,34 +20,34 @@ class Input:
     image: Image
 
 
-def inputs(words: list[str]) -> list[Input]:
+def expand_inputs(names: list[str]) -> list[Input]:
     """All that is named, in its order.
 
     Raises:
         typer.BadParameter: one of them is not there. Nothing has been asked then.
     """
-    return [one for word in words for one in _named(word)]
+    return [one for name in names for one in _expand(name)]
 
 
-def _named(word: str) -> list[Input]:
-    if word == STDIN:
+def _expand(name: str) -> list[Input]:
+    if name == STDIN:
         if sys.stdin.isatty():
             raise typer.BadParameter("`-` reads a picture from standard input: pipe one in.")
         return [Input("standard input", sys.stdin.buffer.read())]
-    if is_address(word):
-        return [Input(word, word)]
-    path = Path(word)
+    if is_url(name):
+        return [Input(name, name)]
+    path = Path(name)
     if path.is_dir():
         raise typer.BadParameter(
-            f"{word} is a folder. Name its files ({word.rstrip('/')}/*.jpg), or use `batch`, which "
+            f"{name} is a folder. Name its files ({name.rstrip('/')}/*.jpg), or use `batch`, which "
             "takes folders and goes on where it stopped."
         )
     if path.exists():
-        return [Input(word, path)]
-    found = sorted(glob.glob(word, recursive=True)) if glob.has_magic(word) else []  # noqa: PTH207
+        return [Input(name, path)]
+    found = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []  # noqa: PTH207
     files = [Path(one) for one in found if Path(one).is_file()]
     if not files:
         raise typer.BadParameter(
-            f"Nothing matches {word}." if glob.has_magic(word) else f"There is no file {word}."
+            f"Nothing matches {name}." if glob.has_magic(name) else f"There is no file {name}."
         )
     return [Input(str(file), file) for file in files]

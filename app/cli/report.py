@@ -39,29 +39,29 @@ class Report:
     @property
     def next(self) -> str:
         """The one thing to do now."""
-        wrong = {check.name for check in self.checks if check.ok is False}
+        print_error = {check.name for check in self.checks if check.ok is False}
         if self.simulated:
-            return "" if wrong else "Such a machine would do: ./quick_start.sh there."
-        if "engine" in wrong and self.embedded:
+            return "" if print_error else "Such a machine would do: ./quick_start.sh there."
+        if "engine" in print_error and self.embedded:
             return "ENGINE=embedded ./quick_start.sh installs what is missing."
-        if "engine" in wrong:
+        if "engine" in print_error:
             return (
                 f"./quick_start.sh installs Ollama and {self.model}."
                 if self.gpus.found
                 else "ENGINE=embedded ./quick_start.sh reads text here at once, without a GPU. For "
                 f"{self.model} run ./quick_start.sh on a machine with an NVIDIA GPU."
             )
-        if "model" in wrong and not self.embedded:
+        if "model" in print_error and not self.embedded:
             return f"python -m app pull {self.model}"
-        if wrong:
-            return f"Mend what FAIL says ({', '.join(sorted(wrong))}), and run this again."
+        if print_error:
+            return f"Mend what FAIL says ({', '.join(sorted(print_error))}), and run this again."
         start = "./run_server.sh, where it does not run yet; then python -m app describe FILE"
         if self.embedded and not self.gpus.found:
             start += f". For {DEFAULT_MODEL} run ./quick_start.sh on a machine with an NVIDIA GPU."
         return start
 
 
-def plain(report: Report) -> dict[str, Any]:
+def to_dict(report: Report) -> dict[str, Any]:
     """As JSON; memory in GiB."""
     return {
         "ok": report.ok,
@@ -75,12 +75,12 @@ def plain(report: Report) -> dict[str, Any]:
         ],
         "gpu_source": report.gpus.source,
         "checks": [{"name": c.name, "ok": c.ok, "text": c.text} for c in report.checks],
-        "plan": report.chosen and _plain_plan(report.chosen),
-        "plans": [_plain_plan(one) for one in report.plans],
+        "plan": report.chosen and _plan_dict(report.chosen),
+        "plans": [_plan_dict(one) for one in report.plans],
     }
 
 
-def _plain_plan(one: Plan) -> Mapping[str, Any]:
+def _plan_dict(one: Plan) -> Mapping[str, Any]:
     return {
         "model": one.entry.tag,
         "fits": one.fits,
@@ -96,7 +96,7 @@ def _plain_plan(one: Plan) -> Mapping[str, Any]:
     }
 
 
-def show(report: Report) -> None:
+def print_report(report: Report) -> None:
     if report.simulated:
         out.print("Simulated: nothing of this machine was looked at, and no engine asked.")
     if report.note:

@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.terminal import clean, out, run, sentence, wrong
-from app.cli.where import ApiKey, Server, server_and_key
+from app.cli.server_options import ApiKey, Server, server_and_key
+from app.cli.terminal import error_message, out, print_error, run_command, strip_controls
 from app.client.client import Client
 from app.client.problem import ServerProblem
 
@@ -30,21 +30,21 @@ def status(
     """What a running server does: engine, model, memory, slots, queue. Live, until Ctrl-C."""
     url, key = server_and_key(server, api_key)
     to_json = as_json or not sys.stdout.isatty()
-    run(_once(url, key, to_json) if once or to_json else _live(url, key))
+    run_command(_once(url, key, to_json) if once or to_json else _live(url, key))
 
 
 async def _once(url: str, key: str, to_json: bool) -> int:
     async with Client(url, key) as client:
         try:
-            told = await client.status()
+            status = await client.status()
         except ServerProblem as problem:
-            wrong(sentence(problem))
+            print_error(error_message(problem))
             return 1
     if to_json:
-        typer.echo(json.dumps(told, ensure_ascii=False))
+        typer.echo(json.dumps(status, ensure_ascii=False))
     else:
-        out.print(_table(url, told))
-    return int(told.get("problem") is not None)
+        out.print(_table(url, status))
+    return int(status.get("problem") is not None)
 
 
 async def _live(url: str, key: str) -> int:
@@ -56,7 +56,7 @@ async def _live(url: str, key: str) -> int:
                 try:
                     shown = _table(url, await client.status())
                 except ServerProblem as problem:
-                    shown = Text(sentence(problem), "red")
+                    shown = Text(error_message(problem), "red")
                     if problem.status == 401:
                         live.update(shown, refresh=True)
                         return 1
@@ -64,17 +64,19 @@ async def _live(url: str, key: str) -> int:
                 await asyncio.sleep(PAUSE_S)
 
 
-def _table(url: str, told: dict[str, Any]) -> Table:
+def _table(url: str, status: dict[str, Any]) -> Table:
     """A line a fact. What the server does not tell is a dash."""
-    engine, model = told.get("engine") or {}, told.get("model") or {}
-    slots, queue = told.get("slots") or {}, told.get("queue") or {}
+    engine, model = status.get("engine") or {}, status.get("model") or {}
+    slots, queue = status.get("slots") or {}, status.get("queue") or {}
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     table.add_row("server", url)
     table.add_row("engine", f"{engine.get('version') or '-'} at {engine.get('url', '-')}")
-    if problem := told.get("problem"):
-        table.add_row("problem", Text(clean(f"{problem['detail']} [{problem['code']}]"), "red"))
+    if problem := status.get("problem"):
+        table.add_row(
+            "problem", Text(strip_controls(f"{problem['detail']} [{problem['code']}]"), "red")
+        )
     if model:
         table.add_row("model", f"{model['name']}, {', '.join(model['capabilities'])}")
         table.add_row("context", f"{model['num_ctx']:,} tokens a slot")

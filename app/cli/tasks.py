@@ -9,22 +9,22 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.fields import given, parameters
-from app.cli.inputs import Input, inputs
-from app.cli.show import Json, Shown, Text, showing
-from app.cli.terminal import run
-from app.cli.where import ApiKey, Server, server_and_key
+from app.cli.answer_output import AnswerOutput, JsonOutput, TextOutput, one_answer
+from app.cli.inputs import Input, expand_inputs
+from app.cli.server_options import ApiKey, Server, server_and_key
+from app.cli.task_options import parameters, request_fields
+from app.cli.terminal import run_command
 from app.client.client import Client
 from app.client.problem import ServerProblem
 
-NAMES = {
+TASK_COMMANDS = {
     "describe": "describe",
     "ocr": "ocr",
     "ask": "vqa",
     "extract": "extract",
     "detect": "detect",
 }
-ABOUT = {
+HELP = {
     "describe": "Say what is in a picture.",
     "ocr": "Read all its text, in reading order.",
     "ask": "Answer questions about it (--question).",
@@ -53,9 +53,9 @@ Together = Annotated[
 
 def command(name: str) -> Callable[..., None]:
     """The command of a task. Its options are made from the task's fields."""
-    task = NAMES[name]
+    task = TASK_COMMANDS[name]
 
-    def does(
+    def run_task(
         files: Files,
         together: Together = False,
         as_json: AsJson = None,
@@ -63,46 +63,50 @@ def command(name: str) -> Callable[..., None]:
         api_key: ApiKey = "",
         **options: Any,
     ) -> None:
-        fields = given(task, options)
-        named = inputs(files)
+        fields = request_fields(task, options)
+        named = expand_inputs(files)
         groups = [named] if together else [[one] for one in named]
         url, key = server_and_key(server, api_key)
         to_json = not sys.stdout.isatty() if as_json is None else as_json
-        shown = Json() if to_json else _text(task, fields, len(groups) > 1)
-        run(_asked(Client(url, key), task, groups, fields, shown))
+        output = JsonOutput() if to_json else _text_output(task, fields, len(groups) > 1)
+        run_command(_run_requests(Client(url, key), task, groups, fields, output))
 
-    return optioned(does, task, f"{ABOUT[name]}")
+    return with_task_options(run_task, task, f"{HELP[name]}")
 
 
-def optioned(does: Callable[..., None], task: str, about: str) -> Callable[..., None]:
+def with_task_options(run_task: Callable[..., None], task: str, about: str) -> Callable[..., None]:
     """The function with the task's options in place of its `**options`, as typer reads it: what
     matters most first."""
     files, *rest = [
         one.replace(kind=Parameter.KEYWORD_ONLY)
-        for one in inspect.signature(does).parameters.values()
+        for one in inspect.signature(run_task).parameters.values()
         if one.kind != Parameter.VAR_KEYWORD
     ]
     own, common = parameters(task)
     signature = inspect.Signature([files, *own, *rest[:-2], *common, *rest[-2:]])
-    does.__signature__ = signature  # type: ignore[attr-defined]
-    does.__doc__ = about
-    return does
+    run_task.__signature__ = signature  # type: ignore[attr-defined]
+    run_task.__doc__ = about
+    return run_task
 
 
-def _text(task: str, fields: dict[str, Any], several: bool) -> Text:
+def _text_output(task: str, fields: dict[str, Any], several: bool) -> TextOutput:
     structured = task in ("extract", "detect") or fields.get("format") == "json"
-    return Text(several=several, questions=fields.get("question", []), structured=structured)
+    return TextOutput(several=several, questions=fields.get("question", []), structured=structured)
 
 
-async def _asked(
-    client: Client, task: str, groups: list[list[Input]], fields: dict[str, Any], shown: Shown
+async def _run_requests(
+    client: Client,
+    task: str,
+    groups: list[list[Input]],
+    fields: dict[str, Any],
+    output: AnswerOutput,
 ) -> int:
     """The status to end with: 1 where any was not answered."""
     status = 0
     async with client:
         for group in groups:
-            with showing(shown, ", ".join(one.name for one in group)):
-                problem = await _one(client, task, group, fields, shown)
+            with one_answer(output, ", ".join(one.name for one in group)):
+                problem = await _run_request(client, task, group, fields, output)
             if problem:
                 status = 1
                 if problem.unreachable or problem.status == 401:
@@ -110,24 +114,24 @@ async def _asked(
     return status
 
 
-async def _one(
-    client: Client, task: str, group: list[Input], fields: dict[str, Any], shown: Shown
+async def _run_request(
+    client: Client, task: str, group: list[Input], fields: dict[str, Any], output: AnswerOutput
 ) -> ServerProblem | None:
     """Ask and show; what went wrong, where something did."""
     images = [one.image for one in group]
     try:
         async with aclosing(client.stream(task, images, fields)) as events:
             async for event in events:
-                shown.take(event)
+                output.handle(event)
     except BrokenPipeError:
         raise  # not the file: nobody reads what is written any more
     except OSError as error:
         problem = ServerProblem(
             {"code": "unreadable_file", "detail": f"It cannot be read: {error.strerror}."}
         )
-    except ServerProblem as told:
-        problem = told
+    except ServerProblem as error:
+        problem = error
     else:
         return None
-    shown.fail(problem)
+    output.fail(problem)
     return problem

@@ -27,7 +27,7 @@ SETTINGS = {
     "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "330",
     # How long a replica that is to go stays reachable, until HAProxy knows.
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",
-    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deploy.ray.door:middlewares",
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deploy.ray.header_filter:middlewares",
     # HAProxy hands on what a client claims in X-Forwarded-For: nobody is to believe it. RATE_LIMIT
     # is of each key, or else of all clients together.
     "FORWARDED_ALLOW_IPS": "",

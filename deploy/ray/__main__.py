@@ -25,8 +25,8 @@ from ray import serve
 
 from app.settings import Settings
 from deploy.ray import SOCKETS
-from deploy.ray.fleet import Fleet
 from deploy.ray.serve import NAME, app
+from deploy.ray.settings import RaySettings
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def alone() -> None:
         ray.init(
             address="local",
             _temp_dir=str(folder / "ray"),  # which Ray opens to everybody; not so the one above
-            include_dashboard=Fleet().dashboard,
+            include_dashboard=RaySettings().dashboard,
             dashboard_host="127.0.0.1",
             logging_level="WARNING",
         )
@@ -79,10 +79,10 @@ def alone() -> None:
 
 def run() -> None:
     """Start the application, or replace it; returns when it answers."""
-    settings, fleet = Settings(), Fleet()
+    settings, ray_settings = Settings(), RaySettings()
     application = app()
     options = {"host": settings.host, "port": settings.port}
-    serve.start(proxy_location=fleet.proxies, http_options=options)
+    serve.start(proxy_location=ray_settings.proxies, http_options=options)
     try:
         serve.run(application, name=NAME, route_prefix="/")
     except RuntimeError:  # says only that it failed

@@ -19,7 +19,7 @@ from app.settings import Settings
 START_S = 60.0
 STOP_S = 10.0
 LOGS = Path(__file__).parents[2] / ".cache" / "logs"  # where run_server.sh has its own
-TETHER = Path(__file__).with_name("tether.py")
+EXIT_WITH_PARENT = Path(__file__).with_name("exit_with_parent.py")
 
 
 class Engine:
@@ -55,10 +55,17 @@ class Engine:
         Raises:
             RuntimeError: it does not start, or has not the model; says what to do.
         """
-        tethered = [sys.executable, "-S", "-E", str(TETHER), str(os.getpid()), *self._command]
+        command = [
+            sys.executable,
+            "-S",
+            "-E",
+            str(EXIT_WITH_PARENT),
+            str(os.getpid()),
+            *self._command,
+        ]
         with self.log.open("wb") as log:
             self._process = process = subprocess.Popen(  # noqa: S603, ASYNC220 - a millisecond
-                tethered,
+                command,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -22,7 +22,7 @@ from app.engine.gate import Gate
 from app.main import create_app
 from app.settings import Settings
 from deploy.ray.engine import Engine
-from deploy.ray.fleet import Fleet
+from deploy.ray.settings import RaySettings
 
 NAME = "qwen3-vl"
 FLUSH_S = 0.5
@@ -83,8 +83,8 @@ def app() -> Application:
     Raises:
         SystemExit: what is set would not work, or let anybody in.
     """
-    settings, fleet = Settings(), Fleet()
-    if fleet.engine == "embedded" and "model_name" not in settings.model_fields_set:
+    settings, ray_settings = Settings(), RaySettings()
+    if ray_settings.engine == "embedded" and "model_name" not in settings.model_fields_set:
         settings = settings.model_copy(update={"model_name": "embedded"})
     if not (is_loopback(settings.host) or settings.keys or settings.allow_anonymous):
         raise SystemExit(
@@ -100,27 +100,27 @@ def app() -> Application:
             f"The replicas of other nodes cannot be reached at {settings.host}: set HOST=0.0.0.0 "
             "and API_KEY."
         )
-    return deployment(settings, fleet, ray.cluster_resources().get("GPU", 0.0))
+    return deployment(settings, ray_settings, ray.cluster_resources().get("GPU", 0.0))
 
 
-def deployment(settings: Settings, fleet: Fleet, gpus: float) -> Application:
+def deployment(settings: Settings, ray_settings: RaySettings, gpus: float) -> Application:
     """What Ray is told, where the cluster has so many GPUs."""
     # The keys go as an argument: Ray shows an environment to whoever sees its dashboard.
     return serve.deployment(
         name=NAME,
         ray_actor_options={
-            "num_gpus": fleet.gpus(gpus),
-            "num_cpus": fleet.cpus_per_replica,
+            "num_gpus": ray_settings.gpus(gpus),
+            "num_cpus": ray_settings.cpus_per_replica,
         },
         # The server's own queue refuses first: 429, with Retry-After and a sentence.
         max_ongoing_requests=settings.num_parallel + settings.max_queue + OPERATIONS,
         autoscaling_config={
-            "min_replicas": fleet.min_replicas,
-            "max_replicas": fleet.most(gpus),
-            "target_ongoing_requests": fleet.target_ongoing or 2 * settings.num_parallel,
-            "upscale_delay_s": fleet.upscale_delay_s,
-            "downscale_delay_s": fleet.downscale_delay_s,
-            "look_back_period_s": fleet.look_back_s,
+            "min_replicas": ray_settings.min_replicas,
+            "max_replicas": ray_settings.replica_limit(gpus),
+            "target_ongoing_requests": ray_settings.target_ongoing or 2 * settings.num_parallel,
+            "upscale_delay_s": ray_settings.upscale_delay_s,
+            "downscale_delay_s": ray_settings.downscale_delay_s,
+            "look_back_period_s": ray_settings.look_back_s,
             # Called deprecated, but the variable that is to replace it is read by nobody yet.
             "metrics_interval_s": 1,
         },
@@ -129,4 +129,4 @@ def deployment(settings: Settings, fleet: Fleet, gpus: float) -> Application:
         graceful_shutdown_timeout_s=settings.drain_timeout_s,
         graceful_shutdown_wait_loop_s=0.2,
         max_constructor_retry_count=3,
-    )(Replica).bind(settings, fleet.command)
+    )(Replica).bind(settings, ray_settings.command)

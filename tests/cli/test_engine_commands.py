@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.cli.pull import Bar, _bar
+from app.cli.pull import DownloadProgress, _progress_bar
 from tests.cli.command import call, environment
 from tests.cli.test_tasks import on_terminal
 from tests.daemon.process import Daemon
@@ -41,8 +41,8 @@ def test_a_bar_on_a_terminal(fake_ollama: FakeOllama) -> None:
 
 
 def test_the_whole_is_known_before_its_parts_are() -> None:
-    with _bar() as progress:
-        bar = Bar(progress, 2000)
+    with _progress_bar() as progress:
+        bar = DownloadProgress(progress, 2000)
         for line in (*downloading(10, total=1000), {"status": "verifying"}):
             bar.take(line)
         (row,) = progress.tasks

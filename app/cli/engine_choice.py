@@ -7,10 +7,10 @@ from pydantic_settings import BaseSettings
 from app.settings import Settings
 
 EMBEDDED = "embedded"  # the engine, and its one model
-REMEMBERED = Path(".cache/engine")  # quick_start.sh's choice
+CHOICE_FILE = Path(".cache/engine")  # quick_start.sh's choice
 
 
-class _Named(BaseSettings):
+class _EngineSetting(BaseSettings):
     """The setting that is not the server's."""
 
     model_config = Settings.model_config
@@ -18,23 +18,23 @@ class _Named(BaseSettings):
     engine: str = ""
 
 
-def embedded(settings: Settings, version: str) -> str:
+def embedded_reason(settings: Settings, version: str) -> str:
     """Why it takes the embedded engine; empty where it takes Ollama, or nobody chose yet.
 
     version: of what answers at OLLAMA_HOST; empty where nothing does.
     """
-    if named := _Named().engine:
-        return "as ENGINE says" if named == EMBEDDED else ""
-    told = settings.model_fields_set
-    if "ollama_host" not in told and REMEMBERED.is_file():
-        remembered = REMEMBERED.read_text().strip()
-        if remembered == EMBEDDED and model(settings) == EMBEDDED:
+    if engine := _EngineSetting().engine:
+        return "as ENGINE says" if engine == EMBEDDED else ""
+    configured = settings.model_fields_set
+    if "ollama_host" not in configured and CHOICE_FILE.is_file():
+        remembered = CHOICE_FILE.read_text().strip()
+        if remembered == EMBEDDED and embedded_model(settings) == EMBEDDED:
             return "as ./quick_start.sh chose"
         if remembered == "ollama":
             return ""
     return "as it runs already" if EMBEDDED in version else ""
 
 
-def model(settings: Settings) -> str:
+def embedded_model(settings: Settings) -> str:
     """The model that the embedded engine is then asked for."""
     return settings.model_name if "model_name" in settings.model_fields_set else EMBEDDED

@@ -6,16 +6,16 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from app.client.client import address
+from app.client.client import normalize_url
 from app.settings import Settings
 
-PANEL = "Server"
+HELP_PANEL = "Server"
 Server = Annotated[
     str,
     typer.Option(
         envvar="SERVER_URL",
         help="Where it is; default: this machine, at HOST and PORT.",
-        rich_help_panel=PANEL,
+        rich_help_panel=HELP_PANEL,
         show_default=False,
     ),
 ]
@@ -23,13 +23,13 @@ ApiKey = Annotated[
     str,
     typer.Option(
         help="Where it wants one; default: the first of API_KEYS (or API_KEY).",
-        rich_help_panel=PANEL,
+        rich_help_panel=HELP_PANEL,
         show_default=False,
     ),
 ]
 
 
-def settings() -> Settings:
+def load_settings() -> Settings:
     """Those of this machine's server. A wrong one ends the command with a sentence."""
     try:
         return Settings()
@@ -40,16 +40,16 @@ def settings() -> Settings:
         raise typer.Exit(1) from None
 
 
-def own_address(told: Settings) -> str:
+def local_url(settings: Settings) -> str:
     """Where this machine's own server is reached."""
-    host = told.host
+    host = settings.host
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 - read, never bound
         host = "127.0.0.1"
-    return f"http://[{host}]:{told.port}" if ":" in host else f"http://{host}:{told.port}"
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
 def server_and_key(server: str, api_key: str) -> tuple[str, str]:
     """The URL and the key that hold; what was not said is taken from the settings."""
-    told = settings()
-    url = address(server) if server else own_address(told)
-    return url, api_key or os.environ.get("API_KEY", "") or told.api_keys.split(",")[0].strip()
+    settings = load_settings()
+    url = normalize_url(server) if server else local_url(settings)
+    return url, api_key or os.environ.get("API_KEY", "") or settings.api_keys.split(",")[0].strip()

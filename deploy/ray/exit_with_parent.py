@@ -1,4 +1,4 @@
-"""A command that ends when its parent does: `python tether.py PARENT_PID COMMAND ...`.
+"""A command that ends when its parent does: `python exit_with_parent.py PARENT_PID COMMAND ...`.
 
 The kernel sends it SIGTERM then, even if the parent was killed (PR_SET_PDEATHSIG, which stays over
 an exec). A program of its own, since code between fork and exec is unsafe in a process with the

@@ -8,22 +8,31 @@ from typing import Any, Protocol
 from rich import box
 from rich.status import Status
 from rich.table import Table
-from rich.text import Text as Line
+from rich.text import Text
 
-from app.cli.terminal import clean, err, notice, out, say, sentence, write, wrong
+from app.cli.terminal import (
+    err,
+    error_message,
+    out,
+    print_error,
+    print_message,
+    print_warning,
+    strip_controls,
+    write,
+)
 from app.client.events import Event
 from app.client.problem import ServerProblem
 
-NOTE = "dim"
+DIM = "dim"
 
 
-class Shown(Protocol):
+class AnswerOutput(Protocol):
     """Takes the events of one answer after another."""
 
     def begin(self, name: str) -> None:
         """Now comes what was asked about the file (or files) of this name."""
 
-    def take(self, event: Event) -> None: ...
+    def handle(self, event: Event) -> None: ...
 
     def fail(self, problem: ServerProblem) -> None: ...
 
@@ -31,7 +40,7 @@ class Shown(Protocol):
         """Nothing more comes of this one, whether it was whole or not."""
 
 
-class Json:
+class JsonOutput:
     """One line an answer: the whole of it, with the file's name before."""
 
     def __init__(self) -> None:
@@ -40,21 +49,21 @@ class Json:
     def begin(self, name: str) -> None:
         self._name = name
 
-    def take(self, event: Event) -> None:
+    def handle(self, event: Event) -> None:
         if event.name == "done":
             self._line(event.data)
 
     def fail(self, problem: ServerProblem) -> None:
         self._line({"error": problem.body})
-        wrong(f"{self._name}: {sentence(problem)}")
+        print_error(f"{self._name}: {error_message(problem)}")
 
     def close(self) -> None: ...
 
-    def _line(self, told: dict[str, Any]) -> None:
-        write(json.dumps({"file": self._name, **told}, ensure_ascii=False) + "\n")
+    def _line(self, record: dict[str, Any]) -> None:
+        write(json.dumps({"file": self._name, **record}, ensure_ascii=False) + "\n")
 
 
-class Text:
+class TextOutput:
     """The text as it comes; below it, what is being waited for.
 
     Args:
@@ -64,117 +73,120 @@ class Text:
     """
 
     def __init__(self, *, several: bool, questions: list[str], structured: bool) -> None:
-        self._several, self._structured = several, structured
+        self._count_images, self._structured = several, structured
         self._questions = questions if len(questions) > 1 else []
-        self._waiting: Status | None = None
-        self._first = True
+        self._status: Status | None = None
+        self._is_first = True
 
     def begin(self, name: str) -> None:
-        self._name = clean(name)
+        self._name = strip_controls(name)
         self._part: tuple[Any, ...] | None = None
-        self._said, self._ends = 0, True
-        self._thought = False
-        if self._several:
-            if not self._first:
+        self._written, self._at_line_start = 0, True
+        self._reasoning_shown = False
+        if self._count_images:
+            if not self._is_first:
                 out.print()
             out.print(f"== {self._name}", style="bold", soft_wrap=True)
-        self._first = False
-        self._wait("sending ...")
+        self._is_first = False
+        self._show_status("sending ...")
 
-    def take(self, event: Event) -> None:
+    def handle(self, event: Event) -> None:
         data = event.data
         match event.name:
             case "queued":
-                self._wait(f"place {data['position']} in the queue, {_about(data['eta_ms'])}")
+                self._show_status(
+                    f"place {data['position']} in the queue, {_approximate(data['eta_ms'])}"
+                )
             case "start":
                 tokens = sum(image["tokens"] for image in data["images"])
-                self._wait(
-                    f"{data['model']} is looking at {_several(data['images'])}, {tokens} tokens ..."
+                self._show_status(
+                    f"{data['model']} is looking at {_count_images(data['images'])}, "
+                    f"{tokens} tokens ..."
                 )
             case "reasoning":
-                self._think(data["text"])
+                self._write_reasoning(data["text"])
             case "delta" if self._structured:
-                self._said += len(data["text"])
-                self._wait(f"{self._said} characters ...")
+                self._written += len(data["text"])
+                self._show_status(f"{self._written} characters ...")
             case "delta":
-                self._say(data)
+                self._write_delta(data)
             case "done":
-                self._done(data)
+                self._finish(data)
 
     def fail(self, problem: ServerProblem) -> None:
         self.close()
-        wrong(f"{self._name}: {sentence(problem)}")
+        print_error(f"{self._name}: {error_message(problem)}")
 
     def close(self) -> None:
-        self._quiet()
-        if not self._ends:
+        self._stop_status()
+        if not self._at_line_start:
             write("\n")
-            self._ends = True
+            self._at_line_start = True
 
-    def _wait(self, what: str) -> None:
+    def _show_status(self, text: str) -> None:
         """A line that rewrites itself, where somebody sees it."""
-        if not err.is_terminal or (self._said and not self._structured):
+        if not err.is_terminal or (self._written and not self._structured):
             return
-        text = Line(what, NOTE)
-        if self._waiting is None:
-            self._waiting = Status(text, console=err)
-            self._waiting.start()
+        line = Text(text, DIM)
+        if self._status is None:
+            self._status = Status(line, console=err)
+            self._status.start()
         else:
-            self._waiting.update(text)
+            self._status.update(line)
 
-    def _quiet(self) -> None:
-        if self._waiting:
-            self._waiting.stop()
-            self._waiting = None
+    def _stop_status(self) -> None:
+        if self._status:
+            self._status.stop()
+            self._status = None
 
-    def _think(self, text: str) -> None:
+    def _write_reasoning(self, text: str) -> None:
         """Thoughts are no part of the answer."""
-        self._quiet()
-        self._thought = True
-        err.print(clean(text), style=NOTE, end="", soft_wrap=True)
+        self._stop_status()
+        self._reasoning_shown = True
+        err.print(strip_controls(text), style=DIM, end="", soft_wrap=True)
 
-    def _say(self, data: dict[str, Any]) -> None:
-        self._quiet()
-        if self._thought:
+    def _write_delta(self, data: dict[str, Any]) -> None:
+        self._stop_status()
+        if self._reasoning_shown:
             err.print("\n")
-            self._thought = False
+            self._reasoning_shown = False
         part = (data.get("question"), data.get("image"), data.get("page"))
         if part != self._part:
             if self._part is not None:
-                write("\n\n" if not self._ends else "\n")
-            self._head(data)
+                write("\n\n" if not self._at_line_start else "\n")
+            self._write_heading(data)
             self._part = part
-        self._said += len(data["text"])
-        self._ends = data["text"].endswith("\n")
+        self._written += len(data["text"])
+        self._at_line_start = data["text"].endswith("\n")
         write(data["text"])
 
-    def _head(self, data: dict[str, Any]) -> None:
+    def _write_heading(self, data: dict[str, Any]) -> None:
         """Which part this is, where there are several."""
         if self._questions and (number := data.get("question")) is not None:
-            out.print(clean(self._questions[number]), style="bold", soft_wrap=True)
+            out.print(strip_controls(self._questions[number]), style="bold", soft_wrap=True)
 
-    def _done(self, answer: dict[str, Any]) -> None:
+    def _finish(self, answer: dict[str, Any]) -> None:
         self.close()
         if self._structured:
-            _structure(answer)
-        elif not self._said:
+            _print_structured(answer)
+        elif not self._written:
             write(answer["text"] + "\n" if answer["text"] else "")
         for warning in answer["warnings"]:
-            notice(f"Note: {warning}")
+            print_warning(f"Note: {warning}")
         if answer.get("finish_reason") == "length":
-            notice("Note: cut at the limit of tokens: --max-tokens.")
+            print_warning("Note: cut at the limit of tokens: --max-tokens.")
         if err.is_terminal:
-            say(_cost(answer), NOTE)
+            print_message(_usage_line(answer), DIM)
 
 
-def _structure(answer: dict[str, Any]) -> None:
+def _print_structured(answer: dict[str, Any]) -> None:
     """Data as JSON, things and their boxes as a table."""
     objects = answer.get("objects")
     if objects is None:
         write(json.dumps(answer.get("data"), ensure_ascii=False, indent=2) + "\n")
         return
     if not objects:
-        say("Nothing of that was found.")
+        print_message("Nothing of that was found.")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("label")
@@ -186,11 +198,11 @@ def _structure(answer: dict[str, Any]) -> None:
         table.add_column("page", justify="right")
     for one in objects:
         place = [str(one["image"]), str(one["page"] or "-")] if several else []
-        table.add_row(clean(one["label"]), *(f"{side:g}" for side in one["box"]), *place)
+        table.add_row(strip_controls(one["label"]), *(f"{side:g}" for side in one["box"]), *place)
     out.print(table)
 
 
-def _cost(answer: dict[str, Any]) -> str:
+def _usage_line(answer: dict[str, Any]) -> str:
     """What it took, in a line."""
     usage, timings = answer.get("usage", {}), answer.get("timings", {})
     if answer.get("cached"):
@@ -202,19 +214,19 @@ def _cost(answer: dict[str, Any]) -> str:
     )
 
 
-def _about(milliseconds: float) -> str:
+def _approximate(milliseconds: float) -> str:
     return f"about {max(1, round(milliseconds / 1e3))} s"
 
 
-def _several(images: list[Any]) -> str:
+def _count_images(images: list[Any]) -> str:
     return "1 picture" if len(images) == 1 else f"{len(images)} pictures"
 
 
 @contextmanager
-def showing(shown: Shown, name: str) -> Iterator[None]:
+def one_answer(output: AnswerOutput, name: str) -> Iterator[None]:
     """One answer, whose line of waiting is gone at the end, however it ends."""
-    shown.begin(name)
+    output.begin(name)
     try:
         yield
     finally:
-        shown.close()
+        output.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import choice
+from app.cli import engine_choice
 from app.embedded.protocol import VERSION
 from app.settings import Settings
 from tests.cli.command import doctor, told
@@ -142,5 +142,5 @@ def test_run_server_takes_the_same(
         monkeypatch.delenv(name, raising=False)
     for name, value in kept.items():
         monkeypatch.setenv(name, value)
-    doctors = "embedded" if choice.embedded(Settings(), version) else "ollama"
+    doctors = "embedded" if engine_choice.embedded_reason(Settings(), version) else "ollama"
     assert says == f"{doctors}\n"

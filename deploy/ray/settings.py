@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 COMMANDS = {"ollama": "ollama serve", "embedded": f"{sys.executable} -m app.embedded"}
 
 
-class Fleet(BaseSettings):
+class RaySettings(BaseSettings):
     """What is said here beside the settings of the server."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
@@ -45,7 +45,7 @@ class Fleet(BaseSettings):
             return self.gpus_per_replica
         return 1.0 if self.engine == "ollama" and in_cluster else 0.0
 
-    def most(self, in_cluster: float) -> int:
+    def replica_limit(self, in_cluster: float) -> int:
         """The most replicas, where the cluster has so many GPUs."""
         each = self.gpus(in_cluster)
         fitting = int(in_cluster / each) if each else 0

@@ -58,7 +58,7 @@ def parameters(task: str) -> tuple[list[Parameter], list[Parameter]]:
 
 
 def _parameter(name: str, info: FieldInfo) -> Parameter:
-    kind = _kind(info)
+    kind = _option_type(info)
     text = HELP.get(name) or (info.description or "").replace("`", "")
     option = typer.Option(
         *FLAGS.get(name, (f"--{name.replace('_', '-')}",)), help=text, show_default=False
@@ -72,7 +72,7 @@ def _parameter(name: str, info: FieldInfo) -> Parameter:
     )
 
 
-def _kind(info: FieldInfo) -> Any:
+def _option_type(info: FieldInfo) -> Any:
     """What typer reads it as: a list of texts, a choice, or a plain value."""
     kinds = [info.annotation, *get_args(info.annotation)]
     plain = [get_args(one)[0] if get_origin(one) is Annotated else one for one in kinds]
@@ -86,26 +86,26 @@ def _kind(info: FieldInfo) -> Any:
     return str  # an object, as its JSON
 
 
-def given(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def request_fields(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The fields to send, as their JSON: those that were said.
 
     Raises:
         typer.BadParameter: a schema cannot be read.
     """
-    told: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, value in options.items():
         match value:
             case None | []:
                 continue
             case Enum():
-                told[name] = value.value
+                fields[name] = value.value
             case _ if name == "schema":
-                told[name] = _schema(value)
+                fields[name] = _schema(value)
             case _ if name == "labels":
-                told[name] = [one.strip() for label in value for one in label.split(",") if one]
+                fields[name] = [one.strip() for label in value for one in label.split(",") if one]
             case _:
-                told[name] = value
-    return told
+                fields[name] = value
+    return fields
 
 
 def _schema(text: str) -> dict[str, Any]:

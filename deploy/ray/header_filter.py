@@ -5,10 +5,10 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # With the first, a client who leaves would keep the GPU busy until its answer is over.
-THEIRS = (b"x-request-disconnect-disabled", b"x-request-timeout-seconds")
+DROPPED = (b"x-request-disconnect-disabled", b"x-request-timeout-seconds")
 
 
-class Door:
+class HeaderFilter:
     """Drops those header fields, and the second `X-Request-ID` that Ray adds to ours."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -18,7 +18,7 @@ class Door:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        kept = [(name, value) for name, value in scope["headers"] if name not in THEIRS]
+        kept = [(name, value) for name, value in scope["headers"] if name not in DROPPED]
 
         async def send_once(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -31,4 +31,4 @@ class Door:
 
 def middlewares() -> list[Middleware]:
     """As RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH wants it."""
-    return [Middleware(Door)]
+    return [Middleware(HeaderFilter)]
