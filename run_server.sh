@@ -45,23 +45,8 @@ setting() { # NAME DEFAULT: from the environment, else from .env, else DEFAULT
     printf '%s\n' "${value:-$2}"
 }
 
-engine_url() { # as Ollama reads OLLAMA_HOST: scheme and port may be missing
-    local scheme=http port=11434 host
-    host=$(setting OLLAMA_HOST 127.0.0.1)
-    case $host in
-        https://*) scheme=https port=443 ;;
-        http://*) port=80 ;;
-    esac
-    host=${host#*://}
-    host=${host%%/*}
-    case $host in
-        *]) ;; # an IPv6 address without a port
-        *:*) port=${host##*:} host=${host%:*} ;;
-    esac
-    case $host in
-        '' | 0.0.0.0 | '[::]') host=127.0.0.1 ;; # a daemon listens there; it is reached on loopback
-    esac
-    printf '%s://%s:%s\n' "$scheme" "$host" "$port"
+engine_url() { # where a client reaches the engine, from OLLAMA_HOST
+    "$python" -m app.ollama_host "$(setting OLLAMA_HOST '')"
 }
 
 # The two questions to HTTP and the one to the kernel. Python, because curl may be missing; no
@@ -101,7 +86,8 @@ print(port)
 PY
 }
 
-choose_engine() { # sets $engine
+choose_engine() { # sets $engine and $url, where it is expected
+    url=$(engine_url)
     engine=$(setting ENGINE '')
     # A remembered choice holds until somebody names another engine or another model.
     if [ -z "$engine" ] && [ -f .cache/engine ] && [ -z "$(setting OLLAMA_HOST '')" ]; then
@@ -113,7 +99,7 @@ choose_engine() { # sets $engine
     fi
     if [ -z "$engine" ]; then
         engine=ollama
-        case $(ask "$(engine_url)/api/version" version || true) in
+        case $(ask "$url/api/version" version || true) in
             *embedded*) engine=embedded ;;
             '') command -v ollama >/dev/null || engine=embedded ;;
         esac
@@ -125,8 +111,7 @@ choose_engine() { # sets $engine
 }
 
 start_engine() {
-    local url version='' address
-    url=$(engine_url)
+    local version='' address
     # An embedded engine that nobody named is another server's and ends with it.
     if [ "$engine" = ollama ] || [ -n "$(setting OLLAMA_HOST '')" ]; then
         version=$(ask "$url/api/version" version || true)

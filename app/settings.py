@@ -3,7 +3,6 @@
 import ipaddress
 from functools import cached_property
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from limits import parse
 from pydantic import (
@@ -17,26 +16,11 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.models.catalog import DEFAULT_MODEL
+from app.ollama_host import parse as parse_ollama_host
 
 
 def _ollama_url(value: str) -> str:
-    """`OLLAMA_HOST` as Ollama itself reads it (envconfig.Host): scheme and port may be missing.
-
-    Without a scheme the port is 11434; with one it is the scheme's own. A wildcard address, which
-    a daemon listens on, is reached on loopback.
-    """
-    value = value.strip().strip("\"'")
-    scheme, found, rest = value.partition("://")
-    if not found:
-        scheme, rest = "http", value
-    parts = urlsplit(f"//{rest}")
-    host = parts.hostname or "127.0.0.1"
-    port = parts.port or (11434 if not found else {"http": 80, "https": 443}.get(scheme, 11434))
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - read, never bound
-        host = "127.0.0.1"
-    if ":" in host:
-        host = f"[{host}]"
-    return f"{scheme}://{host}:{port}{parts.path.rstrip('/')}"
+    return parse_ollama_host(value).url
 
 
 def _rule(value: str) -> str:

@@ -1,10 +1,8 @@
-"""Where to listen: `OLLAMA_HOST`, as `ollama serve` reads it (its envconfig.Host)."""
+"""Where to listen: the host and port of `OLLAMA_HOST`."""
 
 from dataclasses import dataclass
 
-HOST = "127.0.0.1"
-PORT = 11434
-SCHEME_PORTS = {"http": 80, "https": 443}
+from app.ollama_host import parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,21 +16,6 @@ class Address:
 
 
 def address(setting: str) -> Address:
-    """`host:port`, `http://host:port`, `host`, `:port` or nothing; brackets around IPv6.
-
-    A scheme without a port means the scheme's own, and a port that is none the default, as in
-    Ollama.
-    """
-    scheme, found, rest = setting.strip(" \"'").partition("://")
-    port = SCHEME_PORTS.get(scheme.lower(), PORT) if found else PORT
-    rest = (rest if found else scheme).split("/", 1)[0]
-    if rest.startswith("["):
-        host, _, tail = rest[1:].partition("]")
-        number = tail.removeprefix(":")
-    elif rest.count(":") > 1:
-        host, number = rest, ""
-    else:
-        host, _, number = rest.partition(":")
-    if number:
-        port = int(number) if number.isdecimal() and int(number) <= 65535 else PORT
-    return Address(host or HOST, port)
+    """The address to bind; a wildcard is kept. Raises nothing."""
+    found = parse(setting)
+    return Address(found.host, found.port)

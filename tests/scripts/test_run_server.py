@@ -275,22 +275,10 @@ def test_no_packages(checkout: Checkout) -> None:
     assert done.stderr == "The server's packages are not installed. Run ./quick_start.sh once.\n"
 
 
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("", "http://127.0.0.1:11434"),
-        ("0.0.0.0", "http://127.0.0.1:11434"),
-        (":8080", "http://127.0.0.1:8080"),
-        ("box", "http://box:11434"),
-        ("http://box", "http://box:80"),
-        ("https://box/", "https://box:443"),
-        ("[::1]", "http://[::1]:11434"),
-        ("[::1]:5", "http://[::1]:5"),
-    ],
-)
-def test_ollama_host_is_read_as_ollama_reads_it(checkout: Checkout, host: str, url: str) -> None:
-    done = checkout.run("run_server.sh", "--engine-url", OLLAMA_HOST=host)
-    assert done.stdout == f"{url}\n"
+def test_the_engine_is_where_ollama_host_says(checkout: Checkout) -> None:
+    done = checkout.run("run_server.sh", "--engine-url", OLLAMA_HOST="[::1]")
+    assert done.stdout == "http://[::1]:11434\n"
+    assert checkout.run("run_server.sh", "--engine-url").stdout == "http://127.0.0.1:11434\n"
 
 
 def test_settings_from_the_file(checkout: Checkout) -> None:
