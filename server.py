@@ -4,30 +4,23 @@ import sys
 from functools import partial
 
 import uvicorn
-from pydantic import ValidationError
 
 from app import heap
-from app.auth import is_loopback
 from app.connection import Reading
 from app.drain import DrainingServer
 from app.logs import log
 from app.main import create_app
-from app.settings import Settings
+from app.settings import Settings, SettingsError, load, require_safe_bind
 
 
 def main() -> None:
     """Serve until SIGINT or SIGTERM; ends with 0 then, else with a sentence."""
     heap.settle()
     try:
-        settings = Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        sys.exit(f"The setting {str(first['loc'][0]).upper()} is wrong: {first['msg']}.")
-    if not (is_loopback(settings.host) or settings.keys or settings.allow_anonymous):
-        sys.exit(
-            f"Listening on {settings.host} would let anybody in: set API_KEY to a secret that "
-            "clients send, or HOST=127.0.0.1, or ALLOW_ANONYMOUS=true if that is meant."
-        )
+        settings = load(Settings)
+        require_safe_bind(settings)
+    except SettingsError as error:
+        sys.exit(str(error))
     config = uvicorn.Config(
         create_app(settings),
         host=settings.host,

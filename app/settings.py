@@ -2,7 +2,7 @@
 
 import ipaddress
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from limits import parse
 from pydantic import (
@@ -10,6 +10,7 @@ from pydantic import (
     AliasChoices,
     BeforeValidator,
     Field,
+    ValidationError,
     ValidationInfo,
     field_validator,
 )
@@ -17,6 +18,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.models.catalog import DEFAULT_MODEL
 from app.ollama_host import parse as parse_ollama_host
+
+
+class SettingsError(Exception):
+    """The settings do not allow a start; the text is one sentence for the user."""
 
 
 def _ollama_url(value: str) -> str:
@@ -149,3 +154,44 @@ class Settings(BaseSettings):
             return int(self.keep_alive)
         except ValueError:
             return self.keep_alive
+
+
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
+
+
+def load(kind: type[AnySettings]) -> AnySettings:
+    """Read settings from the environment and `.env`.
+
+    Raises:
+        SettingsError: one of them is invalid; the sentence names it.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).upper()
+        raise SettingsError(f"The setting {name} is invalid: {first['msg']}.") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def require_safe_bind(settings: Settings) -> None:
+    """Refuse to serve other machines without an API key, unless ALLOW_ANONYMOUS is set.
+
+    Raises:
+        SettingsError: HOST is reachable from other machines and there is no key.
+    """
+    if not (is_loopback(settings.host) or settings.keys or settings.allow_anonymous):
+        raise SettingsError(
+            f"HOST={settings.host} is reachable from other machines and no API key is set: set "
+            "API_KEY to a secret that clients send, or HOST=127.0.0.1, or ALLOW_ANONYMOUS=true to "
+            "serve without a key."
+        )

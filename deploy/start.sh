@@ -21,7 +21,7 @@ die() {
 check_key() { # before anything is downloaded; the server itself would refuse only after that
     case ${HOST:-127.0.0.1} in 127.* | localhost | ::1) return ;; esac
     [ -n "${API_KEY:-}${API_KEYS:-}" ] || [ "${ALLOW_ANONYMOUS:-}" = true ] ||
-        die "HOST=$HOST would let anybody in: set API_KEY to a secret that clients send."
+        die "HOST=$HOST is reachable from other machines and no API key is set: set API_KEY to a secret that clients send."
 }
 
 bring_packages() { # into .venv; uv also brings a Python where the image's own is too old

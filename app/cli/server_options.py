@@ -4,10 +4,9 @@ import os
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from app.client.client import normalize_url
-from app.settings import Settings
+from app.settings import Settings, SettingsError, load
 
 HELP_PANEL = "Server"
 Server = Annotated[
@@ -32,11 +31,9 @@ ApiKey = Annotated[
 def load_settings() -> Settings:
     """Those of this machine's server. A wrong one ends the command with a sentence."""
     try:
-        return Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]).upper()
-        typer.echo(f"The setting {name} is wrong: {first['msg']}.", err=True)
+        return load(Settings)
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 
 

@@ -23,13 +23,21 @@ from pathlib import Path
 import ray
 from ray import serve
 
-from app.settings import Settings
+from app.settings import Settings, SettingsError, load
 from deploy.ray import SOCKETS
 from deploy.ray.serve import NAME, app
 from deploy.ray.settings import RaySettings
 
 
 def main() -> None:
+    try:
+        command()
+    except SettingsError as error:
+        sys.exit(str(error))
+
+
+def command() -> None:
+    """Run what the command line names."""
     in_cluster = "RAY_ADDRESS" in os.environ
     match sys.argv[1:]:
         case [] if in_cluster:
@@ -58,7 +66,7 @@ def alone() -> None:
         ray.init(
             address="local",
             _temp_dir=str(folder / "ray"),  # which Ray opens to everybody; not so the one above
-            include_dashboard=RaySettings().dashboard,
+            include_dashboard=load(RaySettings).dashboard,
             dashboard_host="127.0.0.1",
             logging_level="WARNING",
         )
@@ -79,7 +87,7 @@ def alone() -> None:
 
 def run() -> None:
     """Start the application, or replace it; returns when it answers."""
-    settings, ray_settings = Settings(), RaySettings()
+    settings, ray_settings = load(Settings), load(RaySettings)
     application = app()
     options = {"host": settings.host, "port": settings.port}
     serve.start(proxy_location=ray_settings.proxies, http_options=options)

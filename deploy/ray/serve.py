@@ -17,10 +17,9 @@ from ray import serve
 from ray.serve import Application
 from ray.serve._private.constants import RAY_SERVE_ENABLE_HA_PROXY
 
-from app.auth import is_loopback
 from app.engine.gate import Gate
 from app.main import create_app
-from app.settings import Settings
+from app.settings import Settings, SettingsError, is_loopback, load, require_safe_bind
 from deploy.ray.engine import Engine
 from deploy.ray.settings import RaySettings
 
@@ -81,23 +80,19 @@ def app() -> Application:
     """The application, from the environment; there is a cluster already.
 
     Raises:
-        SystemExit: what is set would not work, or let anybody in.
+        SettingsError: the settings are invalid, or serve other machines without an API key.
     """
-    settings, ray_settings = Settings(), RaySettings()
+    settings, ray_settings = load(Settings), load(RaySettings)
     if ray_settings.engine == "embedded" and "model_name" not in settings.model_fields_set:
         settings = settings.model_copy(update={"model_name": "embedded"})
-    if not (is_loopback(settings.host) or settings.keys or settings.allow_anonymous):
-        raise SystemExit(
-            f"Listening on {settings.host} would let anybody in: set API_KEY to a secret that "
-            "clients send, or HOST=127.0.0.1, or ALLOW_ANONYMOUS=true if that is meant."
-        )
+    require_safe_bind(settings)
     if not RAY_SERVE_ENABLE_HA_PROXY:
-        raise SystemExit(
+        raise SettingsError(
             "Ray was imported before deploy.ray: start it with `python -m deploy.ray`."
         )
     if is_loopback(settings.host) and len(ray.nodes()) > 1:
-        raise SystemExit(
-            f"The replicas of other nodes cannot be reached at {settings.host}: set HOST=0.0.0.0 "
+        raise SettingsError(
+            f"HOST={settings.host} does not reach the replicas on other nodes: set HOST=0.0.0.0 "
             "and API_KEY."
         )
     return deployment(settings, ray_settings, ray.cluster_resources().get("GPU", 0.0))

@@ -109,7 +109,7 @@ def test_a_wrong_setting_is_one_sentence(tmp_path: Path) -> None:
     done = doctor("--vram-gb", "24", cwd=tmp_path, NUM_CTX="much")
     assert done.returncode == 1
     (sentence,) = done.stderr.splitlines()
-    assert sentence.startswith("The setting NUM_CTX is wrong")
+    assert sentence.startswith("The setting NUM_CTX is invalid")
 
 
 def test_the_real_engine_is_named(daemon: Daemon, tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def test_a_wrong_setting_is_one_sentence(tmp_path: Path) -> None:
     done = call("ocr", EXAMPLES / "photo.jpg", cwd=tmp_path, PORT="many")
     assert done.returncode == 1
     (sentence,) = done.stderr.splitlines()
-    assert sentence.startswith("The setting PORT is wrong")
+    assert sentence.startswith("The setting PORT is invalid")
 
 
 def test_ctrl_c_lets_go_of_the_request() -> None:
