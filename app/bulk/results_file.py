@@ -5,7 +5,6 @@ one is cut off when the file is opened again, and its input is done anew. The fi
 a run writes it.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from filelock import FileLock, Timeout
 
 LINE_PREFIX = b'{"path": '  # every line; by this a torn one is known for ours
 
@@ -37,7 +38,28 @@ class ResultsFile:
     def __init__(self, path: Path, fingerprint: str) -> None:
         """Raises Unusable where it is not ours to write to, or another run does."""
         self.path, self.fingerprint = path, fingerprint
-        self._fd = _open_locked(path)
+        target = path.resolve()
+        self._lock = FileLock(target.with_name(f".{target.name}.lock"), timeout=0)
+        try:
+            target.parent.stat()  # FileLock would create a missing folder
+            self._lock.acquire()
+            self._fd = self._open()
+        except Timeout:
+            raise ResultsFileError(
+                f"Another run is writing to {path}. Wait for it, or give another --out."
+            ) from None
+        except OSError as error:
+            self._unlock()
+            raise ResultsFileError(f"{path} cannot be opened: {error.strerror}.") from None
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+
+    def _unlock(self) -> None:
+        """Remove the lock file while it is locked: a run that already opened it cannot get it."""
+        if self._lock.is_locked:
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -50,6 +72,7 @@ class ResultsFile:
     ) -> None:
         self.sync()
         os.close(self._fd)
+        self._unlock()
 
     def recover(self) -> Iterator[SavedResult]:
         """All whole lines; then a torn one behind them is cut off.
@@ -100,11 +123,9 @@ class ResultsFile:
             new.flush()
             os.fsync(new.fileno())
             os.fchmod(new.fileno(), os.fstat(old.fileno()).st_mode & 0o777)
-        fd = os.open(draft, os.O_RDWR | os.O_APPEND)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # before it has the name that others open
         draft.replace(self.path)
         os.close(self._fd)
-        self._fd = fd
+        self._fd = self._open()
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write a line; what cannot be written whole is taken back.
@@ -137,28 +158,6 @@ def encode_line(record: Mapping[str, Any]) -> bytes:
         return json.dumps(record, ensure_ascii=False).encode() + b"\n"
     except UnicodeEncodeError:
         return json.dumps(record).encode() + b"\n"
-
-
-def _open_locked(path: Path) -> int:
-    """Open it, and hold it against other runs for as long as this process lives (flock(2)): also
-    a killed one leaves no lock behind."""
-    try:
-        while True:
-            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(fd).st_ino == path.stat().st_ino:
-                    return fd
-            except BaseException:
-                os.close(fd)
-                raise
-            os.close(fd)  # it was replaced in between, by `drop` of a run that is over
-    except BlockingIOError:
-        raise ResultsFileError(
-            f"Another run is writing to {path}. Wait for it, or give another --out."
-        ) from None
-    except OSError as error:
-        raise ResultsFileError(f"{path} cannot be opened: {error.strerror}.") from None
 
 
 def _is_truncated(raw: bytes) -> bool:

@@ -3,13 +3,17 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
 
 from app.bulk.results_file import ResultsFile, ResultsFileError
+from tests.server import REPO
 
 FINGERPRINT = "ocr-1"
 
@@ -80,6 +84,27 @@ def test_two_runs_do_not_write_one_file(out: Path) -> None:
         with pytest.raises(ResultsFileError, match="Another run is writing"):
             ResultsFile(out, FINGERPRINT)
     assert paths(out) == ["a.png", "c"]
+    link = out.with_name("link.jsonl")
+    link.symlink_to(out)
+    with ResultsFile(out, FINGERPRINT), pytest.raises(ResultsFileError, match="Another run"):
+        ResultsFile(link, FINGERPRINT)
+
+
+def test_a_killed_run_leaves_no_lock(out: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from app.bulk.results_file import ResultsFile;"
+        f"file = ResultsFile(Path(sys.argv[1]), {FINGERPRINT!r}); print(flush=True);"
+        "sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(out)]
+    with subprocess.Popen(command, cwd=REPO, stdin=PIPE, stdout=PIPE) as other:
+        assert other.stdout and other.stdout.readline()
+        with pytest.raises(ResultsFileError, match="Another run is writing"):
+            ResultsFile(out, FINGERPRINT)
+        other.kill()
+        other.wait()
+    assert len(paths(out)) == 3
+    assert list(out.parent.iterdir()) == [out]
 
 
 def test_dropped_lines_are_gone_and_new_ones_come_behind(out: Path) -> None:
