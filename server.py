@@ -1,4 +1,4 @@
-"""Run the server: `python server.py`. What can be set: `app/settings.py`."""
+"""Run the server: `python server.py`. The settings are in `app/settings.py`."""
 
 import sys
 from functools import partial
@@ -14,7 +14,7 @@ from app.settings import Settings, SettingsError, load, require_safe_bind
 
 
 def main() -> None:
-    """Serve until SIGINT or SIGTERM; ends with 0 then, else with a sentence."""
+    """Serve until SIGINT or SIGTERM, then exit with 0; exit with 1 if a setting is invalid."""
     heap.settle()
     try:
         settings = load(Settings)
@@ -31,7 +31,7 @@ def main() -> None:
         proxy_headers=bool(settings.forwarded_allow_ips),
         forwarded_allow_ips=settings.forwarded_allow_ips,
         access_log=False,
-        log_config=None,  # its lines come in the form of ours
+        log_config=None,  # uvicorn's messages go through our own logging
         log_level="warning",
     )
     log.info(
@@ -40,9 +40,8 @@ def main() -> None:
         model=settings.model_name,
         engine=settings.ollama_host,
     )
-    DrainingServer(
-        config, settings.drain_timeout_s
-    ).run()  # says itself what it cannot do, and ends with 3 then
+    # uvicorn logs a bind error itself and exits with status 3.
+    DrainingServer(config, settings.drain_timeout_s).run()
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ async def process(path: str, spec: TaskSpec, pool: ServerPool, *, any_answered: 
     try:
         image, digest = await asyncio.to_thread(_read, path)
     except OSError as error:
-        return failure(path, "unreadable_file", f"It cannot be read: {error.strerror}.")
+        return failure(path, "unreadable_file", f"The file cannot be read: {error.strerror}.")
     started = time.monotonic()
     attempts = failures = 0
     refused_at = 0.0

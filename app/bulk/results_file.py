@@ -46,11 +46,11 @@ class ResultsFile:
             self._fd = self._open()
         except Timeout:
             raise ResultsFileError(
-                f"Another run is writing to {path}. Wait for it, or give another --out."
+                f"Another run is writing to {path}. Wait for it, or choose another --out."
             ) from None
         except OSError as error:
             self._unlock()
-            raise ResultsFileError(f"{path} cannot be opened: {error.strerror}.") from None
+            raise ResultsFileError(f"Cannot open {path}: {error.strerror}.") from None
 
     def _open(self) -> int:
         return os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
@@ -101,15 +101,15 @@ class ResultsFile:
             raise ResultsFileError(self._not_a_results_file(number)) from None
         if line.fingerprint != self.fingerprint:
             raise ResultsFileError(
-                f"{self.path} holds answers to something else (line {number}: {line.fingerprint}; "
-                f"now: {self.fingerprint}). Ask the same again to go on, or give another --out."
+                f"{self.path} holds results of other options (line {number}: {line.fingerprint}; "
+                f"now: {self.fingerprint}). Resume with the same options, or choose another --out."
             )
         return line
 
     def _not_a_results_file(self, number: int) -> str:
         return (
-            f"{self.path} is no file of `batch`: line {number} is none of its lines. Nothing was "
-            "changed; give another --out."
+            f"{self.path} was not written by `batch`: line {number} is not a result. The file is "
+            "unchanged; choose another --out."
         )
 
     def remove(self, unwanted: Callable[[SavedResult], bool]) -> None:
@@ -143,8 +143,8 @@ class ResultsFile:
             reason = str(error.strerror)
         os.ftruncate(self._fd, size)
         raise ResultsFileError(
-            f"{self.path} cannot be written to: {reason}. Run the same command again when that is "
-            "mended; it goes on from here."
+            f"Cannot write to {self.path}: {reason}. Fix that and run the same command again; it "
+            "resumes from here."
         )
 
     def sync(self) -> None:

@@ -73,7 +73,7 @@ class Run:
     async def _worker(self, pending: Iterator[str], pool: ServerPool) -> None:
         for path in pending:
             if self.sidecars and (existing := self.sidecars.existing(path)):
-                detail = f"{existing} is there already: move it away, or replace it with --force."
+                detail = f"{existing} already exists: move it, or overwrite it with --force."
                 await self._save(failure(path, "file_exists", detail))
             else:
                 await self._save(
@@ -98,7 +98,7 @@ class Run:
         except OSError as error:
             self.sidecar_failures += 1
             self.sidecar_error = (
-                f"{sidecars.path_for(path)}: {error.strerror or 'it is there already'}"
+                f"{sidecars.path_for(path)}: {error.strerror or 'it already exists'}"
             )
 
     async def _sync_regularly(self) -> None:

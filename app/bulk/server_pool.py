@@ -141,7 +141,7 @@ class ServerPool:
         limit.down = True
         if self._all_down:
             self._all_down_since = time.monotonic()
-        self._emit(f"{limit.url} is set aside: {problem.detail}")
+        self._emit(f"{limit.url} gets no requests until it is ready again: {problem.detail}")
         probe = asyncio.create_task(self._probe(limit))
         self._probes.add(probe)
         probe.add_done_callback(self._probes.discard)
@@ -156,7 +156,7 @@ class ServerPool:
             except ServerProblem:
                 continue
             limit.on_recovery()
-        self._emit(f"{limit.url} is back.")
+        self._emit(f"{limit.url} is ready again.")
         await self._notify_waiters()
 
 

@@ -1,4 +1,4 @@
-"""How an answer is shown while it comes: as text for people, as JSON for programs."""
+"""Prints answers while they are streamed: as text for people, as JSON for programs."""
 
 import json
 from collections.abc import Iterator
@@ -27,21 +27,21 @@ DIM = "dim"
 
 
 class AnswerOutput(Protocol):
-    """Takes the events of one answer after another."""
+    """Receives the events of one answer after another."""
 
     def begin(self, name: str) -> None:
-        """Now comes what was asked about the file (or files) of this name."""
+        """Start the answer about the file (or files) of this name."""
 
     def handle(self, event: Event) -> None: ...
 
     def fail(self, problem: ServerProblem) -> None: ...
 
     def close(self) -> None:
-        """Nothing more comes of this one, whether it was whole or not."""
+        """End the answer, whether it is complete or not."""
 
 
 class JsonOutput:
-    """One line an answer: the whole of it, with the file's name before."""
+    """One line of JSON per answer, with the name of the file first."""
 
     def __init__(self) -> None:
         self._name = ""
@@ -64,12 +64,12 @@ class JsonOutput:
 
 
 class TextOutput:
-    """The text as it comes; below it, what is being waited for.
+    """The text as it is streamed, and a status line below it.
 
     Args:
-        several: whether there will be more than one answer, so that each is headed by its name.
-        questions: what was asked, where it was more than one thing.
-        structured: whether the text is JSON, which is shown when it is whole.
+        several: there is more than one answer, so each starts with the name of its file.
+        questions: the questions; each is printed before its answer if there are several.
+        structured: the text is JSON, which is printed when it is complete.
     """
 
     def __init__(self, *, several: bool, questions: list[str], structured: bool) -> None:
@@ -95,12 +95,12 @@ class TextOutput:
         match event.name:
             case "queued":
                 self._show_status(
-                    f"place {data['position']} in the queue, {_approximate(data['eta_ms'])}"
+                    f"position {data['position']} in the queue, {_approximate(data['eta_ms'])}"
                 )
             case "start":
                 tokens = sum(image["tokens"] for image in data["images"])
                 self._show_status(
-                    f"{data['model']} is looking at {_count_images(data['images'])}, "
+                    f"{data['model']} is processing {_count_images(data['images'])}, "
                     f"{tokens} tokens ..."
                 )
             case "reasoning":
@@ -124,7 +124,7 @@ class TextOutput:
             self._at_line_start = True
 
     def _show_status(self, text: str) -> None:
-        """A line that rewrites itself, where somebody sees it."""
+        """Show or update the status line, on a terminal only."""
         if not err.is_terminal or (self._written and not self._structured):
             return
         line = Text(text, DIM)
@@ -140,7 +140,7 @@ class TextOutput:
             self._status = None
 
     def _write_reasoning(self, text: str) -> None:
-        """Thoughts are no part of the answer."""
+        """Reasoning goes to standard error: it is not part of the answer."""
         self._stop_status()
         self._reasoning_shown = True
         err.print(strip_controls(text), style=DIM, end="", soft_wrap=True)
@@ -161,7 +161,7 @@ class TextOutput:
         write(data["text"])
 
     def _write_heading(self, data: dict[str, Any]) -> None:
-        """Which part this is, where there are several."""
+        """Print the question of this part if there are several."""
         if self._questions and (number := data.get("question")) is not None:
             out.print(strip_controls(self._questions[number]), style="bold", soft_wrap=True)
 
@@ -174,19 +174,21 @@ class TextOutput:
         for warning in answer["warnings"]:
             print_warning(f"Note: {warning}")
         if answer.get("finish_reason") == "length":
-            print_warning("Note: cut at the limit of tokens: --max-tokens.")
+            print_warning(
+                "Note: the answer was cut off at the token limit; raise it with --max-tokens."
+            )
         if err.is_terminal:
             print_message(_usage_line(answer), DIM)
 
 
 def _print_structured(answer: dict[str, Any]) -> None:
-    """Data as JSON, things and their boxes as a table."""
+    """Print data as JSON, and objects with their boxes as a table."""
     objects = answer.get("objects")
     if objects is None:
         write(json.dumps(answer.get("data"), ensure_ascii=False, indent=2) + "\n")
         return
     if not objects:
-        print_message("Nothing of that was found.")
+        print_message("No matching objects were found.")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("label")
@@ -203,14 +205,15 @@ def _print_structured(answer: dict[str, Any]) -> None:
 
 
 def _usage_line(answer: dict[str, Any]) -> str:
-    """What it took, in a line."""
+    """Model, tokens and time of an answer, in one line."""
     usage, timings = answer.get("usage", {}), answer.get("timings", {})
     if answer.get("cached"):
-        return f"{answer['model']}: kept from an equal request"
+        return f"{answer['model']}: from the cache of answers"
     return (
-        f"{answer['model']}: {usage.get('prompt_tokens', 0)} tokens read, "
-        f"{usage.get('completion_tokens', 0)} written, {timings.get('total_ms', 0) / 1e3:.1f} s"
-        f" ({timings.get('tokens_per_second', 0):.0f} tokens/s)"
+        f"{answer['model']}: {usage.get('prompt_tokens', 0)} prompt tokens, "
+        f"{usage.get('completion_tokens', 0)} completion tokens, "
+        f"{timings.get('total_ms', 0) / 1e3:.1f} s "
+        f"({timings.get('tokens_per_second', 0):.0f} tokens/s)"
     )
 
 
@@ -219,12 +222,12 @@ def _approximate(milliseconds: float) -> str:
 
 
 def _count_images(images: list[Any]) -> str:
-    return "1 picture" if len(images) == 1 else f"{len(images)} pictures"
+    return "1 image" if len(images) == 1 else f"{len(images)} images"
 
 
 @contextmanager
 def one_answer(output: AnswerOutput, name: str) -> Iterator[None]:
-    """One answer, whose line of waiting is gone at the end, however it ends."""
+    """Print one answer; the status line is removed however it ends."""
     output.begin(name)
     try:
         yield

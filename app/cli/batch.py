@@ -1,4 +1,4 @@
-"""`batch TASK`: the same question about any number of files, with a line of JSON for each."""
+"""`batch TASK`: one task over any number of files, one line of JSON per file."""
 
 import asyncio
 import os
@@ -34,12 +34,12 @@ from app.cli.terminal import (
 )
 from app.client.problem import ServerProblem
 
-MAX_SHOWN = 10  # failures at the end; all are in a file
+MAX_SHOWN = 10  # failures in the summary; a file lists all of them
 INTERRUPTED = "Stopped."
 
 
 class SidecarFormat(StrEnum):
-    """Of the files with the texts."""
+    """The suffix of the sidecar files."""
 
     TXT = "txt"
     MD = "md"
@@ -48,35 +48,34 @@ class SidecarFormat(StrEnum):
 Paths = Annotated[
     list[str],
     typer.Argument(
-        help="Files, folders (all pictures and PDFs below), globs, addresses; - reads a list, a "
-        "name a line.",
+        help="Files, folders (all images and PDFs in them), globs or URLs; - reads names from "
+        "standard input, one per line.",
         show_default=False,
     ),
 ]
 Out = Annotated[
     Path,
     typer.Option(
-        "--out", "-o", help="Gets a line of JSON a file; the same command goes on with it."
+        "--out", "-o", help="Results file, one line of JSON per file; an existing one is resumed."
     ),
 ]
 SidecarOption = Annotated[
     SidecarFormat | None,
     typer.Option(
-        help="Put each text beside its file, too: scan.jpg.txt, or .md (ocr then writes Markdown).",
+        "--beside",
+        help="Also write each text next to its file: scan.jpg.txt, or .md (ocr writes Markdown).",
         show_default=False,
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace texts that are there already.")]
-RetryFailed = Annotated[
-    bool, typer.Option("--retry-failed", help="Ask again about files whose line is an error.")
-]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite existing text files.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Process failed files again.")]
 Concurrency = Annotated[
     int,
     typer.Option(
         metavar="N",
         min=0,
         max=1024,
-        help="Requests at once to each server, at most; default: its slots and two.",
+        help="Maximum concurrent requests per server; default: its slots plus two.",
         show_default=False,
     ),
 ]
@@ -85,14 +84,14 @@ Patience = Annotated[
     typer.Option(
         min=0,
         metavar="SECONDS",
-        help="How long a file may be refused, or no server be there, before it is given up.",
+        help="How long to retry a file that is refused, or to wait for a server, before giving up.",
     ),
 ]
 Servers = Annotated[
     list[str] | None,
     typer.Option(
         "--server",
-        help="Where it is; several by repeating it. Default: this machine, at HOST and PORT.",
+        help="URL of the server; repeat for several. Default: this machine, at HOST and PORT.",
         envvar="SERVER_URL",
         rich_help_panel=HELP_PANEL,
         show_default=False,
@@ -101,7 +100,7 @@ Servers = Annotated[
 
 
 def command(name: str) -> Callable[..., None]:
-    """The bulk form of a task; its options are made from the task's fields."""
+    """The batch command of a task; its options are the fields of the task."""
     task = TASK_COMMANDS[name]
 
     def run_batch(  # noqa: PLR0917 - typer passes them by name
@@ -132,13 +131,13 @@ def command(name: str) -> Callable[..., None]:
         raise typer.Exit(status)
 
     return with_task_options(
-        run_batch, task, f"{name} any number of files; a line of JSON for each."
+        run_batch, task, f"Run {name} on any number of files; one line of JSON per file."
     )
 
 
 @contextmanager
 def _report_errors() -> Iterator[None]:
-    """Turns what ends a run early into a sentence and a status."""
+    """Translate the errors that end a run into a message and an exit status."""
     try:
         yield
     except (InputNotFound, ResultsFileError) as error:
@@ -153,7 +152,7 @@ def _report_errors() -> Iterator[None]:
 
 @contextmanager
 def _collect_inputs(paths: list[str]) -> Iterator[Worklist]:
-    """What is named, counted before anything is asked."""
+    """The named files, counted before the first request."""
     worklist = Worklist()
     try:
         with err.status("Looking for files ..."):
@@ -161,14 +160,14 @@ def _collect_inputs(paths: list[str]) -> Iterator[Worklist]:
             if STDIN in paths:
                 worklist.add(read_names(sys.stdin.buffer), from_list=True)
         if not worklist.counts().total:
-            raise InputNotFound("No picture or PDF was found.")
+            raise InputNotFound("No image or PDF was found.")
         yield worklist
     finally:
         worklist.close()
 
 
 async def _run(run: Run, urls: list[str], key: str, concurrency: int) -> int:
-    """The status to end with."""
+    """Run the batch and return the exit status."""
     before, started = run.worklist.counts(), time.monotonic()
     why = ""
     if before.pending:
@@ -180,8 +179,10 @@ async def _run(run: Run, urls: list[str], key: str, concurrency: int) -> int:
                 with BatchProgress(run.spec.task, before, pool) as bar:
                     run.emit = bar.update
                     await run.execute(pool)
-        except TaskRejected as told:
-            why = f"No file can be answered so: {error_message(told.problem)}"
+        except TaskRejected as rejected:
+            why = (
+                f"The server rejects this request for every file: {error_message(rejected.problem)}"
+            )
         except NoServerLeft:
             why = f"No server answered for {run.spec.patience_s:g} s."
         except ResultsFileError as error:
@@ -195,32 +196,31 @@ async def _run(run: Run, urls: list[str], key: str, concurrency: int) -> int:
 
 
 def _print_summary(run: Run, before: Counts, seconds: float, why: str) -> int:
-    """What became of the files; how many failed."""
+    """Print the summary and return the number of failed files."""
     now = run.worklist.counts()
     did = now.answered + now.failed - before.answered - before.failed
     if why:
         print_error(why)
     files = "1 file" if now.total == 1 else f"{now.total:,} files"
-    left = f", {now.pending:,} left: run the same command again" if now.pending else ""
+    left = f", {now.pending:,} left: run the same command again to resume" if now.pending else ""
     print_message(f"{files}: {now.answered:,} answered, {now.failed:,} failed{left}.", "bold")
     if did:
         rate = did / max(seconds, 0.001)
-        before_that = "; the others before" if did < now.answered + now.failed else ""
+        before_that = "; the others in earlier runs" if did < now.answered + now.failed else ""
         print_message(
-            f"{did:,} of them now, in {format_duration(seconds)} ({format_rate(rate)})"
+            f"{did:,} in this run, in {format_duration(seconds)} ({format_rate(rate)})"
             f"{before_that}."
         )
     if run.sidecar_failures:
         print_error(
-            f"{run.sidecar_failures:,} texts could not be put beside their files: "
-            f"{run.sidecar_error}."
+            f"{run.sidecar_failures:,} text files could not be written: {run.sidecar_error}."
         )
     _print_failures(run, now.failed)
     return now.failed
 
 
 def _print_failures(run: Run, count: int) -> None:
-    """The first ones, with the reasons; all of them in a file beside the run's."""
+    """Print the first failures and list all of them in `OUT.failed`."""
     all_of_them = run.results.path.with_name(f"{run.results.path.name}.failed")
     if not count:
         all_of_them.unlink(missing_ok=True)
@@ -236,10 +236,10 @@ def _print_failures(run: Run, count: int) -> None:
                 print_message(f"  {one.path}: {one.detail}")
     if count > MAX_SHOWN:
         print_message(f"  and {count - MAX_SHOWN:,} more.")
-    print_message(f"All of them: {all_of_them}. Ask again about them with --retry-failed.")
+    print_message(f"All failures: {all_of_them}. Process them again with --retry-failed.")
 
 
 def _stop_on_sigterm() -> None:
-    """As Ctrl-C: what is under way is let go of, and the run can go on later."""
+    """Handle SIGTERM as Ctrl-C: cancel the requests; the run can be resumed."""
     if task := asyncio.current_task():
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

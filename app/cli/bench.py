@@ -1,4 +1,4 @@
-"""`python -m app bench`: the same requests to several models, and a page that shows them."""
+"""`bench`: send the same requests to several models and write an HTML report."""
 
 import json
 import locale
@@ -33,32 +33,32 @@ def bench(
     images: Annotated[
         Path | None,
         typer.Option(
-            help="A folder of your own pictures. NAME.txt beside one is what is written in it.",
+            help="A folder of your own images. NAME.txt next to an image holds the text in it.",
             show_default=False,
         ),
     ] = None,
     question: Annotated[
         list[str] | None,
-        typer.Option(help="To ask about each of your own; several times for several."),
+        typer.Option(help="A question about each of your own images; repeat for several."),
     ] = None,
     with_examples: Annotated[
-        bool, typer.Option("--examples/--no-examples", help="The examples of the repository, too.")
+        bool, typer.Option("--examples/--no-examples", help="Include the example images.")
     ] = True,
     repeat: Annotated[int, typer.Option(min=1, max=100, help="Runs of each request.")] = 3,
     out: Annotated[
-        Path, typer.Option(help="The page; the numbers are written beside it as JSON.")
+        Path, typer.Option(help="HTML report; the numbers are written next to it as JSON.")
     ] = Path("comparison.html"),
     server: Server = "",
     api_key: ApiKey = "",
 ) -> None:
-    """Compare models on your own machine: speed, memory, reading errors, and what they say.
+    """Compare models on your own machine: speed, memory, reading errors and answers.
 
-    Through a running server, one request at a time. Loading a model is shown by itself. A model
-    that is not installed is told, and the others go on. Ends with 1 if any was not measured.
+    Sends one request at a time to a running server. The time to load a model is reported
+    separately. Exits with 1 if a model, such as one that is not installed, was not measured.
     """
     names = list(dict.fromkeys(name.strip() for name in models.split(",") if name.strip()))
     if not names:
-        raise typer.BadParameter("Name one model or more.", param_hint="--models")
+        raise typer.BadParameter("Name at least one model.", param_hint="--models")
     questions = _questions(images, question or [], with_examples)
     _require_writable(out)
     url, key = server_and_key(server, api_key)
@@ -69,19 +69,21 @@ def _questions(
     folder: Path | None, question_texts: list[str], with_examples: bool
 ) -> list[Question]:
     if question_texts and folder is None:
-        raise typer.BadParameter("It is asked about your own pictures: name them with --images.")
+        raise typer.BadParameter(
+            "Questions are about your own images: name their folder with --images."
+        )
     try:
         mine = from_folder(folder, question_texts) if folder else []
     except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error), param_hint="--images") from None
     found = [*(examples() if with_examples else []), *mine]
     if not found:
-        raise typer.BadParameter("Nothing to ask: leave out --no-examples, or name --images.")
+        raise typer.BadParameter("Nothing to ask: omit --no-examples, or add --images.")
     return found
 
 
 def _require_writable(out: Path) -> None:
-    """So that nobody waits an hour for a page that cannot be written."""
+    """Fail before the measurement if the report cannot be written."""
     if out.is_dir() or not os.access(out.parent, os.W_OK):
         raise typer.BadParameter(f"{out} cannot be written.", param_hint="--out")
 
@@ -89,7 +91,7 @@ def _require_writable(out: Path) -> None:
 async def _compare(
     client: Client, names: list[str], questions: list[Question], repeat: int, out: Path
 ) -> int:
-    """The status to end with. What was measured is written also where it is stopped."""
+    """Measure and return the exit status. The report is also written after an interruption."""
     async with client:
         try:
             engine = (await client.status())["engine"]["version"] or "?"
@@ -114,7 +116,7 @@ def _is_measured(one: ModelResult) -> bool:
 
 @contextmanager
 def _progress(names: list[str], each: int) -> Iterator["_ProgressBars"]:
-    """A bar for each model on a terminal, else a line when one is through."""
+    """A progress bar per model on a terminal, else a line when a model is done."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(None),
@@ -128,7 +130,7 @@ def _progress(names: list[str], each: int) -> Iterator["_ProgressBars"]:
 
 
 class _ProgressBars:
-    """Told of each step of a model."""
+    """Called after each step of a model."""
 
     def __init__(self, bar: Progress, names: list[str], each: int) -> None:
         self._bar = bar
@@ -152,7 +154,7 @@ class _ProgressBars:
 
 
 def _write(report: Report, out: Path) -> None:
-    """The page and its numbers, and a table of them."""
+    """Write the report and its numbers, and print a table."""
     korean = (locale.getlocale()[0] or os.environ.get("LANG", "")).startswith("ko")
     json_path = out.with_suffix(".json")
     json_path.write_text(
@@ -161,14 +163,14 @@ def _write(report: Report, out: Path) -> None:
     out.write_text(page.page(report, korean), encoding="utf-8")
     err.print(_table(report.models))
     if not report.complete:
-        err.print("Stopped before the end; what was measured is in the page.", style="yellow")
+        err.print("Stopped before the end; the report holds what was measured.", style="yellow")
     typer.echo(f"{out}\n{json_path}")
 
 
 def _table(models: list[ModelResult]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model")
-    for name in ("first text", "whole", "tokens/s", "CER", "GPU", "first request"):
+    for name in ("first text", "whole answer", "tokens/s", "CER", "GPU", "first request"):
         table.add_column(name, justify="right")
     for one in models:
         if one.problem:

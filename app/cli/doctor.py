@@ -1,4 +1,4 @@
-"""`python -m app doctor`: is all well here, and which model fits with how much context."""
+"""`doctor`: check this machine, and which model fits with how much context."""
 
 import asyncio
 import json
@@ -22,17 +22,17 @@ def doctor(
         typer.Option(
             min=0.1,
             max=1e5,
-            help="Simulate a machine with so many GiB of GPU memory; nothing here is asked.",
+            help="Simulate a machine with this much GPU memory (GiB) instead of checking this one.",
         ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="The model to plan for; default: MODEL_NAME.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Is all well here? GPU, driver, engine, model, memory, disk, port; and which models fit.
+    """Check GPU, driver, engine, model, memory, disk and port, and which models fit.
 
-    Ends with 1 where something is wrong; the last lines say what to do next.
+    Exits with 1 if a check fails; the last line says what to do next.
     """
     settings = server_options.load_settings()
     name, note = resolve(model or settings.model_name)
@@ -48,8 +48,8 @@ def doctor(
 
 
 def _examine(settings: Settings, name: str, note: str, *, asked: bool) -> Report:
-    """This machine, and the engine at OLLAMA_HOST, or the embedded one where that is chosen and no
-    model was asked for."""
+    """Check this machine and its engine: the one at OLLAMA_HOST, or the embedded engine if that is
+    chosen and --model is not given."""
     gpus = look(settings.ollama_host)
     engine = asyncio.run(checks.inspect_engine(settings.ollama_host, name))
     embedded = "" if asked else engine_choice.embedded_reason(settings, engine.version)
@@ -67,7 +67,7 @@ def _examine(settings: Settings, name: str, note: str, *, asked: bool) -> Report
 
 
 def _simulate(settings: Settings, name: str, note: str, vram_bytes: int) -> Report:
-    """A GPU that need not be there, and around it a machine on which all else is well."""
+    """Check an imaginary machine with this GPU memory, on which all else is in order."""
     entry = find(name)
     if entry is None:
         known = ", ".join(BY_TAG)
@@ -84,7 +84,7 @@ def _simulate(settings: Settings, name: str, note: str, vram_bytes: int) -> Repo
         loaded=loaded if fits else None,
     )
     found = _checks(gpus, engine, name, chosen, settings)
-    port = Check("port", True, f"{settings.port} is free.")
+    port = Check("port", True, f"Port {settings.port} is free.")
     simulated_checks = tuple(replace(one, text=f"Simulated: {one.text}") for one in (*found, port))
     return Report(name, note, gpus, simulated_checks, plans, chosen, simulated=True)
 
@@ -112,7 +112,7 @@ def _checks(
 def _plans(
     gpus: Gpus, settings: Settings, entry: Entry | None
 ) -> tuple[tuple[Plan, ...], Plan | None]:
-    """The plan of every model of the catalogue, and that of `entry`."""
+    """The plans of all models of the catalogue, and the plan of `entry`."""
     if not gpus.found:
         return (), None
 

@@ -1,4 +1,4 @@
-"""Which engine `./run_server.sh` takes here, as far as it was chosen: its `choose_engine`."""
+"""Predicts which engine `./run_server.sh` starts: its `choose_engine` in Python."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ from pydantic_settings import BaseSettings
 
 from app.settings import Settings
 
-EMBEDDED = "embedded"  # the engine, and its one model
-CHOICE_FILE = Path(".cache/engine")  # quick_start.sh's choice
+EMBEDDED = "embedded"  # the engine and its only model
+CHOICE_FILE = Path(".cache/engine")  # written by quick_start.sh
 
 
 class _EngineSetting(BaseSettings):
-    """The setting that is not the server's."""
+    """ENGINE, which only the scripts read."""
 
     model_config = Settings.model_config
 
@@ -19,22 +19,22 @@ class _EngineSetting(BaseSettings):
 
 
 def embedded_reason(settings: Settings, version: str) -> str:
-    """Why it takes the embedded engine; empty where it takes Ollama, or nobody chose yet.
+    """Why the embedded engine is used; empty for Ollama, or if no choice was made.
 
-    version: of what answers at OLLAMA_HOST; empty where nothing does.
+    version: of the engine at OLLAMA_HOST; empty if none answers.
     """
     if engine := _EngineSetting().engine:
-        return "as ENGINE says" if engine == EMBEDDED else ""
+        return "set by ENGINE" if engine == EMBEDDED else ""
     configured = settings.model_fields_set
     if "ollama_host" not in configured and CHOICE_FILE.is_file():
         remembered = CHOICE_FILE.read_text().strip()
         if remembered == EMBEDDED and embedded_model(settings) == EMBEDDED:
-            return "as ./quick_start.sh chose"
+            return "chosen by ./quick_start.sh"
         if remembered == "ollama":
             return ""
-    return "as it runs already" if EMBEDDED in version else ""
+    return "already running" if EMBEDDED in version else ""
 
 
 def embedded_model(settings: Settings) -> str:
-    """The model that the embedded engine is then asked for."""
+    """The model to request from the embedded engine."""
     return settings.model_name if "model_name" in settings.model_fields_set else EMBEDDED

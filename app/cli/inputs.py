@@ -1,4 +1,4 @@
-"""What people name on a command line: files, globs, addresses, standard input."""
+"""The inputs on a command line: files, globs, URLs, standard input."""
 
 import glob
 import sys
@@ -14,17 +14,17 @@ STDIN = "-"
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One picture or document, and what to call it."""
+    """One image or document and its display name."""
 
     name: str
     image: Image
 
 
 def expand_inputs(names: list[str]) -> list[Input]:
-    """All that is named, in its order.
+    """All named inputs, in order.
 
     Raises:
-        typer.BadParameter: one of them is not there. Nothing has been asked then.
+        typer.BadParameter: one of them does not exist; raised before any request.
     """
     return [one for name in names for one in _expand(name)]
 
@@ -32,7 +32,7 @@ def expand_inputs(names: list[str]) -> list[Input]:
 def _expand(name: str) -> list[Input]:
     if name == STDIN:
         if sys.stdin.isatty():
-            raise typer.BadParameter("`-` reads a picture from standard input: pipe one in.")
+            raise typer.BadParameter("`-` reads an image from standard input: pipe one in.")
         return [Input("standard input", sys.stdin.buffer.read())]
     if is_url(name):
         return [Input(name, name)]
@@ -40,7 +40,7 @@ def _expand(name: str) -> list[Input]:
     if path.is_dir():
         raise typer.BadParameter(
             f"{name} is a folder. Name its files ({name.rstrip('/')}/*.jpg), or use `batch`, which "
-            "takes folders and goes on where it stopped."
+            "accepts folders and can be resumed."
         )
     if path.exists():
         return [Input(name, path)]

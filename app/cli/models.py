@@ -1,4 +1,4 @@
-"""`models`: what is installed, and which of the catalogue fit here."""
+"""`models`: the installed models, and which models of the catalogue fit."""
 
 import asyncio
 import json
@@ -22,11 +22,11 @@ from app.models.plan import plan
 def models(
     vram_gb: Annotated[
         float | None,
-        typer.Option(min=0.1, max=1e5, help="For a GPU of so many GiB, in place of this one's."),
+        typer.Option(min=0.1, max=1e5, help="Plan for a GPU with this much memory (GiB)."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """The installed models, and the catalogue with what fits on the GPU."""
+    """List the installed models, and which models of the catalogue fit on the GPU."""
     settings = server_options.load_settings()
     installed, problem = asyncio.run(_installed(settings.ollama_host))
     gpus = look(settings.ollama_host)
@@ -45,7 +45,7 @@ def models(
 
 
 async def _installed(url: str) -> tuple[list[dict[str, Any]], str]:
-    """Each with whether it can see; or why nothing can be entries."""
+    """The installed models, or why they are unknown."""
     ollama = Ollama(url)
     try:
         loaded = {one.get("name") for one in await ollama.ps()}
@@ -65,7 +65,7 @@ async def _installed(url: str) -> tuple[list[dict[str, Any]], str]:
 
 
 def _catalogue_entry(entry: Any, gpus: Gpus, slots: int) -> dict[str, Any]:
-    """fits: None where there is no GPU to plan for."""
+    """fits: None without a GPU."""
     entries = {"name": entry.tag, "download_gb": entry.download_bytes / 1e9, "kind": entry.kind}
     if not gpus.found:
         return {**entries, "fits": None, "num_ctx": None, "advice": gpus.reason}
@@ -95,8 +95,11 @@ def _print(installed: list[dict[str, Any]], known: list[dict[str, Any]], gpus: G
         table.add_row(one["name"], f"{one['download_gb']:g}", str(one["num_ctx"] or "-"), fits)
     out.print(table)
     if not gpus.found:
-        out.print(f"No GPU: {gpus.reason}. --vram-gb 24 shows what one would hold.", style="dim")
-    out.print("Get one with: python -m app pull NAME", style="dim")
+        out.print(
+            f"No GPU: {gpus.reason}. --vram-gb 24 shows what would fit on one of 24 GiB.",
+            style="dim",
+        )
+    out.print("Download a model with: python -m app pull NAME", style="dim")
 
 
 def _table(first: str, *others: str) -> Table:

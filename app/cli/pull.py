@@ -1,4 +1,4 @@
-"""`pull [MODEL]`: download a model into Ollama, and see that it can see."""
+"""`pull [MODEL]`: download a model into Ollama and check its capabilities."""
 
 import asyncio
 from contextlib import ExitStack
@@ -22,10 +22,10 @@ from app.models.catalog import Entry, find, resolve
 
 
 class DownloadProgress:
-    """A download on a terminal; `take` has the daemon's lines."""
+    """The progress bar of a download; `take` receives the daemon's lines."""
 
     def __init__(self, bar: Progress, expected: int) -> None:
-        """`expected`: bytes of the whole model, before the daemon has named all its parts."""
+        """`expected`: size of the model in bytes; the daemon lists its parts one by one."""
         self._progress_bar, self._expected = bar, expected
         self._layers: dict[str, tuple[int, int]] = {}
         self._row = bar.add_task("", total=expected or None)
@@ -46,10 +46,10 @@ class DownloadProgress:
 
 def pull(
     model: Annotated[
-        str, typer.Argument(help="Its tag; default: MODEL_NAME.", show_default=False)
+        str, typer.Argument(help="Tag of the model; default: MODEL_NAME.", show_default=False)
     ] = "",
 ) -> None:
-    """Download a model through Ollama, with a bar; again, it goes on where it stopped."""
+    """Download a model through Ollama. An interrupted download is resumed."""
     settings = server_options.load_settings()
     tag, note = resolve(model or settings.model_name)
     if note:
@@ -67,16 +67,16 @@ def pull(
 
 
 def _require(check: Check) -> None:
-    """What is wrong is a sentence, and the end."""
+    """Exit with 1 and the text of a failed check."""
     if check.ok is False:
         print_error(check.text)
         raise typer.Exit(1)
 
 
 def _download(url: str, tag: str, entry: Entry | None) -> None:
-    """With a bar on a terminal, else with a line every 30 seconds."""
+    """Download with a progress bar on a terminal, else with a line every 30 seconds."""
     expected = entry.download_bytes if entry else 0
-    size = f"{expected / 1e9:.1f} GB" if expected else "size not known"
+    size = f"{expected / 1e9:.1f} GB" if expected else "size unknown"
     print_message(f"Downloading {tag} ({size}) through Ollama at {url}.")
     try:
         with ExitStack() as stack:
@@ -86,12 +86,12 @@ def _download(url: str, tag: str, entry: Entry | None) -> None:
             bar = stack.enter_context(_progress_bar())
             download.pull(url, tag, str(expected), lambda size: _new_progress(bar, size))
     except KeyboardInterrupt:
-        print_message("\nStopped; the same command goes on from here.")
+        print_message("\nStopped. Run the same command again to resume.")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     except OSError as error:
         print_error(f"Ollama at {url} does not answer: {error}")
         raise typer.Exit(1) from None
-    except SystemExit as end:  # with the sentence for the user
+    except SystemExit as end:  # with the message for the user
         print_error(str(end))
         raise typer.Exit(1) from None
 
@@ -109,7 +109,7 @@ def _progress_bar() -> Progress:
 
 
 def _new_progress(bar: Progress, expected: int) -> DownloadProgress:
-    """Another attempt begins again: with what is there already, the daemon says."""
+    """A new bar for another attempt; the daemon reports what it already has."""
     for row in bar.task_ids:
         bar.remove_task(row)
     return DownloadProgress(bar, expected)

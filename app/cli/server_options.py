@@ -1,4 +1,4 @@
-"""Which server is asked, and with which key."""
+"""The options --server and --api-key, and the settings behind their defaults."""
 
 import os
 from typing import Annotated
@@ -13,7 +13,7 @@ Server = Annotated[
     str,
     typer.Option(
         envvar="SERVER_URL",
-        help="Where it is; default: this machine, at HOST and PORT.",
+        help="URL of the server; default: this machine, at HOST and PORT.",
         rich_help_panel=HELP_PANEL,
         show_default=False,
     ),
@@ -21,7 +21,7 @@ Server = Annotated[
 ApiKey = Annotated[
     str,
     typer.Option(
-        help="Where it wants one; default: the first of API_KEYS (or API_KEY).",
+        help="API key; default: API_KEY, or the first of API_KEYS.",
         rich_help_panel=HELP_PANEL,
         show_default=False,
     ),
@@ -29,7 +29,7 @@ ApiKey = Annotated[
 
 
 def load_settings() -> Settings:
-    """Those of this machine's server. A wrong one ends the command with a sentence."""
+    """The settings of this machine's server. Exits with 1 and a message if one is invalid."""
     try:
         return load(Settings)
     except SettingsError as error:
@@ -38,7 +38,7 @@ def load_settings() -> Settings:
 
 
 def local_url(settings: Settings) -> str:
-    """Where this machine's own server is reached."""
+    """URL of this machine's own server."""
     host = settings.host
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 - read, never bound
         host = "127.0.0.1"
@@ -46,7 +46,7 @@ def local_url(settings: Settings) -> str:
 
 
 def server_and_key(server: str, api_key: str) -> tuple[str, str]:
-    """The URL and the key that hold; what was not said is taken from the settings."""
+    """URL and API key of the server: from the options, else from the settings."""
     settings = load_settings()
     url = normalize_url(server) if server else local_url(settings)
     return url, api_key or os.environ.get("API_KEY", "") or settings.api_keys.split(",")[0].strip()

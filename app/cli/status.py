@@ -1,4 +1,4 @@
-"""`status`: what a running server does, again and again until Ctrl-C."""
+"""`status`: the state of a running server, updated until Ctrl-C."""
 
 import asyncio
 import json
@@ -21,13 +21,13 @@ PAUSE_S = 1.0
 
 def status(
     once: Annotated[
-        bool, typer.Option("--once", help="Only now; so it is, too, where it is piped.")
+        bool, typer.Option("--once", help="Print once and exit; the default when piped.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, once.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON once.")] = False,
     server: Server = "",
     api_key: ApiKey = "",
 ) -> None:
-    """What a running server does: engine, model, memory, slots, queue. Live, until Ctrl-C."""
+    """Show engine, model, memory, slots and queue of a running server, until Ctrl-C."""
     url, key = server_and_key(server, api_key)
     to_json = as_json or not sys.stdout.isatty()
     run_command(_once(url, key, to_json) if once or to_json else _live(url, key))
@@ -48,7 +48,7 @@ async def _once(url: str, key: str, to_json: bool) -> int:
 
 
 async def _live(url: str, key: str) -> int:
-    """Also through times in which it does not answer."""
+    """Update the table every second, also while the server does not answer."""
     async with Client(url, key) as client:
         with Live(console=out, auto_refresh=False, screen=False) as live:
             while True:
@@ -60,12 +60,12 @@ async def _live(url: str, key: str) -> int:
                     if problem.status == 401:
                         live.update(shown, refresh=True)
                         return 1
-                live.update(Group(shown, Text("Ctrl-C ends this.", "dim")), refresh=True)
+                live.update(Group(shown, Text("Press Ctrl-C to stop.", "dim")), refresh=True)
                 await asyncio.sleep(PAUSE_S)
 
 
 def _table(url: str, status: dict[str, Any]) -> Table:
-    """A line a fact. What the server does not tell is a dash."""
+    """One row per value; a dash if the server does not report it."""
     engine, model = status.get("engine") or {}, status.get("model") or {}
     slots, queue = status.get("slots") or {}, status.get("queue") or {}
     table = Table.grid(padding=(0, 2))
@@ -79,7 +79,7 @@ def _table(url: str, status: dict[str, Any]) -> Table:
         )
     if model:
         table.add_row("model", f"{model['name']}, {', '.join(model['capabilities'])}")
-        table.add_row("context", f"{model['num_ctx']:,} tokens a slot")
+        table.add_row("context", f"{model['num_ctx']:,} tokens per slot")
         table.add_row("loaded", _loaded(model))
         if model.get("warning"):
             table.add_row("", Text(model["warning"], "yellow"))
@@ -96,7 +96,7 @@ def _loaded(model: dict[str, Any]) -> str:
 
 
 def _gauge(now: int, most: int) -> Text:
-    """`2 of 4`, with a bar of at most 32 places."""
+    """`2 of 4`, with a bar of at most 32 cells."""
     places = min(most, 32)
     full = round(places * now / most) if most else 0
     style = "red" if most and now >= most else "green"

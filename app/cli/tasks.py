@@ -1,4 +1,4 @@
-"""`describe`, `ocr`, `ask`, `extract`, `detect`: about a few files, answered as it comes."""
+"""`describe`, `ocr`, `ask`, `extract`, `detect`: a few files, the answers streamed."""
 
 import inspect
 import sys
@@ -25,16 +25,16 @@ TASK_COMMANDS = {
     "detect": "detect",
 }
 HELP = {
-    "describe": "Say what is in a picture.",
-    "ocr": "Read all its text, in reading order.",
-    "ask": "Answer questions about it (--question).",
-    "extract": "Fill a JSON Schema from it (--schema).",
-    "detect": "Find things in it (--labels), with boxes in pixels.",
+    "describe": "Describe an image.",
+    "ocr": "Read all text in an image, in reading order.",
+    "ask": "Answer questions about an image (--question).",
+    "extract": "Extract the fields of a JSON Schema from an image (--schema).",
+    "detect": "Find objects in an image (--labels), with boxes in pixels.",
 }
 Files = Annotated[
     list[str],
     typer.Argument(
-        help="Pictures and documents: files, globs, http(s) addresses, - for standard input.",
+        help="Images and documents: files, globs, http(s) URLs; - reads standard input.",
         show_default=False,
     ),
 ]
@@ -42,17 +42,17 @@ AsJson = Annotated[
     bool | None,
     typer.Option(
         "--json/--text",
-        help="A line of JSON an answer, or the text; default: text on a terminal, else JSON.",
+        help="Print one line of JSON per answer, or text. Default: text on a terminal, else JSON.",
         show_default=False,
     ),
 ]
 Together = Annotated[
-    bool, typer.Option("--together", help="All files in one request, and one answer.")
+    bool, typer.Option("--together", help="Send all files in one request, for one answer.")
 ]
 
 
 def command(name: str) -> Callable[..., None]:
-    """The command of a task. Its options are made from the task's fields."""
+    """The command of a task; its options are the fields of the task."""
     task = TASK_COMMANDS[name]
 
     def run_task(
@@ -75,8 +75,10 @@ def command(name: str) -> Callable[..., None]:
 
 
 def with_task_options(run_task: Callable[..., None], task: str, about: str) -> Callable[..., None]:
-    """The function with the task's options in place of its `**options`, as typer reads it: what
-    matters most first."""
+    """Give the function a signature with the task's options in place of `**options`, for typer.
+
+    The options of the task come first, the server's last.
+    """
     files, *rest = [
         one.replace(kind=Parameter.KEYWORD_ONLY)
         for one in inspect.signature(run_task).parameters.values()
@@ -101,7 +103,7 @@ async def _run_requests(
     fields: dict[str, Any],
     output: AnswerOutput,
 ) -> int:
-    """The status to end with: 1 where any was not answered."""
+    """Run the requests one by one; return 1 if one has no answer, else 0."""
     status = 0
     async with client:
         for group in groups:
@@ -110,24 +112,24 @@ async def _run_requests(
             if problem:
                 status = 1
                 if problem.unreachable or problem.status == 401:
-                    break  # the others would end the same way
+                    break  # the other requests would fail, too
     return status
 
 
 async def _run_request(
     client: Client, task: str, group: list[Input], fields: dict[str, Any], output: AnswerOutput
 ) -> ServerProblem | None:
-    """Ask and show; what went wrong, where something did."""
+    """Run one request and print its answer; return the problem, if there is one."""
     images = [one.image for one in group]
     try:
         async with aclosing(client.stream(task, images, fields)) as events:
             async for event in events:
                 output.handle(event)
     except BrokenPipeError:
-        raise  # not the file: nobody reads what is written any more
+        raise  # from standard output, not from the file
     except OSError as error:
         problem = ServerProblem(
-            {"code": "unreadable_file", "detail": f"It cannot be read: {error.strerror}."}
+            {"code": "unreadable_file", "detail": f"The file cannot be read: {error.strerror}."}
         )
     except ServerProblem as error:
         problem = error

@@ -96,7 +96,7 @@ class Client:
                     yield event
                     if event.name == "done":
                         return
-        raise connection_broken(self.url, "it ended in the middle")
+        raise connection_broken(self.url, "the stream ended early")
 
     async def status(self, model: str | None = None) -> dict[str, Any]:
         """What runs there, as `/v1/status` tells it, of a model (default: the server's own).
@@ -123,7 +123,7 @@ class Client:
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise server_unreachable(self.url, _reason(error)) from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise server_unreachable(self.url, f"it is no http address: {error}") from error
+            raise server_unreachable(self.url, f"not an HTTP URL: {error}") from error
         except (httpx.HTTPError, ValueError) as error:
             raise connection_broken(self.url, _reason(error)) from error
 
@@ -132,11 +132,11 @@ def _reason(error: Exception) -> str:
     """In a few words."""
     match error:
         case httpx.ConnectTimeout():
-            return "nothing came back within 5 s"
+            return "no response within 5 s"
         case httpx.ReadTimeout():
-            return f"it was silent for {READ_TIMEOUT_S:g} s"
+            return f"no data for {READ_TIMEOUT_S:g} s"
         case ValueError():
-            return "what came is not this server's"
+            return "the response is not from this server"
         case httpx.ConnectError():
             return str(error).removeprefix("All connection attempts failed")  # says nothing
         case _:

@@ -61,7 +61,7 @@ def server_unreachable(url: str, reason: str) -> ServerProblem:
         {
             "code": UNREACHABLE,
             "detail": f"No server answers at {url}{reason and f' ({reason})'}. Start it with "
-            "./run_server.sh, or say with --server where it is.",
+            "./run_server.sh, or set its URL with --server.",
         }
     )
 
@@ -71,8 +71,8 @@ def connection_broken(url: str, reason: str) -> ServerProblem:
     return ServerProblem(
         {
             "code": BROKEN,
-            "detail": f"The connection to {url} broke before the answer was whole ({reason}). "
-            "Ask again.",
+            "detail": f"The connection to {url} closed before the answer was complete ({reason}). "
+            "Try again.",
         }
     )
 

@@ -49,10 +49,10 @@ def from_folder(folder: Path, questions: Sequence[str] = ()) -> list[Question]:
         ValueError: there is no such folder, or nothing in it.
     """
     if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder.")
+        raise ValueError(f"{folder} is not a folder.")
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
     if not files:
-        raise ValueError(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))}).")
+        raise ValueError(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))}).")
     seen = [read if read.truth else _describe(read.file) for read in map(_ocr, files)]
     # File after file, not question after question: a picture that was just asked about is in the
     # engine's cache.

@@ -1,8 +1,8 @@
-"""The application under Ray Serve, started by `python -m deploy.ray`.
+"""The Ray Serve application, started by `python -m deploy.ray`.
 
-The unit is a server and an engine on one GPU, which share nothing with the next. It is the same
-server as `python server.py` runs, with its queue, its keys and its errors; Ray starts as many as
-are needed, and HAProxy gives a request to the one with the fewest.
+A replica is a server and an engine on one GPU; replicas share nothing. The server is the one that
+`python server.py` runs, with its queue, keys and errors. Ray scales the number of replicas, and
+HAProxy sends a request to the replica with the fewest requests.
 """
 
 import os
@@ -25,18 +25,21 @@ from deploy.ray.settings import RaySettings
 
 NAME = "qwen3-vl"
 FLUSH_S = 0.5
-LAST_S = 5.0  # in which those whose engine has ended are told so
-OPERATIONS = 32  # probes and scrapes at once, beside the requests that the server's queue takes
+LAST_S = 5.0  # for error responses to the requests of an engine that has exited
+OPERATIONS = 32  # concurrent probes and scrapes, in addition to the server's queue
 
 
 @serve.ingress()
 class Replica:
-    """A server and its engine. When the engine ends by itself the replica ends, too: it would
-    refuse at once, so have the fewest requests, and be given all that come."""
+    """A server and its engine.
 
-    app: FastAPI  # of the wrapper that Ray makes
+    When the engine exits, the replica exits, too. It would refuse requests at once, have the fewest
+    of all replicas, and so receive all new ones.
+    """
 
-    async def __init__(  # type: ignore[misc]  # as Ray has it
+    app: FastAPI  # set by Ray's wrapper
+
+    async def __init__(  # type: ignore[misc]  # Ray's protocol
         self, settings: Settings, command: str
     ) -> None:
         self.engine = Engine(command, settings)
@@ -44,15 +47,15 @@ class Replica:
         await self.engine.start(self._end)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        # Made here: an application cannot be sent from one process to another.
+        # Created here because an application cannot be pickled.
         return create_app(self.settings)
 
     async def check_health(self) -> None:
-        """Asked by Ray every other second; the third that raises in a row ends the replica."""
+        """Called by Ray every 2 s; three errors in a row end the replica."""
         await self.engine.check()
 
     def _end(self) -> None:
-        """Those in hand are told why and no more are taken; then HAProxy goes elsewhere."""
+        """Refuse new requests, let running ones get their error, then exit."""
         deadline = time.monotonic() + LAST_S
         gate: Gate = self.app.state.line.gate
         gate.draining = True
@@ -68,8 +71,11 @@ class Replica:
 
 
 def _stop_listening() -> None:
-    """On every port of this process, which is about to end: who cannot connect is sent elsewhere
-    by HAProxy, who is cut off while it asks is not. (Ray keeps the server's sockets to itself.)"""
+    """Shut down all listening sockets of this process, which is about to exit.
+
+    HAProxy retries a refused connection on another replica, but not a broken one. Ray does not
+    expose the sockets, so they are found in /proc.
+    """
     for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(OSError), socket.socket(fileno=os.dup(int(descriptor.name))) as found:
             if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
@@ -77,7 +83,7 @@ def _stop_listening() -> None:
 
 
 def app() -> Application:
-    """The application, from the environment; there is a cluster already.
+    """The application, from the environment; Ray is initialized.
 
     Raises:
         SettingsError: the settings are invalid, or serve other machines without an API key.
@@ -99,15 +105,15 @@ def app() -> Application:
 
 
 def deployment(settings: Settings, ray_settings: RaySettings, gpus: float) -> Application:
-    """What Ray is told, where the cluster has so many GPUs."""
-    # The keys go as an argument: Ray shows an environment to whoever sees its dashboard.
+    """The deployment for a cluster with this many GPUs."""
+    # The keys are an argument: Ray's dashboard shows environment variables.
     return serve.deployment(
         name=NAME,
         ray_actor_options={
             "num_gpus": ray_settings.gpus(gpus),
             "num_cpus": ray_settings.cpus_per_replica,
         },
-        # The server's own queue refuses first: 429, with Retry-After and a sentence.
+        # The server's own queue refuses first, with 429 and Retry-After.
         max_ongoing_requests=settings.num_parallel + settings.max_queue + OPERATIONS,
         autoscaling_config={
             "min_replicas": ray_settings.min_replicas,
@@ -116,7 +122,7 @@ def deployment(settings: Settings, ray_settings: RaySettings, gpus: float) -> Ap
             "upscale_delay_s": ray_settings.upscale_delay_s,
             "downscale_delay_s": ray_settings.downscale_delay_s,
             "look_back_period_s": ray_settings.look_back_s,
-            # Called deprecated, but the variable that is to replace it is read by nobody yet.
+            # Deprecated, but Ray does not read the variable that replaces it yet.
             "metrics_interval_s": 1,
         },
         health_check_period_s=2,

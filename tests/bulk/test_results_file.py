@@ -63,7 +63,7 @@ def test_wherever_the_last_line_is_torn_the_others_are_whole(out: Path) -> None:
 def test_what_is_not_ours_is_left_as_it_is(out: Path, data: bytes) -> None:
     for before in (b"", out.read_bytes()):
         out.write_bytes(before + data)
-        with pytest.raises(ResultsFileError, match="is no file of `batch`"):
+        with pytest.raises(ResultsFileError, match="was not written by `batch`"):
             paths(out)
         assert out.read_bytes() == before + data
 

@@ -51,7 +51,7 @@ def test_gpus_are_all_named() -> None:
     one = Gpu(0, "GPU-1", "A", 24 * GIB, 23 * GIB)
     check = checks.gpu_check(Gpus((one, one), "nvml"), ENTRY)
     assert check.ok
-    assert "together 48.00 GiB, over which Ollama splits" in check.text
+    assert "48.00 GiB in total, across which Ollama splits" in check.text
     assert checks.gpu_check(Gpus(reason="the engine is on another machine"), ENTRY).ok is None
     assert checks.gpu_check(Gpus(reason="there is no NVIDIA driver"), ENTRY).ok is False
     assert checks.gpu_check(Gpus(reason="there is no NVIDIA driver"), None).ok is None
@@ -78,7 +78,7 @@ def test_the_driver(driver: str, ok: bool | None) -> None:
 
 def test_the_embedded_engine_without_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "find_spec", lambda _: None)
-    check = checks.engine_check(EngineState(URL, embedded="as ENGINE says"), None)
+    check = checks.engine_check(EngineState(URL, embedded="set by ENGINE"), None)
     assert check.ok is False
     report = Report("embedded", "", Gpus(), (check,), (), None, embedded=True)
     assert report.next == "ENGINE=embedded ./quick_start.sh installs what is missing."

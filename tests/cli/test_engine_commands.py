@@ -97,7 +97,7 @@ def test_status(daemon_server: Server, daemon: Daemon) -> None:
     for words in (
         f"{daemon.version} at",
         "tiny-vlm, completion, vision",
-        "4,096 tokens a slot",
+        "4,096 tokens per slot",
         "0 of 1",
     ):
         assert words in once
@@ -114,7 +114,7 @@ def test_status_lives_until_ctrl_c() -> None:
     run = subprocess.Popen(command, cwd=REPO, env=settings, stdin=outside, stdout=outside)
     os.close(outside)
     said = b""
-    while b"Ctrl-C ends this." not in said:
+    while b"Press Ctrl-C to stop." not in said:
         said += os.read(inside, 4096)
     assert b"No server answers at" in said
     run.send_signal(signal.SIGINT)

@@ -97,7 +97,7 @@ def test_it_says_that_the_server_ended_by_itself(
     read_until(run, f"Ready: http://127.0.0.1:{port}")
     os.kill(pid_of(run, "server.py"), signal.SIGKILL)
     output, _ = run.communicate(timeout=30)
-    assert "The server ended by itself with status 137. The end of its log" in output
+    assert "The server exited with status 137. The end of its log" in output
     assert run.returncode == 137
     assert ends(run.pid)
 
@@ -134,7 +134,7 @@ def test_a_lost_engine_is_started_again(
     for _ in range(2):
         server, lost = pid_of(run, "server.py"), pid_of(run, word)
         os.kill(lost, signal.SIGKILL)
-        read_until(run, "The engine ended by itself with status 137. It starts again in ")
+        read_until(run, "The engine exited with status 137. It is restarted in ")
         assert httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
         await_ready(port)
         answer = ocr(port)
@@ -158,16 +158,16 @@ def test_an_engine_that_ends_again_and_again(checkout: Checkout, daemon: Daemon,
     read_until(run, f"Ready: http://127.0.0.1:{port}")
     broken.touch()
     os.kill(pid_of(run, "serve"), signal.SIGKILL)
-    read_until(run, "The engine ended by itself with status 137. It starts again in 1 s")
-    read_until(run, "The engine ended by itself with status 3. It starts again in 2 s")
-    read_until(run, "The engine ended by itself with status 3. It starts again in 4 s")
+    read_until(run, "The engine exited with status 137. It is restarted in 1 s")
+    read_until(run, "The engine exited with status 3. It is restarted in 2 s")
+    read_until(run, "The engine exited with status 3. It is restarted in 4 s")
     await_ready(port, 503)
     assert ocr(port).status_code == 503
     broken.unlink()
     await_ready(port)
     broken.touch()
     os.kill(pid_of(run, "serve"), signal.SIGKILL)
-    read_until(run, "The engine ended by itself with status 137. It starts again in 8 s")
+    read_until(run, "The engine exited with status 137. It is restarted in 8 s")
     run.terminate()  # while there is no engine
     run.communicate(timeout=30)
     assert ends(run.pid)
