@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.errors import InvalidParameter
-from app.schemas import AnyDetail, Detail, MaxTokens, listed, whole
+from app.schemas import AnyDetail, Detail, MaxTokens, as_list, whole
 from app.tasks.chat import ChatRequest, ChatTurn
 
 # Tokens of reasoning that an effort stands for.
@@ -23,7 +23,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _listed(value: Any) -> Any:
-    return _without_nulls(listed(value))
+    return _without_nulls(as_list(value))
 
 
 class _Lenient(BaseModel):
@@ -151,7 +151,9 @@ class ChatBody(_Lenient):
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     seed: Annotated[int, BeforeValidator(whole)] | None = None
     stop: Annotated[
-        Stops | None, BeforeValidator(_listed, json_schema_input_type=str | StopsOrNull | None)
+        Stops | None,
+        BeforeValidator(as_list, json_schema_input_type=str | StopsOrNull | None),
+        BeforeValidator(_without_nulls),
     ] = None
     response_format: ResponseFormat | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None

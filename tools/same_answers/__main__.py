@@ -35,7 +35,7 @@ def main() -> int:
     improved = Improved.read(options.improved)
     chosen = {name: one for name, one in sets(options.embedded).items() if options.only in name}
     if DAEMON not in sets(False):
-        print("real daemon: left out, it is not installed (python -m tests.daemon.install)")
+        print("real daemon: left out, it is not installed (python -m tests.ollama_daemon.install)")
     with checkout(options.against) as old:
         seen, differing = 0, 0
         for name, start in chosen.items():

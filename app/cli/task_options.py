@@ -1,4 +1,4 @@
-"""The fields of a task as options of a command: told once, in `app.schemas`."""
+"""Command options made from the fields of a task, which `app.schemas` defines."""
 
 import json
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ TASKS: Mapping[str, type[BaseModel]] = {
     "extract": ExtractRequest,
     "detect": DetectRequest,
 }
-# What the field's own description does not say, or says for those who write JSON.
+# Texts for the command line where the description of the field is for JSON.
 FLAGS = {
     "question": ("--question", "-q"),
     "labels": ("--labels", "--label", "-l"),
@@ -36,19 +36,21 @@ FLAGS = {
     "model": ("--model", "-m"),
 }
 HELP = {
-    "style": "How it speaks; default: paragraph",
-    "format": "What it writes; default: text",
-    "question": "One question; several by repeating it",
-    "labels": "What to find; several with commas, or by repeating it",
-    "schema": "A JSON Schema: a file, or the JSON itself",
-    "temperature": "0 is exact, 2 is wild; the task has its own default",
-    "seed": "The same seed and picture give the same answer",
+    "style": "Style of the description; default: paragraph",
+    "format": "Output format; default: text",
+    "question": "A question; repeat for several",
+    "labels": "Objects to find; separate several with commas, or repeat the option",
+    "schema": "JSON Schema: a file, or the JSON itself",
+    "temperature": "0 to 2, higher is more random; the default depends on the task",
+    "seed": "The same seed and image give the same answer",
 }
 
 
 def parameters(task: str) -> tuple[list[Parameter], list[Parameter]]:
-    """The task's own options, and those that every task has. None stands for what was not said:
-    then the server's own default holds."""
+    """The options of the task, and the options that all tasks have.
+
+    An option that is not given is None and is not sent; the server applies its default.
+    """
     fields = {info.alias or name: info for name, info in TASKS[task].model_fields.items()}
     own = [name for name in fields if name not in TaskRequest.model_fields]
     common = [name for name in fields if name not in own and name != "stream"]
@@ -58,7 +60,7 @@ def parameters(task: str) -> tuple[list[Parameter], list[Parameter]]:
 
 
 def _parameter(name: str, info: FieldInfo) -> Parameter:
-    kind = _kind(info)
+    kind = _option_type(info)
     text = HELP.get(name) or (info.description or "").replace("`", "")
     option = typer.Option(
         *FLAGS.get(name, (f"--{name.replace('_', '-')}",)), help=text, show_default=False
@@ -72,8 +74,8 @@ def _parameter(name: str, info: FieldInfo) -> Parameter:
     )
 
 
-def _kind(info: FieldInfo) -> Any:
-    """What typer reads it as: a list of texts, a choice, or a plain value."""
+def _option_type(info: FieldInfo) -> Any:
+    """The type for typer: a list of strings, an enum, or a plain value."""
     kinds = [info.annotation, *get_args(info.annotation)]
     plain = [get_args(one)[0] if get_origin(one) is Annotated else one for one in kinds]
     if any(get_origin(one) is list for one in plain):
@@ -83,40 +85,42 @@ def _kind(info: FieldInfo) -> Any:
             return one
         if isinstance(one, type) and issubclass(one, Enum):
             return one
-    return str  # an object, as its JSON
+    return str  # an object, given as JSON
 
 
-def given(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields to send, as their JSON: those that were said.
+def request_fields(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields to send: the options that were given.
 
     Raises:
-        typer.BadParameter: a schema cannot be read.
+        typer.BadParameter: the schema cannot be read or is not a JSON object.
     """
-    told: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, value in options.items():
         match value:
             case None | []:
                 continue
             case Enum():
-                told[name] = value.value
+                fields[name] = value.value
             case _ if name == "schema":
-                told[name] = _schema(value)
+                fields[name] = _schema(value)
             case _ if name == "labels":
-                told[name] = [one.strip() for label in value for one in label.split(",") if one]
+                fields[name] = [one.strip() for label in value for one in label.split(",") if one]
             case _:
-                told[name] = value
-    return told
+                fields[name] = value
+    return fields
 
 
 def _schema(text: str) -> dict[str, Any]:
-    """A JSON Schema: the text itself where it begins as an object, else the file of that name."""
+    """Parse a JSON Schema: the text itself if it starts with `{`, else the file of that name."""
     try:
         schema = json.loads(text if text.lstrip().startswith("{") else Path(text).read_text())
     except OSError as error:
         reason = f"{text} cannot be read: {error.strerror}."
         raise typer.BadParameter(reason, param_hint="--schema") from None
     except ValueError as error:
-        raise typer.BadParameter(f"It is no JSON: {error}.", param_hint="--schema") from None
+        raise typer.BadParameter(
+            f"This is not valid JSON: {error}.", param_hint="--schema"
+        ) from None
     if not isinstance(schema, dict):
-        raise typer.BadParameter("A JSON Schema is an object.", param_hint="--schema")
+        raise typer.BadParameter("A JSON Schema must be an object.", param_hint="--schema")
     return schema

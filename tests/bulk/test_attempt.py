@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
-from app.bulk import job
-from app.bulk.fleet import Fleet
-from app.bulk.job import Ask, do
+from app.bulk import attempt
+from app.bulk.attempt import TaskSpec, process
+from app.bulk.server_pool import ServerPool
 from tests.client.fake import Fake, problem
 from tests.polling import wait_until_async
 
@@ -23,9 +23,13 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-async def outcome(fake: Fake, path: Path, patience_s: float = 60, *, proven: bool = True) -> Any:
-    async with Fleet([fake.url], "") as fleet:
-        return await do(str(path), Ask("ocr", {}, patience_s), fleet, proven=proven)
+async def outcome(
+    fake: Fake, path: Path, patience_s: float = 60, *, any_answered: bool = True
+) -> Any:
+    async with ServerPool([fake.url], "") as pool:
+        return await process(
+            str(path), TaskSpec("ocr", {}, patience_s), pool, any_answered=any_answered
+        )
 
 
 async def test_retry_after_is_kept_to(fake: Fake, picture: Path) -> None:
@@ -33,14 +37,16 @@ async def test_retry_after_is_kept_to(fake: Fake, picture: Path) -> None:
     told = await outcome(fake, picture)
     assert (told.attempts, told.error) == (2, None)
     assert fake.times[1] - fake.times[0] >= 1
-    assert told.asked_s + 1 <= told.seconds
+    assert told.request_s + 1 <= told.seconds
 
 
 async def test_a_long_wait_is_told(fake: Fake, picture: Path) -> None:
     fake.refuse = lambda _: problem(429, "rate_limited", "3600")
     said: list[str] = []
-    async with Fleet([fake.url], "", say=said.append) as fleet:
-        work = asyncio.create_task(do(str(picture), Ask("ocr", {}, 60), fleet, proven=True))
+    async with ServerPool([fake.url], "", emit=said.append) as pool:
+        work = asyncio.create_task(
+            process(str(picture), TaskSpec("ocr", {}, 60), pool, any_answered=True)
+        )
         await wait_until_async(lambda: bool(said))
         await asyncio.wait([work], timeout=0.5)
         work.cancel()
@@ -59,17 +65,17 @@ async def test_refusals_end_with_the_patience(fake: Fake, picture: Path) -> None
 async def test_what_breaks_in_the_middle_is_tried_a_few_times(
     fake: Fake, picture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "PAUSE_S", 0.01)
+    monkeypatch.setattr(attempt, "RETRY_PAUSE_S", 0.01)
     fake.refuse = lambda _: problem(502, "engine_interrupted", partial="a")
     told = await outcome(fake, picture)
-    assert (told.attempts, told.error["partial"]) == (job.FAILURES, "a")
+    assert (told.attempts, told.error["partial"]) == (attempt.MAX_FAILURES, "a")
 
 
 async def test_what_is_final_is_asked_once(fake: Fake, picture: Path) -> None:
-    for proven, code in ((True, "invalid_parameter"), (False, "unreadable_image")):
+    for any_answered, code in ((True, "invalid_parameter"), (False, "unreadable_image")):
         before = fake.asked
         fake.refuse = lambda _, code=code: problem(422, code)  # type: ignore[misc]
-        told = await outcome(fake, picture, proven=proven)
+        told = await outcome(fake, picture, any_answered=any_answered)
         assert (told.error["code"], fake.asked) == (code, before + 1)
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
-edits = Levenshtein.distance
+edit_distance = Levenshtein.distance
 
 
 @dataclass(frozen=True, slots=True)
-class Mistakes:
+class ErrorRates:
     """Shares, 0 for none; above 1 where more was added than is written. `cer` is without spaces."""
 
     cer: float
@@ -22,19 +22,19 @@ class Mistakes:
     wer: float
 
     @classmethod
-    def of(cls, read: str, written: str) -> "Mistakes":
+    def measure(cls, read: str, written: str) -> "ErrorRates":
         """Of a reading, against a text that is not blank."""
         return cls(
-            _share(normal(read, ""), normal(written, "")),
-            _share(normal(read, " "), normal(written, " ")),
-            _share(normal(read, " ").split(), normal(written, " ").split()),
+            _rate(normalize(read, ""), normalize(written, "")),
+            _rate(normalize(read, " "), normalize(written, " ")),
+            _rate(normalize(read, " ").split(), normalize(written, " ").split()),
         )
 
 
-def normal(text: str, space: str) -> str:
+def normalize(text: str, space: str) -> str:
     """As it is compared, with `space` for any white space."""
     return space.join(unicodedata.normalize("NFKC", text).split())
 
 
-def _share(read: str | list[str], written: str | list[str]) -> float:
-    return edits(read, written) / len(written)
+def _rate(read: str | list[str], written: str | list[str]) -> float:
+    return edit_distance(read, written) / len(written)

@@ -7,21 +7,21 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
-from app.bulk.lane import LONGEST_S, Lane
+from app.bulk.concurrency_limit import MAX_PAUSE_S, ConcurrencyLimit
 from app.client.client import Client
 from app.client.problem import ServerProblem
 
 # One is prepared and one is sent while the others are answered; more would only stand in the
 # queue, before people who wait.
-SPARE = 2
-SLOTS = 4  # where a server does not tell how many it has
+EXTRA_REQUESTS = 2
+DEFAULT_SLOTS = 4  # where a server does not tell how many it has
 
 
-class NobodyLeft(Exception):
+class NoServerLeft(Exception):
     """No server has answered for as long as the run is willing to wait."""
 
 
-class Fleet:
+class ServerPool:
     """Use it in `async with`; then `lane` gives one server for one request.
 
     Args:
@@ -36,37 +36,39 @@ class Fleet:
         api_key: str,
         most: int = 0,
         patience_s: float = 600.0,
-        say: Callable[[str], None] = lambda _: None,
+        emit: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.clients = {url: Client(url, api_key) for url in urls}
-        self.lanes: list[Lane] = []
-        self._most, self._patience_s, self._say = most, patience_s, say
+        self.limits: list[ConcurrencyLimit] = []
+        self._max_per_server, self._patience_s, self._emit = most, patience_s, emit
         self._changed = asyncio.Condition()
         self._probes: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
-        self._lost_at = 0.0  # when the last of them was set aside
+        self._all_down_since = 0.0  # when the last of them was set aside
 
     async def __aenter__(self) -> Self:
         """Raises ServerProblem where none of the servers can be asked, or one refuses the key."""
         for client in self.clients.values():
             await self._stack.enter_async_context(client)
-        told = await asyncio.gather(
+        statuses = await asyncio.gather(
             *(client.status() for client in self.clients.values()), return_exceptions=True
         )
         problems = []
-        for url, status in zip(self.clients, told, strict=True):
+        for url, status in zip(self.clients, statuses, strict=True):
             if isinstance(status, ServerProblem):
                 problems.append(status)
             elif isinstance(status, BaseException):
                 raise status
-            self.lanes.append(Lane(url, self._most or _slots(status) + SPARE))
+            self.limits.append(
+                ConcurrencyLimit(url, self._max_per_server or _slot_count(status) + EXTRA_REQUESTS)
+            )
         for problem in problems:
-            if len(problems) == len(self.lanes) or not problem.temporary:
+            if len(problems) == len(self.limits) or not problem.temporary:
                 await self._stack.aclose()
                 raise problem
-        for lane, status in zip(self.lanes, told, strict=True):
+        for limit, status in zip(self.limits, statuses, strict=True):
             if isinstance(status, ServerProblem):
-                self.set_aside(lane, status)
+                self.mark_down(limit, status)
         return self
 
     async def __aexit__(
@@ -81,91 +83,91 @@ class Fleet:
         await self._stack.aclose()
 
     @property
-    def most(self) -> int:
+    def capacity(self) -> int:
         """Requests at once to all of them together."""
-        return sum(lane.most for lane in self.lanes)
+        return sum(limit.maximum for limit in self.limits)
 
     @property
     def running(self) -> int:
-        return sum(lane.running for lane in self.lanes)
+        return sum(limit.running for limit in self.limits)
 
     @property
-    def _lost(self) -> bool:
-        return all(lane.down for lane in self.lanes)
+    def _all_down(self) -> bool:
+        return all(limit.down for limit in self.limits)
 
     @asynccontextmanager
-    async def lane(self) -> AsyncIterator[Lane]:
+    async def acquire(self) -> AsyncIterator[ConcurrencyLimit]:
         """A server that has room, waited for as long as it takes.
 
         Raises:
             NobodyLeft: all are set aside, and none came back in time.
         """
-        lane = await self._free()
-        lane.running += 1
+        limit = await self._wait_for_room()
+        limit.running += 1
         try:
-            yield lane
+            yield limit
         finally:
-            lane.running -= 1
-            await self._tell()
+            limit.running -= 1
+            await self._notify_waiters()
 
-    async def _free(self) -> Lane:
+    async def _wait_for_room(self) -> ConcurrencyLimit:
         while True:
             now = time.monotonic()
-            if found := [lane for lane in self.lanes if lane.free(now)]:
-                return min(found, key=lambda lane: lane.load)
-            waits = [lane.resumes - now for lane in self.lanes if lane.resumes > now]
-            if self._lost and now > self._lost_at + self._patience_s:
-                raise NobodyLeft
+            if found := [limit for limit in self.limits if limit.has_room(now)]:
+                return min(found, key=lambda limit: limit.load)
+            waits = [limit.resume_at - now for limit in self.limits if limit.resume_at > now]
+            if self._all_down and now > self._all_down_since + self._patience_s:
+                raise NoServerLeft
             try:
                 async with asyncio.timeout(min(waits, default=1.0)), self._changed:
                     await self._changed.wait()
             except TimeoutError:
                 pass  # its time has come, or patience is asked anew
 
-    async def _tell(self) -> None:
+    async def _notify_waiters(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
-    def refused(self, lane: Lane, sent: float, problem: ServerProblem) -> None:
+    def on_refusal(self, limit: ConcurrencyLimit, sent: float, problem: ServerProblem) -> None:
         """It was too busy for what was sent at that time. A long wait is told."""
-        lane.refused(sent, time.monotonic(), problem.retry_after_s)
-        if (problem.retry_after_s or 0) > LONGEST_S:
-            self._say(f"{lane.url} asks to wait {problem.retry_after_s:.0f} s: {problem.detail}")
+        limit.on_refusal(sent, time.monotonic(), problem.retry_after_s)
+        if (problem.retry_after_s or 0) > MAX_PAUSE_S:
+            self._emit(f"{limit.url} asks to wait {problem.retry_after_s:.0f} s: {problem.detail}")
 
-    def set_aside(self, lane: Lane, problem: ServerProblem) -> None:
+    def mark_down(self, limit: ConcurrencyLimit, problem: ServerProblem) -> None:
         """Send nothing there until it says that it is ready."""
-        if lane.down:
+        if limit.down:
             return
-        lane.down = True
-        if self._lost:
-            self._lost_at = time.monotonic()
-        self._say(f"{lane.url} is set aside: {problem.detail}")
-        probe = asyncio.create_task(self._probe(lane))
+        limit.down = True
+        if self._all_down:
+            self._all_down_since = time.monotonic()
+        self._emit(f"{limit.url} gets no requests until it is ready again: {problem.detail}")
+        probe = asyncio.create_task(self._probe(limit))
         self._probes.add(probe)
         probe.add_done_callback(self._probes.discard)
 
-    async def _probe(self, lane: Lane) -> None:
+    async def _probe(self, limit: ConcurrencyLimit) -> None:
         pause = 0.5
-        while lane.down:
+        while limit.down:
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_S)
+            pause = min(2 * pause, MAX_PAUSE_S)
             try:
-                await self.clients[lane.url].ready()
+                await self.clients[limit.url].ready()
             except ServerProblem:
                 continue
-            lane.returned()
-        self._say(f"{lane.url} is back.")
-        await self._tell()
+            limit.on_recovery()
+        self._emit(f"{limit.url} is ready again.")
+        await self._notify_waiters()
 
 
-def is_gone(problem: ServerProblem) -> bool:
+def is_server_down(problem: ServerProblem) -> bool:
     """Whether it says that there is no server, or soon none: not how busy it is."""
     return problem.unreachable or problem.code == "draining"
 
 
-def _slots(status: Any) -> int:
+def _slot_count(status: Any) -> int:
     """As `/v1/status` tells it."""
     try:
         return max(1, int(status["slots"]["total"]))
     except (KeyError, TypeError, ValueError):
-        return SLOTS
+        return DEFAULT_SLOTS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import choice
+from app.cli import engine_choice
 from app.embedded.api.model_info import VERSION
 from app.settings import Settings
 from tests.cli.command import doctor, told
@@ -39,11 +39,11 @@ def test_the_embedded_engine_that_quick_start_chose(
         ["OK", "port"],
     ]
     assert lines[2].endswith(
-        "The embedded one, as ./quick_start.sh chose; ./run_server.sh starts it."
+        "The embedded engine, chosen by ./quick_start.sh; ./run_server.sh starts it."
     )
     assert lines[3].endswith("embedded is installed and can see.")
     assert lines[-1] == (
-        "Next: ./run_server.sh, where it does not run yet; then python -m app describe FILE. "
+        "Next: ./run_server.sh, if it is not running; then python -m app describe FILE. "
         "For qwen3-vl:32b run ./quick_start.sh on a machine with an NVIDIA GPU."
     )
 
@@ -92,7 +92,7 @@ def test_the_embedded_engine_that_runs(
     assert engine["text"] == f"Version {VERSION} at {embedded}."
     (model,) = (check for check in other["checks"] if check["name"] == "model")
     assert model["text"].startswith("qwen3-vl:8b is not in the embedded engine: set MODEL_NAME")
-    assert other["next"].startswith("Mend what FAIL says (model)")
+    assert other["next"].startswith("Fix the failed checks (model)")
 
 
 @pytest.mark.parametrize("remembered", ["", "embedded", "ollama"])
@@ -142,5 +142,5 @@ def test_run_server_takes_the_same(
         monkeypatch.delenv(name, raising=False)
     for name, value in kept.items():
         monkeypatch.setenv(name, value)
-    doctors = "embedded" if choice.embedded(Settings(), version) else "ollama"
+    doctors = "embedded" if engine_choice.embedded_reason(Settings(), version) else "ollama"
     assert says == f"{doctors}\n"

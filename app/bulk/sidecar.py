@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from app.client.form import is_address
+from app.client.request_body import is_url
 
 
-class Beside:
+class Sidecars:
     """`scan.jpg` gets `scan.jpg.txt`: its whole name is kept, since `scan.png` may lie there, too.
 
     Args:
@@ -14,16 +14,16 @@ class Beside:
         force: whether a file that is there already may be replaced.
     """
 
-    def __init__(self, ending: str, force: bool) -> None:
-        self._ending, self._force = ending, force
+    def __init__(self, extension: str, force: bool) -> None:
+        self._extension, self._force = extension, force
 
-    def of(self, path: str) -> Path | None:
+    def path_for(self, path: str) -> Path | None:
         """Where the text goes; None of an address, which has no place here."""
-        return None if is_address(path) else Path(f"{path}.{self._ending}")
+        return None if is_url(path) else Path(f"{path}.{self._extension}")
 
-    def taken(self, path: str) -> Path | None:
+    def existing(self, path: str) -> Path | None:
         """The file that is in the way, where one is."""
-        target = self.of(path)
+        target = self.path_for(path)
         return target if target and not self._force and target.exists() else None
 
     def write(self, path: str, text: str) -> None:
@@ -33,7 +33,7 @@ class Beside:
             FileExistsError: one is there, and may not be replaced.
             OSError: it cannot be written.
         """
-        target = self.of(path)
+        target = self.path_for(path)
         if target is None:
             return
         draft = target.with_name(f".{target.name}.draft")

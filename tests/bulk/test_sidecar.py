@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from app.bulk.beside import Beside
+from app.bulk.sidecar import Sidecars
 
 
 def test_the_whole_name_is_kept(tmp_path: Path) -> None:
-    beside = Beside("md", force=False)
+    sidecars = Sidecars("md", force=False)
     for name in ("a.jpg", "a.png"):
-        beside.write(str(tmp_path / name), name)
+        sidecars.write(str(tmp_path / name), name)
     assert (tmp_path / "a.jpg.md").read_text() == "a.jpg\n"
     assert {path.name for path in tmp_path.iterdir()} == {"a.jpg.md", "a.png.md"}
 
@@ -19,12 +19,12 @@ def test_the_whole_name_is_kept(tmp_path: Path) -> None:
 def test_nothing_is_replaced_unless_forced(tmp_path: Path) -> None:
     target = tmp_path / "a.jpg.txt"
     target.write_text("mine")
-    beside = Beside("txt", force=False)
-    assert beside.taken(str(tmp_path / "a.jpg")) == target
+    sidecars = Sidecars("txt", force=False)
+    assert sidecars.existing(str(tmp_path / "a.jpg")) == target
     with pytest.raises(FileExistsError):
-        beside.write(str(tmp_path / "a.jpg"), "new")
+        sidecars.write(str(tmp_path / "a.jpg"), "new")
     assert target.read_text() == "mine"
-    Beside("txt", force=True).write(str(tmp_path / "a.jpg"), "new\n")
+    Sidecars("txt", force=True).write(str(tmp_path / "a.jpg"), "new\n")
     assert target.read_text() == "new\n"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -34,14 +34,14 @@ def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise PermissionError
 
     monkeypatch.setattr(os, "link", refuse)
-    beside = Beside("txt", force=False)
-    beside.write(str(tmp_path / "a.jpg"), "one")
+    sidecars = Sidecars("txt", force=False)
+    sidecars.write(str(tmp_path / "a.jpg"), "one")
     with pytest.raises(FileExistsError):
-        beside.write(str(tmp_path / "a.jpg"), "two")
+        sidecars.write(str(tmp_path / "a.jpg"), "two")
     assert (tmp_path / "a.jpg.txt").read_text() == "one\n"
 
 
 def test_an_address_has_no_place_here() -> None:
-    beside = Beside("txt", force=False)
-    assert beside.of("https://example.com/a.png") is None
-    beside.write("https://example.com/a.png", "text")
+    sidecars = Sidecars("txt", force=False)
+    assert sidecars.path_for("https://example.com/a.png") is None
+    sidecars.write("https://example.com/a.png", "text")

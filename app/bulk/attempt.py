@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.bulk.fleet import Fleet, is_gone
-from app.bulk.lane import Lane
-from app.client.form import Image, is_address
+from app.bulk.concurrency_limit import ConcurrencyLimit
+from app.bulk.server_pool import ServerPool, is_server_down
 from app.client.problem import ServerProblem
+from app.client.request_body import Image, is_url
 
-FAILURES = 4  # attempts that may fail in the middle: then it is likely the file that does it
-PAUSE_S = 1.0  # after the first of them; then twice as long each time
+MAX_FAILURES = 4  # attempts that may fail in the middle: then it is likely the file that does it
+RETRY_PAUSE_S = 1.0  # after the first of them; then twice as long each time
 # What is wrong with the request as a whole, and so with every file's.
-ABOUT_ALL = frozenset({"unauthorized", "model_not_found", "invalid_request", "invalid_parameter"})
+TASK_ERRORS = frozenset({"unauthorized", "model_not_found", "invalid_request", "invalid_parameter"})
 
 
-class Wrong(Exception):
+class TaskRejected(Exception):
     """What is asked cannot be answered about any file."""
 
     def __init__(self, problem: ServerProblem) -> None:
@@ -29,7 +29,7 @@ class Wrong(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class TaskSpec:
     """What is asked of every file: one task, with these fields.
 
     patience_s: how long one file may be refused (429, 503) before that is its answer, in seconds.
@@ -40,10 +40,10 @@ class Ask:
     patience_s: float
 
     @property
-    def short(self) -> str:
+    def fingerprint(self) -> str:
         """By this a run knows that its file holds answers to the same."""
-        told = json.dumps([self.task, self.fields], sort_keys=True)
-        return f"{self.task}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+        described = json.dumps([self.task, self.fields], sort_keys=True)
+        return f"{self.task}-{hashlib.sha256(described.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,32 +61,32 @@ class Outcome:
     server: str | None
     attempts: int
     seconds: float
-    asked_s: float
+    request_s: float
 
-    def line(self, task: str, asked: str) -> dict[str, Any]:
+    def to_record(self, task: str, fingerprint: str) -> dict[str, Any]:
         """As it is kept; `path` is first."""
         return {
             "path": self.path,
             "sha256": self.sha256,
             "task": task,
-            "asked": asked,
+            "asked": fingerprint,
             "error": self.error,
             "answer": self.answer,
             "server": self.server,
             "timings": {
                 "attempts": self.attempts,
-                "request_ms": round(self.asked_s * 1e3, 1),
+                "request_ms": round(self.request_s * 1e3, 1),
                 "total_ms": round(self.seconds * 1e3, 1),
             },
         }
 
 
-def failed(path: str, code: str, detail: str) -> Outcome:
+def failure(path: str, code: str, detail: str) -> Outcome:
     """A file that nobody was asked about."""
     return Outcome(path, None, None, {"code": code, "detail": detail}, None, 0, 0.0, 0.0)
 
 
-async def do(path: str, ask: Ask, fleet: Fleet, *, proven: bool) -> Outcome:
+async def process(path: str, spec: TaskSpec, pool: ServerPool, *, any_answered: bool) -> Outcome:
     """Ask about one file, and ask again where that may help.
 
     Args:
@@ -99,57 +99,57 @@ async def do(path: str, ask: Ask, fleet: Fleet, *, proven: bool) -> Outcome:
     try:
         image, digest = await asyncio.to_thread(_read, path)
     except OSError as error:
-        return failed(path, "unreadable_file", f"It cannot be read: {error.strerror}.")
-    begun = time.monotonic()
+        return failure(path, "unreadable_file", f"The file cannot be read: {error.strerror}.")
+    started = time.monotonic()
     attempts = failures = 0
     refused_at = 0.0
     while True:
-        async with fleet.lane() as lane:
+        async with pool.acquire() as limit:
             sent = time.monotonic()
-            answer, problem = await _attempt(image, ask, fleet, lane)
+            answer, problem = await _attempt(image, spec, pool, limit)
         now = time.monotonic()
         attempts += 1
-        again = False
+        retry = False
         if problem is None:
             pass
-        elif is_gone(problem):
+        elif is_server_down(problem):
             attempts -= 1  # it never got there
-            again = True
+            retry = True
         elif problem.refused:
             refused_at = refused_at or now
-            again = now - refused_at < ask.patience_s
+            retry = now - refused_at < spec.patience_s
         elif problem.temporary:
             failures += 1
-            if again := failures < FAILURES:
-                await asyncio.sleep(PAUSE_S * 2 ** (failures - 1))
-        elif problem.status == 401 or (problem.code in ABOUT_ALL and not proven):
-            raise Wrong(problem)
-        if not again:
-            wrong = problem.body if problem else None
-            took = (now - begun, now - sent)
-            return Outcome(path, digest, answer, wrong, lane.url, attempts, *took)
+            if retry := failures < MAX_FAILURES:
+                await asyncio.sleep(RETRY_PAUSE_S * 2 ** (failures - 1))
+        elif problem.status == 401 or (problem.code in TASK_ERRORS and not any_answered):
+            raise TaskRejected(problem)
+        if not retry:
+            body = problem.body if problem else None
+            took = (now - started, now - sent)
+            return Outcome(path, digest, answer, body, limit.url, attempts, *took)
 
 
 async def _attempt(
-    image: Image, ask: Ask, fleet: Fleet, lane: Lane
+    image: Image, spec: TaskSpec, pool: ServerPool, limit: ConcurrencyLimit
 ) -> tuple[dict[str, Any] | None, ServerProblem | None]:
     """The answer, or why there is none; the server's lane learns from it."""
     sent = time.monotonic()
     try:
-        answer = await fleet.clients[lane.url].ask(ask.task, [image], ask.fields)
+        answer = await pool.clients[limit.url].ask(spec.task, [image], spec.fields)
     except ServerProblem as problem:
-        if is_gone(problem):
-            fleet.set_aside(lane, problem)
+        if is_server_down(problem):
+            pool.mark_down(limit, problem)
         elif problem.refused:
-            fleet.refused(lane, sent, problem)
+            pool.on_refusal(limit, sent, problem)
         return None, problem
-    lane.answered()
+    limit.on_answer()
     return answer, None
 
 
 def _read(path: str) -> tuple[Image, str | None]:
     """What to send, and its hash."""
-    if is_address(path):
+    if is_url(path):
         return path, None
     data = Path(path).read_bytes()
     return data, hashlib.sha256(data).hexdigest()

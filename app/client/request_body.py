@@ -10,12 +10,12 @@ import orjson
 Image = Path | bytes | str  # a file, its bytes, or an http(s) address
 
 
-def is_address(text: str) -> bool:
+def is_url(text: str) -> bool:
     """Whether it is an http(s) URL."""
     return text.lower().startswith(("http://", "https://"))
 
 
-def body(images: Sequence[Image], fields: Mapping[str, Any]) -> dict[str, Any]:
+def request_arguments(images: Sequence[Image], fields: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments of httpx for one request. Fields that are None are left out.
 
     Files go as they are, in multipart: base64 would make them a third larger. An address can
@@ -24,25 +24,25 @@ def body(images: Sequence[Image], fields: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         OSError: a file cannot be read.
     """
-    given = {name: value for name, value in fields.items() if value is not None}
+    present = {name: value for name, value in fields.items() if value is not None}
     files = [image for image in images if not isinstance(image, str)]
     if len(files) < len(images):
-        return {"json": {**given, "image": list(map(_told, images))}}
+        return {"json": {**present, "image": list(map(_json_image, images))}}
     # The name of a file is nobody's business: the server looks at its bytes.
-    parts = [("image", ("image", _bytes(file))) for file in files]
-    return {"files": parts, "data": {name: _text(value) for name, value in given.items()}}
+    parts = [("image", ("image", _read(file))) for file in files]
+    return {"files": parts, "data": {name: _form_value(value) for name, value in present.items()}}
 
 
-def _bytes(image: Path | bytes) -> bytes:
+def _read(image: Path | bytes) -> bytes:
     return image if isinstance(image, bytes) else image.read_bytes()
 
 
-def _told(image: Image) -> str:
+def _json_image(image: Image) -> str:
     """As JSON has it: an address as it is, else base64."""
-    return image if isinstance(image, str) else base64.b64encode(_bytes(image)).decode()
+    return image if isinstance(image, str) else base64.b64encode(_read(image)).decode()
 
 
-def _text(value: Any) -> Any:
+def _form_value(value: Any) -> Any:
     """A form has only text: objects as their JSON, lists as the same name several times."""
     match value:
         case bool():

@@ -1,15 +1,15 @@
-"""Where a request enters a replica: what Ray lets a client decide, and adds to the answer."""
+"""Removes the request headers with which a client controls Ray, and Ray's X-Request-ID."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# With the first, a client who leaves would keep the GPU busy until its answer is over.
-THEIRS = (b"x-request-disconnect-disabled", b"x-request-timeout-seconds")
+# With the first, a request keeps the GPU busy after its client has disconnected.
+DROPPED = (b"x-request-disconnect-disabled", b"x-request-timeout-seconds")
 
 
-class Door:
-    """Drops those header fields, and the second `X-Request-ID` that Ray adds to ours."""
+class HeaderFilter:
+    """Drop these request headers, and the second `X-Request-ID` that Ray adds to the response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -18,17 +18,17 @@ class Door:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        kept = [(name, value) for name, value in scope["headers"] if name not in THEIRS]
+        kept = [(name, value) for name, value in scope["headers"] if name not in DROPPED]
 
         async def send_once(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = headers["x-request-id"]  # the first; the rest go
+                headers["x-request-id"] = headers["x-request-id"]  # keeps the first one
             await send(message)
 
         await self.app({**scope, "headers": kept}, receive, send_once)
 
 
 def middlewares() -> list[Middleware]:
-    """As RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH wants it."""
-    return [Middleware(Door)]
+    """The callback for RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH."""
+    return [Middleware(HeaderFilter)]

@@ -3,34 +3,38 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
 
-from app.bulk.lines import Lines, Unusable
+from app.bulk.results_file import ResultsFile, ResultsFileError
+from tests.server import REPO
 
-ASKED = "ocr-1"
+FINGERPRINT = "ocr-1"
 
 
 def line(path: str, **fields: Any) -> dict[str, Any]:
-    return {"path": path, "asked": ASKED, "error": None, "answer": {"text": path}} | fields
+    return {"path": path, "asked": FINGERPRINT, "error": None, "answer": {"text": path}} | fields
 
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     """Three lines; the second is an error."""
     path = tmp_path / "out.jsonl"
-    with Lines(path, ASKED) as lines:
+    with ResultsFile(path, FINGERPRINT) as results:
         for one in (line("a.png"), line("나.png", error={"code": "x"}, answer=None), line("c")):
-            lines.append(one)
+            results.append(one)
     return path
 
 
 def paths(path: Path) -> list[str]:
-    with Lines(path, ASKED) as lines:
-        return [one.path for one in lines.mend()]
+    with ResultsFile(path, FINGERPRINT) as results:
+        return [one.path for one in results.recover()]
 
 
 def test_wherever_the_last_line_is_torn_the_others_are_whole(out: Path) -> None:
@@ -59,30 +63,54 @@ def test_wherever_the_last_line_is_torn_the_others_are_whole(out: Path) -> None:
 def test_what_is_not_ours_is_left_as_it_is(out: Path, data: bytes) -> None:
     for before in (b"", out.read_bytes()):
         out.write_bytes(before + data)
-        with pytest.raises(Unusable, match="is no file of `batch`"):
+        with pytest.raises(ResultsFileError, match="was not written by `batch`"):
             paths(out)
         assert out.read_bytes() == before + data
 
 
 def test_answers_to_something_else_are_not_mixed(out: Path) -> None:
-    with Lines(out, "ocr-2") as lines, pytest.raises(Unusable, match="line 1: ocr-1; now: ocr-2"):
-        list(lines.mend())
+    with (
+        ResultsFile(out, "ocr-2") as results,
+        pytest.raises(ResultsFileError, match="line 1: ocr-1; now: ocr-2"),
+    ):
+        list(results.recover())
 
 
 def test_two_runs_do_not_write_one_file(out: Path) -> None:
-    with Lines(out, ASKED) as lines:
-        with pytest.raises(Unusable, match="Another run is writing"):
-            Lines(out, ASKED)
-        lines.drop(lambda one: one.error is not None)
-        with pytest.raises(Unusable, match="Another run is writing"):
-            Lines(out, ASKED)
+    with ResultsFile(out, FINGERPRINT) as results:
+        with pytest.raises(ResultsFileError, match="Another run is writing"):
+            ResultsFile(out, FINGERPRINT)
+        results.remove(lambda one: one.error is not None)
+        with pytest.raises(ResultsFileError, match="Another run is writing"):
+            ResultsFile(out, FINGERPRINT)
     assert paths(out) == ["a.png", "c"]
+    link = out.with_name("link.jsonl")
+    link.symlink_to(out)
+    with ResultsFile(out, FINGERPRINT), pytest.raises(ResultsFileError, match="Another run"):
+        ResultsFile(link, FINGERPRINT)
+
+
+def test_a_killed_run_leaves_no_lock(out: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from app.bulk.results_file import ResultsFile;"
+        f"file = ResultsFile(Path(sys.argv[1]), {FINGERPRINT!r}); print(flush=True);"
+        "sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(out)]
+    with subprocess.Popen(command, cwd=REPO, stdin=PIPE, stdout=PIPE) as other:
+        assert other.stdout and other.stdout.readline()
+        with pytest.raises(ResultsFileError, match="Another run is writing"):
+            ResultsFile(out, FINGERPRINT)
+        other.kill()
+        other.wait()
+    assert len(paths(out)) == 3
+    assert list(out.parent.iterdir()) == [out]
 
 
 def test_dropped_lines_are_gone_and_new_ones_come_behind(out: Path) -> None:
-    with Lines(out, ASKED) as lines:
-        lines.drop(lambda one: one.error is not None)
-        lines.append(line("나.png"))
+    with ResultsFile(out, FINGERPRINT) as results:
+        results.remove(lambda one: one.error is not None)
+        results.append(line("나.png"))
     assert paths(out) == ["a.png", "c", "나.png"]
     assert "나.png" in out.read_text()
     assert list(out.parent.iterdir()) == [out]
@@ -91,8 +119,8 @@ def test_dropped_lines_are_gone_and_new_ones_come_behind(out: Path) -> None:
 def test_names_that_are_no_text(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.png")
     out = tmp_path / "out.jsonl"
-    with Lines(out, ASKED) as lines:
-        lines.append(line(name, answer={"text": "한국어"}))
+    with ResultsFile(out, FINGERPRINT) as results:
+        results.append(line(name, answer={"text": "한국어"}))
     assert paths(out) == [name]
     assert json.loads(out.read_bytes())["answer"]["text"] == "한국어"
 
@@ -107,16 +135,16 @@ def test_a_full_disk_leaves_whole_lines(out: Path, monkeypatch: pytest.MonkeyPat
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     for broken in (short, full):
-        with Lines(out, ASKED) as lines, monkeypatch.context() as patch:
+        with ResultsFile(out, FINGERPRINT) as results, monkeypatch.context() as patch:
             patch.setattr(os, "write", broken)
-            with pytest.raises(Unusable, match=r"(?i)disk is full|no space left"):
-                lines.append(line("d"))
+            with pytest.raises(ResultsFileError, match=r"(?i)disk is full|no space left"):
+                results.append(line("d"))
         assert out.read_bytes() == before
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
-    with pytest.raises(Unusable, match="No such file or directory"):
-        Lines(tmp_path / "none" / "out.jsonl", ASKED)
+    with pytest.raises(ResultsFileError, match="No such file or directory"):
+        ResultsFile(tmp_path / "none" / "out.jsonl", FINGERPRINT)
 
 
 def test_many_lines_are_read_quickly(tmp_path: Path) -> None:
