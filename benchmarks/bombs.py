@@ -96,11 +96,13 @@ def send(http: httpx.Client, data: bytes, leave_s: float | None = None) -> str:
 
 
 def bombs() -> Iterator[tuple[str, bytes]]:
+    """Every hostile file, with its name."""
     yield from pdf.bombs()
     yield from raster.bombs()
 
 
 def main() -> None:
+    """Send each file, and print what it did to another client."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--leave", type=float, help="seconds after which the client leaves")
     parser.add_argument("--only", default="", help="a pattern of names")

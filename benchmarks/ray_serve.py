@@ -64,6 +64,7 @@ async def firsts(port: int, one: Request, count: int) -> list[float]:
 
 
 def main() -> None:
+    """Measure uvicorn and Ray Serve in turns."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--each", type=int, default=50, help="requests a round and server")
@@ -73,6 +74,7 @@ def main() -> None:
 
 
 def measure(folder: Path, rounds: int, each: int) -> None:
+    """Print the added time to the first token, in milliseconds."""
     command = "-m benchmarks.wire.engine {port}"
     settings = {"MODEL_NAME": MODEL, "NUM_CTX": "8192", "CACHE_MB": "0"}
     port = free_port()

@@ -153,6 +153,7 @@ ENGINES = {"fake": fake_engine, "daemon": daemon_engine}
 
 
 def main() -> None:
+    """Run the load with a fault every few seconds; exit with 1 where a bound is broken."""
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n", maxsplit=1)[0] if __doc__ else ""
     )

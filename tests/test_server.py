@@ -35,7 +35,7 @@ def start(**settings: str) -> subprocess.CompletedProcess[str]:
 def test_a_wrong_setting_is_one_sentence() -> None:
     ended = start(PORT="many")
     assert ended.returncode == 1
-    assert ended.stderr.startswith("The setting PORT is wrong: ")
+    assert ended.stderr.startswith("The setting PORT is invalid: ")
     assert ended.stderr.count("\n") == 1
 
 

@@ -75,6 +75,7 @@ def litellm(image: bytes, how: Answered) -> Request:
 
 
 def naive(image: bytes, how: Answered) -> Request:
+    """A request to the plain wrapper."""
     return _form(image, how, 1, b"data: [DONE]" if how.stream else b'"tokens":')
 
 

@@ -102,7 +102,7 @@ def test_texts_beside_their_files(fake: Fake, scans: Path, tmp_path: Path) -> No
     done = call(*command)
     assert done.returncode == 1
     assert fake.fields["format"] == ["markdown"]
-    assert f"{mine} is there already" in done.stderr
+    assert f"{mine} already exists" in done.stderr
     assert mine.read_text() == "mine"
     found = lines(out)
     assert found["05.png"]["error"]["code"] == "file_exists"
@@ -156,7 +156,7 @@ def test_what_no_file_can_be_answered_with_ends_the_run(
     out = tmp_path / "out.jsonl"
     done = call("batch", "ocr", scans, "--out", out, "--server", fake.url)
     assert done.returncode == 1
-    assert f"No file can be answered so: It says {code}." in done.stderr
+    assert f"The server rejects this request for every file: It says {code}." in done.stderr
     assert "12 left" in done.stderr
     assert out.read_bytes() == b""
     assert fake.asked < 12
@@ -188,7 +188,7 @@ def test_usage(scans: Path, arguments: tuple[str, ...], words: str) -> None:
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     done = call("batch", "ocr", tmp_path, "--out", tmp_path / "o")
-    assert (done.returncode, done.stderr) == (2, "No picture or PDF was found.\n")
+    assert (done.returncode, done.stderr) == (2, "No image or PDF was found.\n")
 
 
 def test_the_least_busy_server_gets_more(scans: Path, tmp_path: Path) -> None:
@@ -224,8 +224,8 @@ def test_a_dead_server_is_set_aside_and_comes_back(scans: Path, tmp_path: Path) 
     text = said.decode()
     print(text)
     assert run.returncode == 0, text
-    assert f"{dying.url} is set aside: No server answers" in text
-    assert f"{dying.url} is back." in text
+    assert f"{dying.url} gets no requests until it is ready again: No server" in text
+    assert f"{dying.url} is ready again." in text
     assert dying.asked > died_at
     assert len(lines(out)) == 150
 

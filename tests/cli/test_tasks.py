@@ -73,7 +73,7 @@ def test_detect(on_embedded: Server) -> None:
     (answer,) = objects(done.stdout)
     assert answer["objects"] == []
     text = call("detect", EXAMPLES / "photo.jpg", *fields, "--text", SERVER_URL=on_embedded.url)
-    assert (text.stdout, text.stderr) == ("", "Nothing of that was found.\n")
+    assert (text.stdout, text.stderr) == ("", "No matching objects were found.\n")
 
 
 def test_globs_and_standard_input(on_embedded: Server) -> None:
@@ -182,8 +182,8 @@ def test_without_the_key(daemon_server: Server) -> None:
         (("ask", "examples/photo.jpg"), "Missing option '--question'"),
         (("describe", "examples/photo.jpg", "--style", "loud"), "'loud' is not one of"),
         (("extract", "examples/photo.jpg", "--schema", "none.json"), "none.json cannot be read"),
-        (("extract", "examples/photo.jpg", "--schema", "{"), "It is no JSON"),
-        (("extract", "examples/photo.jpg", "--schema", "README.md"), "It is no JSON"),
+        (("extract", "examples/photo.jpg", "--schema", "{"), "This is not valid JSON"),
+        (("extract", "examples/photo.jpg", "--schema", "README.md"), "This is not valid JSON"),
     ],
 )
 def test_usage(arguments: tuple[str, ...], words: str) -> None:
@@ -196,14 +196,14 @@ def test_nobody_there_is_one_sentence() -> None:
     done = call("ocr", "examples/photo.jpg", "examples/table.png", "--text", PORT=str(free_port()))
     assert (done.returncode, done.stdout.count("==")) == (1, 1)
     (sentence,) = done.stderr.splitlines()
-    assert "Start it with ./run_server.sh, or say with --server where it is." in sentence
+    assert "Start it with ./run_server.sh, or set its URL with --server." in sentence
 
 
 def test_a_wrong_setting_is_one_sentence(tmp_path: Path) -> None:
     done = call("ocr", EXAMPLES / "photo.jpg", cwd=tmp_path, PORT="many")
     assert done.returncode == 1
     (sentence,) = done.stderr.splitlines()
-    assert sentence.startswith("The setting PORT is wrong")
+    assert sentence.startswith("The setting PORT is invalid")
 
 
 def test_ctrl_c_lets_go_of_the_request() -> None:
@@ -264,8 +264,8 @@ def test_on_a_terminal_it_is_text_with_what_it_cost(on_embedded: Server) -> None
 def test_the_place_in_the_queue_is_told() -> None:
     with Fake(delay_s=1) as fake:
         said = on_terminal("ocr", "examples/table.png", SERVER_URL=fake.url)
-    assert "place 1 in the queue, about 1 s" in said
-    assert "fake is looking at 1 picture, 448 tokens ..." in said
+    assert "position 1 in the queue, about 1 s" in said
+    assert "fake is processing 1 image, 448 tokens ..." in said
 
 
 def test_an_answer_cannot_command_the_terminal() -> None:

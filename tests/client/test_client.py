@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.responses import HTMLResponse
 
-from app.client.client import Client, address
+from app.client.client import Client, normalize_url
 from app.client.problem import ServerProblem
 from tests.client.fake import Fake, event, problem
 from tests.fake_ollama.script import Cut, Head, Script, Send
@@ -156,5 +156,5 @@ async def test_a_missing_file(fake: Fake, tmp_path: Path) -> None:
 
 
 def test_addresses_as_people_write_them() -> None:
-    assert address("gpu-box:8000/") == "http://gpu-box:8000"
-    assert address(" https://a.example/vlm/ ") == "https://a.example/vlm"
+    assert normalize_url("gpu-box:8000/") == "http://gpu-box:8000"
+    assert normalize_url(" https://a.example/vlm/ ") == "https://a.example/vlm"

@@ -130,16 +130,16 @@ def test_what_was_measured_is_kept_when_it_is_stopped(
     told = json.loads(out.with_suffix(".json").read_text())
     assert not told["whole"]
     assert told["models"][0]["median"]["cer"] == 0
-    assert "It was stopped before the end" in out.read_text()
+    assert "The run was stopped early" in out.read_text()
 
 
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        (["--models", ","], "Name one model"),
+        (["--models", ","], "Name at least one model"),
         (["--models", "a", "--no-examples"], "Nothing to ask"),
         (["--models", "a", "--question", "What?"], "--images"),
-        (["--models", "a", "--images", "/nowhere"], "is no folder"),
+        (["--models", "a", "--images", "/nowhere"], "is not a folder"),
         (["--models", "a", "--out", "/nowhere/page.html"], "cannot be written"),
         (["--models", "a", "--server", "127.0.0.1:9"], "./run_server.sh"),
     ],

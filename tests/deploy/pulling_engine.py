@@ -14,8 +14,8 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from app.embedded import server
-from app.embedded.address import address
+from app.embedded.api import routes as server
+from app.embedded.api.ollama_host import parse_ollama_host
 
 BLOB = Path(os.environ["OLLAMA_MODELS"]) / "blobs" / "sha256-0"
 
@@ -49,5 +49,5 @@ front.mount("/", server.app)
 
 if __name__ == "__main__":
     assert sys.argv[1:] == ["serve"]
-    where = address(os.environ["OLLAMA_HOST"])
+    where = parse_ollama_host(os.environ["OLLAMA_HOST"])
     uvicorn.run(front, host=where.host, port=where.port, log_level="warning")

@@ -116,7 +116,8 @@ def test_without_the_secret_nothing_is_downloaded(machine: Machine) -> None:
     running = play(machine, RUN, API_KEY="")
     assert running.process.wait(120) == 1
     assert running.log() == (
-        "HOST=0.0.0.0 would let anybody in: set API_KEY to a secret that clients send.\n"
+        "HOST=0.0.0.0 is reachable from other machines and no API key is set: "
+        "set API_KEY to a secret that clients send.\n"
     )
 
 

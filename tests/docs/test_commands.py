@@ -21,7 +21,8 @@ SILENT = ("export ", "source ", "mkdir ")
 SHOWN = re.search(r"\$ (curl .*)\n((?:.*\n)*?)```", (REPO / "README.md").read_text())
 DOWNLOAD = re.compile(r"(?:pull|download_model\.sh) (qwen3-vl:\w+)")
 REASONS = re.compile(
-    r"needs (?:a GPU|an account|root|a machine|Ray|a cluster|systemd)|is the whole "
+    r"needs (?:a GPU|an account|root|a machine|Ray|a cluster|systemd|git|the package index)"
+    r"|is the whole "
 )
 
 

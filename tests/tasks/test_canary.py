@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 from PIL import Image, ImageOps
 
-from app.engine.cache import Answers
 from app.engine.gate import Gate
 from app.engine.ollama import Ollama
 from app.engine.registry import Registry, Room
 from app.images.decoder import Decoder
 from app.images.picture import Limits
 from app.settings import Settings
+from app.tasks.cache import Answers
 from app.tasks.canary import Canary, probes
 from app.tasks.run import Line
 from tests.fake_ollama.script import HANG

@@ -1,0 +1,185 @@
+"""What stands behind the servers: an engine with its requests and settings, set by set."""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tests.engine_embedded import embedded_engine
+from tests.fake_ollama.script import Wait, says
+from tests.fake_ollama.server import FakeOllama
+from tests.fake_ollama.versioned import NAME, VersionedOllama
+from tests.fake_ollama.versions import Rendered, Rules
+from tests.integration.faults import SCRIPTED, Scripted
+from tests.ollama_daemon.install import HOME, unsupported
+from tests.ollama_daemon.process import Daemon
+from tests.ports import free_port
+from tools.same_answers.request_set import (
+    EXAMPLES,
+    SMALL,
+    Sent,
+    chat,
+    chats,
+    documents,
+    draining,
+    form,
+    full,
+    get,
+    kept,
+    keys,
+    limits,
+    operations,
+    refused,
+    tasks,
+    waiting,
+)
+
+HOLD = "hold the slot"  # a request with this prompt keeps the engine busy
+HELD_S = 2.0
+# How much is streamed before a repetition is found depends on the time.
+TIMED = ("An answer that repeats itself",)
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What stands behind the servers of a set.
+
+    asked: the bodies of the chats since the last look, where the engine keeps them.
+    settle: whether the servers are to be asked until they answer again before each request.
+    """
+
+    settings: Mapping[str, str]
+    requests: list[Sent]
+    asked: Callable[[], list[object]] = list
+    settle: bool = False
+
+
+Start = Callable[[], AbstractContextManager[Behind]]
+
+
+def says_what_it_saw(prompt: Rendered) -> str:
+    """What the fake model answers: in the form that it is asked for, with what it was shown."""
+    if "text_content" in prompt.text:
+        return json.dumps([{"bbox_2d": [0, 0, 500, 100], "text_content": "Total 25"}])
+    if "Write HTML" in prompt.text:
+        return "<h1>Bill</h1><table><tr><td>Total</td><td>25</td></tr></table>"
+    if "Markdown tables" in prompt.text:
+        return "# Bill\n\n| Total |\n|---|\n| 25 |"
+    sizes = ", ".join(f"{one.width} x {one.height}" for one in prompt.pictures)
+    return f"I see {sizes or 'nothing'} in {prompt.tokens} tokens.\n\nThat is all."
+
+
+@contextmanager
+def healthy(version: str, requests: list[Sent], **settings: str) -> Iterator[Behind]:
+    """A fake daemon of a version whose model answers with what it saw."""
+    with VersionedOllama(Rules(version), says_what_it_saw) as engine:
+
+        def script(asked: dict[str, Any]) -> Any:
+            if HOLD in str(asked["messages"]):
+                return (Wait(HELD_S), *says("done"))
+            return engine._chat(asked)
+
+        def asked() -> list[object]:
+            bodies: list[object] = list(engine.asked)
+            engine.asked.clear()
+            return bodies
+
+        engine.chosen = script
+        given = {"OLLAMA_HOST": engine.url, "MODEL_NAME": NAME, "NUM_CTX": "16384"}
+        yield Behind({**given, "CACHE_MB": "0", **settings}, requests, asked)
+
+
+@contextmanager
+def faulty() -> Iterator[Behind]:
+    """A scripted engine with each of the faults of docs/FAULTS.md."""
+    with FakeOllama() as engine:
+        given = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "fake-vlm", "NUM_CTX": "4096"}
+        limits = {"STALL_TIMEOUT_S": "1", "REQUEST_TIMEOUT_S": "2", "CACHE_MB": "0"}
+        requests = [
+            replace(sent, name=f"{fault.name}: {name}", engine=partial(_broken, fault, engine))
+            for fault in SCRIPTED
+            if fault.name not in TIMED
+            for name, sent in {
+                "JSON": form("describe", "", SMALL, **fault.fields),
+                "SSE": form("describe", "", SMALL, stream="true", **fault.fields),
+                "chat": chat("", stream=True, **fault.fields),
+            }.items()
+        ]
+        yield Behind({**given, **limits}, requests, settle=True)
+
+
+@contextmanager
+def _broken(fault: Scripted, engine: FakeOllama) -> Iterator[None]:
+    fault.begin(engine)
+    try:
+        yield
+    finally:
+        fault.end(engine)
+
+
+@contextmanager
+def absent() -> Iterator[Behind]:
+    """Nothing listens where the engine should be."""
+    given = {"OLLAMA_HOST": f"http://127.0.0.1:{free_port()}", "MODEL_NAME": NAME}
+    paths = ("/ready", "/v1/models", "/v1/status")
+    yield Behind(given, [*map(get, paths), form("ocr", "JSON"), chat("streamed", stream=True)])
+
+
+@contextmanager
+def daemon() -> Iterator[Behind]:
+    """The real daemon with the tiny model."""
+    with Daemon() as process:
+        given = {"OLLAMA_HOST": process.url, "MODEL_NAME": "tiny-vlm", "NUM_CTX": "4096"}
+        asked = [*tasks(), *documents(), *chats(), get("/ready"), get("/v1/models/tiny-vlm")]
+        # It lists its models in any order.
+        yield Behind(given, [sent for sent in asked if "unknown model" not in sent.name])
+
+
+@contextmanager
+def embedded() -> Iterator[Behind]:
+    """The embedded engine of the new commit."""
+    pictures = {name: (EXAMPLES / name).read_bytes() for name in
+                ("receipt_ko.png", "table.png", "photo.jpg", "letter.pdf")}  # fmt: skip
+    requests = list(tasks(pictures["table.png"]))
+    for name, data in pictures.items():
+        kinds = ("text", "markdown", "html", "json")
+        requests += [form("ocr", f"{name} as {kind}", data, format=kind) for kind in kinds]
+        requests.append(form("describe", name, data))
+        requests.append(form("vqa", name, data, question="합계는 얼마인가요?"))
+        requests.append(form("detect", name, data, labels=["person", "text"]))
+    with tempfile.TemporaryDirectory() as folder, embedded_engine(Path(folder, "log")) as url:
+        yield Behind({"OLLAMA_HOST": url, "MODEL_NAME": "embedded"}, requests)
+
+
+NEW, OLD = "0.34.0", "0.9.3"
+everything = [*tasks(), *documents(), *chats(), *operations(NAME), *refused()]
+SETS: dict[str, Start] = {
+    "new daemon": partial(healthy, NEW, everything),
+    "old daemon": partial(healthy, OLD, [*tasks(), *chats()]),
+    "cache": partial(healthy, NEW, list(kept()), CACHE_MB="64"),
+    "keys": partial(healthy, NEW, list(keys()), API_KEYS="secret,other",
+                    CORS_ORIGINS="https://a.test"),
+    "limits": partial(healthy, NEW, list(limits()), MAX_BODY_MB="1", MAX_IMAGES="2",
+                      MAX_PAGES="2", MAX_IMAGE_MEGAPIXELS="1", ALLOWED_MODELS=NAME,
+                      ALLOW_URL_FETCH="true", NUM_CTX="8192"),
+    "queue": partial(healthy, NEW, list(waiting())),
+    "full": partial(healthy, NEW, list(full()), MAX_QUEUE="0", RATE_LIMIT="4/day"),
+    "draining": partial(healthy, NEW, list(draining())),
+    "faults": faulty,
+    "no engine": absent,
+}  # fmt: skip
+DAEMON, EMBEDDED = "real daemon", "embedded engine"
+
+
+def sets(with_embedded: bool) -> dict[str, Start]:
+    """All that this machine can run, by name."""
+    found = dict(SETS)
+    if not unsupported() and HOME.exists():
+        found[DAEMON] = daemon
+    if with_embedded:
+        found[EMBEDDED] = embedded
+    return found
