@@ -23,6 +23,7 @@ MAY = {
     "logs": set(),
     "context": {"engine", "schemas", "uploads"},
     "problems": {"context", "errors", "logs"},
+    "fast_path": {"errors", "problems"},
     "auth": {"context", "problems", "errors"},
     "connection": set(),
     "heap": set(),
