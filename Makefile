@@ -5,7 +5,9 @@ PYTHON := .venv/bin/python
 READY := .venv/.dev-ready
 
 test: check  ## everything: lint, types, unit tests, the real daemon, the embedded engine
-	$(PYTHON) -m pytest -n 2 --dist loadfile
+	@$(PYTHON) -m pytest -n 2 --dist loadfile || { status=$$?; [ $$status -eq 1 ] || exit $$status; \
+	  echo "These failed beside other tests. They run once more, alone: what fails again is broken."; \
+	  $(PYTHON) -m pytest --last-failed --last-failed-no-failures none; }
 
 check: $(READY)  ## lint, types, import rules
 	.venv/bin/ruff check

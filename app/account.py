@@ -3,15 +3,15 @@
 Numbers and names only. Nothing of images, prompts or answers comes this far.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
 
 from starlette.types import Scope
 
+from app.context import RequestContext, context_of
 from app.schemas import Answer, ImageInfo
-from app.tasks.record import Record
 
 LONGEST_PATH = 200  # characters; a client may send any
 
@@ -53,18 +53,17 @@ class Account:
 
     @classmethod
     def of(cls, scope: Scope, status: int, started: float, ended: float) -> Self:
-        """From the state that the routes left.
+        """From the context that the request filled.
 
         Args:
             status: that was sent, 0 for none.
         """
-        state = scope["state"]
-        get = state.get
-        answer: Answer | None = get("answer")
-        whole = answer is not None if "task" in state else bool(status)
-        code = get("code") or ("ok" if whole else "client_left")
+        context = context_of(scope)
+        answer = context.answer
+        whole = answer is not None if context.task else bool(status)
+        code = context.code or ("ok" if whole else "client_left")
         return cls(
-            request_id=state["request_id"],
+            request_id=context.request_id,
             method=scope["method"],
             path=quote(
                 scope["path"][:LONGEST_PATH], errors="replace"
@@ -72,17 +71,17 @@ class Account:
             route=getattr(scope.get("route"), "path", ""),
             status=status,
             code=code,
-            client=get("client", ""),
-            task=get("task", ""),
-            model=get("model", ""),
-            body_bytes=get("body_bytes"),
-            images=get("images", ()),
+            client=context.key,
+            task=context.task,
+            model=context.model,
+            body_bytes=context.body_bytes,
+            images=context.images,
             answer=answer if code == "ok" else None,
             started=started,
             ended=ended,
-            prepared_at=get("prepared_at", 0.0),
-            first_text_at=get("first_text_at", 0.0),
-            stages=_stages(state, started, ended) if "task" in state else (),
+            prepared_at=context.prepared_at,
+            first_text_at=context.first_text_at,
+            stages=_stages(context, started, ended) if context.task else (),
         )
 
     @property
@@ -121,16 +120,14 @@ class Account:
         return {name: value for name, value in told.items() if value is not None}
 
 
-def _stages(state: Mapping[str, Any], started: float, ended: float) -> tuple[Stage, ...]:
-    marks = [("read", started), ("prepare", state.get("read_at", 0.0))]
-    first_text_at = state.get("first_text_at", 0.0)
-    record: Record | None = state.get("record")
-    ticket = record.ticket if record else None
-    if ticket and not 0 < first_text_at < ticket.asked:
+def _stages(context: RequestContext, started: float, ended: float) -> tuple[Stage, ...]:
+    marks = [("read", started), ("prepare", context.read_at)]
+    ticket = context.ticket
+    if ticket and not 0 < context.first_text_at < ticket.asked:
         marks += [("queue", ticket.asked), ("first_token", ticket.granted)]
     else:  # it needed no slot, or none before its first text
-        marks += [("first_token", state.get("prepared_at", 0.0))]
-    marks += [("generate", first_text_at)]
+        marks += [("first_token", context.prepared_at)]
+    marks += [("generate", context.first_text_at)]
     reached = [(name, at) for name, at in marks if at]
     ends = [at for _, at in reached[1:]] + [ended]
     return tuple(Stage(name, at, end) for (name, at), end in zip(reached, ends, strict=True))

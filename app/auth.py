@@ -2,13 +2,13 @@
 
 import hashlib
 import hmac
-import ipaddress
 from contextlib import suppress
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.context import context_of
 from app.errors import Unauthorized
-from app.routes.problems import problem_response
+from app.problems import problem_response
 
 # What tells nothing and costs nothing: probes of the platform, the documents of the API, and the
 # web page, which asks for a key itself.
@@ -16,20 +16,10 @@ OPEN = frozenset({"/", "/health", "/ready", "/docs", "/redoc", "/openapi.json"})
 OPEN_UNDER = ("/web/", "/static-offline-docs/")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 class KeyCheck:
     """Lets a request through where it carries one of the keys; every request where there is none.
 
-    Sets `scope["state"]["client"]`, the short hash by which the logs and the queue know a key.
+    Sets `RequestContext.key`, the short hash by which the logs and the queue know a key.
     """
 
     def __init__(self, app: ASGIApp, keys: frozenset[str], open_paths: frozenset[str]) -> None:
@@ -58,7 +48,7 @@ class KeyCheck:
             response.headers["WWW-Authenticate"] = "Bearer"
             await response(scope, receive, send)
             return
-        scope["state"]["client"] = self._known[matches.index(True)][1]
+        context_of(scope).key = self._known[matches.index(True)][1]
         await self.app(scope, receive, send)
 
     def _is_open(self, path: str) -> bool:

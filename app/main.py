@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from app import __version__, heap, logs, traces
 from app.auth import OPEN, KeyCheck
-from app.engine.cache import Answers
 from app.engine.gate import Gate
 from app.engine.ollama import Ollama
 from app.engine.registry import Registry, Room
@@ -24,10 +23,11 @@ from app.images.picture import Limits
 from app.metrics import Metrics
 from app.middleware import Envelope
 from app.models.gpu import look
+from app.problems import declared_formats, problem_response
 from app.rates import Rates
 from app.routes import document, openai, ops, page, tasks
-from app.routes.problems import problem_response
 from app.settings import Settings
+from app.tasks.cache import Answers
 from app.tasks.canary import Canary
 from app.tasks.run import Line
 from app.uploads import Uploads
@@ -93,8 +93,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(openai.router)
     app.include_router(ops.router)
     app.include_router(page.router)
+    app.state.problem_formats = declared_formats(app.routes)
     open_paths = OPEN | {"/metrics"} if settings.allow_anonymous_metrics else OPEN
-    document.complete(app, bool(settings.keys), open_paths)
+    document.complete(app, bool(settings.keys), open_paths, app.state.problem_formats)
     app.add_middleware(tasks.Direct, routes=asked.routes)
     app.add_middleware(KeyCheck, keys=settings.keys, open_paths=open_paths)
     if settings.origins:

@@ -12,10 +12,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.account import Account
-from app.errors import InternalError
+from app.context import RequestContext
 from app.logs import log
 from app.metrics import Metrics
-from app.routes.problems import problem_response
+from app.problems import internal_error, problem_response
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 QUIET = frozenset({"/health", "/ready", "/metrics"})  # asked every few seconds by whoever watches
@@ -39,7 +39,7 @@ def request_id(scope: Scope) -> str:
 
 
 class Envelope:
-    """Sets `scope["state"]["request_id"]`; adds `X-Request-ID` and `Server-Timing`."""
+    """Creates the `RequestContext`; adds `X-Request-ID` and `Server-Timing`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -62,7 +62,8 @@ class Envelope:
             return
         started = time.perf_counter()
         ident = request_id(scope)
-        scope.setdefault("state", {})["request_id"] = ident
+        context = RequestContext(ident)
+        scope.setdefault("state", {})["context"] = context
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -81,13 +82,12 @@ class Envelope:
         except ClientDisconnect:
             pass  # while it sent its body; there is nobody to be told
         except Exception:
-            log.exception("a bug ended the request", request_id=ident)
-            scope["state"]["code"] = InternalError.code
+            problem = internal_error(ident)
+            context.code = problem.code
             if status:
                 raise
-            problem = InternalError("A fault in this server ended the request.")
             await problem_response(problem, scope)(scope, receive, send_with_headers)
         finally:
-            if upload := scope["state"].get("upload"):
-                upload.release()
+            if context.upload:
+                context.upload.release()
             self._tell(scope, status, started)

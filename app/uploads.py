@@ -73,6 +73,8 @@ class Upload:
     def let_go(self, size: int) -> None:
         """Some of them are not in memory any more."""
         size = min(size, self._size)
+        if not size:
+            return
         self._uploads.add(self._client, -size)
         self._size -= size
 

@@ -7,17 +7,17 @@ from typing import Any, Self
 
 import httpx
 
-from app.client.events import Event, events
-from app.client.form import Image, body
-from app.client.problem import ServerProblem, broken, problem_of, unreachable
+from app.client.events import Event, read_events
+from app.client.problem import ServerProblem, connection_broken, problem_from, server_unreachable
+from app.client.request_body import Image, request_arguments
 
 # A wait of the server is broken by a comment every 15 s: who is silent for four of them is gone.
-SILENCE_S = 60.0
-TIMEOUT = httpx.Timeout(SILENCE_S, connect=5.0, pool=None)
+READ_TIMEOUT_S = 60.0
+TIMEOUT = httpx.Timeout(READ_TIMEOUT_S, connect=5.0, pool=None)
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64)
 
 
-def address(text: str) -> str:
+def normalize_url(text: str) -> str:
     """A server's URL as people write it: without a scheme, with a slash at the end."""
     text = text.strip().rstrip("/")
     return text if "://" in text else f"http://{text}"
@@ -33,11 +33,11 @@ class Client:
         fresh: no answer may come from the server's cache, nor go into it.
     """
 
-    def __init__(self, url: str, api_key: str = "", *, fresh: bool = False) -> None:
-        self.url = address(url)
+    def __init__(self, url: str, api_key: str = "", *, bypass_cache: bool = False) -> None:
+        self.url = normalize_url(url)
         # Bytes: httpx takes only ASCII in a string.
         headers = [(b"Authorization", f"Bearer {api_key}".encode())] if api_key else []
-        if fresh:
+        if bypass_cache:
             headers.append((b"Cache-Control", b"no-store"))
         self._http = httpx.AsyncClient(
             base_url=self.url, headers=headers, timeout=TIMEOUT, limits=LIMITS, trust_env=False
@@ -81,19 +81,22 @@ class Client:
             ServerProblem: there is no answer, or it broke off.
             OSError: a file cannot be read.
         """
-        request = body(images, {**fields, "stream": True})
-        async with self._reaching(), self._http.stream("POST", f"/v1/{task}", **request) as answer:
+        request = request_arguments(images, {**fields, "stream": True})
+        async with (
+            self._translate_errors(),
+            self._http.stream("POST", f"/v1/{task}", **request) as answer,
+        ):
             if answer.status_code != 200:
                 await answer.aread()
-                raise problem_of(answer)
-            async with aclosing(events(answer.aiter_bytes())) as told:
-                async for event in told:
+                raise problem_from(answer)
+            async with aclosing(read_events(answer.aiter_bytes())) as stream_events:
+                async for event in stream_events:
                     if event.name == "error":
                         raise ServerProblem(event.data)
                     yield event
                     if event.name == "done":
                         return
-        raise broken(self.url, "it ended in the middle")
+        raise connection_broken(self.url, "the stream ended early")
 
     async def status(self, model: str | None = None) -> dict[str, Any]:
         """What runs there, as `/v1/status` tells it, of a model (default: the server's own).
@@ -105,35 +108,35 @@ class Client:
         await self._get("/ready")
 
     async def _get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
-        async with self._reaching():
+        async with self._translate_errors():
             answer = await self._http.get(path, params=query, timeout=15)
             if answer.status_code != 200:
-                raise problem_of(answer)
-            told = answer.json()
-        return told if isinstance(told, dict) else {}
+                raise problem_from(answer)
+            content = answer.json()
+        return content if isinstance(content, dict) else {}
 
     @asynccontextmanager
-    async def _reaching(self) -> AsyncIterator[None]:
+    async def _translate_errors(self) -> AsyncIterator[None]:
         """Turns what the network does into problems."""
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise unreachable(self.url, _reason(error)) from error
+            raise server_unreachable(self.url, _reason(error)) from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise unreachable(self.url, f"it is no http address: {error}") from error
+            raise server_unreachable(self.url, f"not an HTTP URL: {error}") from error
         except (httpx.HTTPError, ValueError) as error:
-            raise broken(self.url, _reason(error)) from error
+            raise connection_broken(self.url, _reason(error)) from error
 
 
 def _reason(error: Exception) -> str:
     """In a few words."""
     match error:
         case httpx.ConnectTimeout():
-            return "nothing came back within 5 s"
+            return "no response within 5 s"
         case httpx.ReadTimeout():
-            return f"it was silent for {SILENCE_S:g} s"
+            return f"no data for {READ_TIMEOUT_S:g} s"
         case ValueError():
-            return "what came is not this server's"
+            return "the response is not from this server"
         case httpx.ConnectError():
             return str(error).removeprefix("All connection attempts failed")  # says nothing
         case _:

@@ -15,21 +15,21 @@ class Event:
     data: dict[str, Any]
 
 
-async def events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+async def read_events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
     """The events that are whole. Comments, which break a silence, are none.
 
     Raises:
         ValueError: what comes are no such events.
     """
-    rest = b""
+    remainder = b""
     async for chunk in chunks:
-        *blocks, rest = (rest + chunk).split(b"\n\n")
+        *blocks, remainder = (remainder + chunk).split(b"\n\n")
         for block in blocks:
             if not block.startswith(b":"):
-                yield _event(block)
+                yield _parse(block)
 
 
-def _event(block: bytes) -> Event:
+def _parse(block: bytes) -> Event:
     name, _, data = block.partition(b"\n")
     if not (name.startswith(b"event: ") and data.startswith(b"data: ")):
         raise ValueError(f"no event of this server: {block[:80]!r}")

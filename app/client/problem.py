@@ -57,29 +57,29 @@ class ServerProblem(Exception):
         return self.refused or self.status in (0, 408) or self.status >= 500
 
 
-def unreachable(url: str, reason: str) -> ServerProblem:
+def server_unreachable(url: str, reason: str) -> ServerProblem:
     """Nothing listens there."""
     return ServerProblem(
         {
             "code": UNREACHABLE,
             "detail": f"No server answers at {url}{reason and f' ({reason})'}. Start it with "
-            "./run_server.sh, or say with --server where it is.",
+            "./run_server.sh, or set its URL with --server.",
         }
     )
 
 
-def broken(url: str, reason: str) -> ServerProblem:
+def connection_broken(url: str, reason: str) -> ServerProblem:
     """The connection ended before the answer did."""
     return ServerProblem(
         {
             "code": BROKEN,
-            "detail": f"The connection to {url} broke before the answer was whole ({reason}). "
-            "Ask again.",
+            "detail": f"The connection to {url} closed before the answer was complete ({reason}). "
+            "Try again.",
         }
     )
 
 
-def problem_of(response: httpx.Response) -> ServerProblem:
+def problem_from(response: httpx.Response) -> ServerProblem:
     """What a response that is no answer means; its body has been read.
 
     A proxy in front answers in its own words: its status counts, and the beginning of its text.
@@ -89,9 +89,9 @@ def problem_of(response: httpx.Response) -> ServerProblem:
     except ValueError:
         body = None
     if not isinstance(body, dict) or "detail" not in body:
-        said = " ".join(response.text.split())[:200]
+        text = " ".join(response.text.split())[:200]
         detail = f"HTTP {response.status_code} {response.reason_phrase} from {response.url.host}"
-        body = {"code": "http_error", "detail": f"{detail}: {said}" if said else f"{detail}."}
+        body = {"code": "http_error", "detail": f"{detail}: {text}" if text else f"{detail}."}
     body["status"] = response.status_code
     return ServerProblem(body, _retry_after(response.headers.get("retry-after", "")))
 

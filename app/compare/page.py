@@ -19,19 +19,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.compare.questions import Question
-from app.compare.report import Cell, Report, Subject
+from app.compare.report import ModelResult, QuestionResult, Report
 from app.errors import Problem
 from app.images.decode import prepare
 from app.images.picture import Limits
 from app.images.probe import probe
 
-SHOWN_PX = 640  # the longer side of a picture on the page
+THUMBNAIL_PX = 640  # the longer side of a picture on the page
 WORD = re.compile(r"\s*\S+(?:\s+$)?")  # with the space before it, the last one with that behind
 PNG, JPEG = b"\x89PNG", "image/jpeg"
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class DiffPart:
     """A part of an answer beside the truth: `same`, `more` (not in the truth), or `missing`."""
 
     kind: str
@@ -52,8 +52,8 @@ def page(report: Report, korean: bool = False) -> str:
         .render(
             report=report,
             rows=list(_rows(report)),
-            first=next((one for one in report.subjects if one.cells), None),
-            most=_most(report.subjects),
+            first=next((one for one in report.models if one.cells), None),
+            most=_maxima(report.models),
             style=Markup(style),  # noqa: S704 - our own file
             style_hash=digest,
             korean=korean,
@@ -61,40 +61,44 @@ def page(report: Report, korean: bool = False) -> str:
     )
 
 
-def pieces(read: str, written: str) -> list[Piece]:
+def diff_words(read: str, written: str) -> list[DiffPart]:
     """What was read, word by word beside what is written; joined without what is missing, it is
     what was read."""
     mine, truth = WORD.findall(read), WORD.findall(written)
-    found: list[Piece] = []
-    matcher = SequenceMatcher(None, list(map(_bare, mine)), list(map(_bare, truth)), False)
+    found: list[DiffPart] = []
+    matcher = SequenceMatcher(
+        None, list(map(_normalized, mine)), list(map(_normalized, truth)), False
+    )
     for kind, i, j, k, m in matcher.get_opcodes():
         if kind in ("delete", "replace"):
-            found.append(Piece("more", "".join(mine[i:j])))
+            found.append(DiffPart("more", "".join(mine[i:j])))
         if kind in ("insert", "replace"):
-            found.append(Piece("missing", "".join(truth[k:m])))
+            found.append(DiffPart("missing", "".join(truth[k:m])))
         if kind == "equal":
-            found.append(Piece("same", "".join(mine[i:j])))
+            found.append(DiffPart("same", "".join(mine[i:j])))
     return found
 
 
-def _bare(word: str) -> str:
+def _normalized(word: str) -> str:
     return unicodedata.normalize("NFKC", word).strip()
 
 
-def _rows(report: Report) -> Iterator[tuple[Question, str, list[tuple[Subject, Cell]]]]:
+def _rows(
+    report: Report,
+) -> Iterator[tuple[Question, str, list[tuple[ModelResult, QuestionResult]]]]:
     """Each question with its picture and the models' answers."""
     for at, question in enumerate(report.questions):
-        cells = [(one, one.cells[at]) for one in report.subjects if one.cells]
-        yield question, _picture(question.file), cells
+        cells = [(one, one.cells[at]) for one in report.models if one.cells]
+        yield question, _thumbnail(question.file), cells
 
 
 @cache
-def _picture(file: Path) -> str:
+def _thumbnail(file: Path) -> str:
     """A small copy (of a document its first page) as a data URI; empty where there is none."""
     try:
         picture = probe(file.read_bytes(), 0, Limits(max_megapixels=200, max_pages=10_000))[0]
         width, height = picture.natural
-        scale = min(1.0, SHOWN_PX / max(width, height))
+        scale = min(1.0, THUMBNAIL_PX / max(width, height))
         size = max(1, round(width * scale)), max(1, round(height * scale))
         shown = prepare(picture, size).base64
     except (Problem, OSError):
@@ -103,9 +107,9 @@ def _picture(file: Path) -> str:
     return f"data:{kind};base64,{shown.decode()}"
 
 
-def _most(subjects: Iterable[Subject]) -> dict[str, float]:
+def _maxima(models: Iterable[ModelResult]) -> dict[str, float]:
     """The largest of each number, for the bars."""
-    told = list(subjects)
+    told = list(models)
     names = ("first_s", "total_s", "tokens_per_second")
     return {name: max((getattr(one, name) or 0 for one in told), default=0) for name in names}
 
@@ -126,7 +130,7 @@ def rate(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
 
 
-def spread(values: Iterable[float | None]) -> str:
+def value_range(values: Iterable[float | None]) -> str:
     """From the least to the most, where there are several."""
     found = sorted(value for value in values if value is not None)
     if len(found) < 2:
@@ -143,6 +147,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"seconds": seconds, "percent": percent, "rate": rate, "spread": spread}
-    made.globals["pieces"] = pieces
+    made.filters |= {
+        "seconds": seconds,
+        "percent": percent,
+        "rate": rate,
+        "value_range": value_range,
+    }
+    made.globals["diff_words"] = diff_words
     return made

@@ -24,7 +24,7 @@ class Question:
         return self.file.name
 
     @property
-    def asked(self) -> str:
+    def question_text(self) -> str:
         """The user's own words, where there are any."""
         return str(self.fields.get("question", ""))
 
@@ -33,15 +33,15 @@ def examples() -> list[Question]:
     """Those of the repository: a photo, a Korean receipt, a table."""
     receipt, table = EXAMPLES / "receipt_ko.png", EXAMPLES / "table.png"
     return [
-        _described(EXAMPLES / "photo.jpg"),
-        _read(receipt),
-        _read(table),
-        _answered(receipt, "합계는 얼마인가요?"),
-        _answered(table, "Which month had the most errors?"),
+        _describe(EXAMPLES / "photo.jpg"),
+        _ocr(receipt),
+        _ocr(table),
+        _ask(receipt, "합계는 얼마인가요?"),
+        _ask(table, "Which month had the most errors?"),
     ]
 
 
-def own(folder: Path, questions: Sequence[str] = ()) -> list[Question]:
+def from_folder(folder: Path, questions: Sequence[str] = ()) -> list[Question]:
     """All pictures and documents of a folder: read where a truth file (`NAME.txt`) lies beside,
     else described; and each of `questions` about each.
 
@@ -49,31 +49,31 @@ def own(folder: Path, questions: Sequence[str] = ()) -> list[Question]:
         ValueError: there is no such folder, or nothing in it.
     """
     if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder.")
+        raise ValueError(f"{folder} is not a folder.")
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
     if not files:
-        raise ValueError(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))}).")
-    seen = [read if read.truth else _described(read.file) for read in map(_read, files)]
+        raise ValueError(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))}).")
+    seen = [read if read.truth else _describe(read.file) for read in map(_ocr, files)]
     # File after file, not question after question: a picture that was just asked about is in the
     # engine's cache.
-    return [*seen, *(_answered(file, question) for question in questions for file in files)]
+    return [*seen, *(_ask(file, question) for question in questions for file in files)]
 
 
-def _described(file: Path) -> Question:
+def _describe(file: Path) -> Question:
     return Question(file, "describe", {"seed": SEED})
 
 
-def _answered(file: Path, question: str) -> Question:
+def _ask(file: Path, question: str) -> Question:
     return Question(file, "vqa", {"seed": SEED, "question": question})
 
 
-def _read(file: Path) -> Question:
+def _ocr(file: Path) -> Question:
     beside = file.with_suffix(".txt")
-    truth = _text(beside.read_bytes()) if beside.is_file() else ""
+    truth = _decode(beside.read_bytes()) if beside.is_file() else ""
     return Question(file, "ocr", {"seed": SEED}, truth if truth.strip() else None)
 
 
-def _text(data: bytes) -> str:
+def _decode(data: bytes) -> str:
     """UTF-8, else what Korean Windows writes."""
     try:
         return data.decode("utf-8-sig")

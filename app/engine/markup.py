@@ -29,16 +29,15 @@ def plain(text: str) -> str:
     return text.replace(JOINER, "")
 
 
-def content(text: str, pictures: int, first: int, tags: bool) -> str:
-    """A message's text with its pictures.
+def tagged(text: str, pictures: int, first: int) -> str:
+    """A message's text, escaped, behind tags for its pictures, so that text stands between them.
 
     Args:
-        pictures: how many the message has; the daemon puts those without a tag before its text.
+        pictures: how many the message has; the daemon puts a single one before the text by itself.
         first: the number of the first one in the prompt, from 1.
-        tags: the daemon takes tags, so that text can stand between the pictures.
     """
     body = escaped(text)
-    if not tags or pictures < 2:
+    if pictures < 2:
         return body
     lines = [f"Image {number}: [img]" for number in range(first, first + pictures)]
     return "\n".join((*lines, body))

@@ -96,13 +96,15 @@ class _Connection(asyncio.Protocol):
         self._begun = False  # its head has come
         self._kept = False  # the engine leaves the connection open behind it
         self._unread: list[bytes] = []
-        self._bytes = 0  # of those
+        self._bytes = 0  # that came since they were read
+        self.on_body = self._unread.append  # httptools calls it once a token
         self._paused = False
         self._waiting: asyncio.Future[None] | None = None
 
     def ask(self, request: httpx.Request) -> None:
         """Send a request, whose content is there as a whole."""
-        self.fields, self._unread = [], []
+        self.fields = []
+        self._unread.clear()
         self.over = self._begun = False
         head = b"%b %b HTTP/1.1\r\n" % (request.method.encode(), request.url.raw_path)
         lines = [b"%b: %b\r\n" % field for field in request.headers.raw]
@@ -169,6 +171,7 @@ class _Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self.broken = httpx.RemoteProtocolError(str(error))
             self._transport.abort()
+        self._bytes += len(data)
         if self._bytes > MOST_UNREAD and not self._paused:
             self._paused = True
             self._transport.pause_reading()
@@ -182,10 +185,6 @@ class _Connection(asyncio.Protocol):
         self.status = self._parser.get_status_code()
         # Behind an interim response (RFC 9110, 15.2) comes the one that was asked for.
         self._begun = self.status >= 200
-
-    def on_body(self, body: bytes) -> None:
-        self._unread.append(body)
-        self._bytes += len(body)
 
     def on_message_complete(self) -> None:
         if not self._begun:

@@ -80,20 +80,25 @@ def jpeg_scans(data: Buffer) -> int:
             if marker == 0xFF:
                 at += 1
                 continue
-            if marker in (0xC0, 0xC1, 0xC2):
+            if marker in _SOF:
                 components, progressive = data[at + 9], marker == 0xC2
             if marker == _SOS:
-                if not progressive and data[at + 4] == components:
-                    return 1
-                # Inside a scan the marker cannot stand (ITU-T T.81, B.1.1.5).
-                return sum(1 for _ in islice(_SCAN.finditer(data, at), 10 * MOST_SCANS))
+                return _scans(data, at, components, progressive)
             at += 2 + length
     return 1
 
 
+def _scans(data: Buffer, at: int, components: int, progressive: bool) -> int:
+    """Of a JPEG whose first scan begins at `at`."""
+    if not progressive and data[at + 4] == components:
+        return 1
+    # Inside a scan the marker cannot stand (ITU-T T.81, B.1.1.5).
+    return sum(1 for _ in islice(_SCAN.finditer(data, at), 10 * MOST_SCANS))
+
+
 def _jpeg(data: Buffer) -> tuple[int, int] | None:
     """Up to the first scan; from there on the file has only to be there up to its end marker."""
-    size = None
+    size, components, progressive = None, 0, False
     at = 2
     for _ in range(MOST_SEGMENTS):
         if data[at] != 0xFF:
@@ -104,11 +109,13 @@ def _jpeg(data: Buffer) -> tuple[int, int] | None:
             continue
         if marker == _SOS:
             whole = data[-64:].rstrip(b"\0").endswith(_EOI)
-            return size if whole and jpeg_scans(data) <= MOST_SCANS else None
+            few = whole and _scans(data, at, components, progressive) <= MOST_SCANS
+            return size if few else None
         (length,) = struct.unpack_from(">H", data, at + 2)
         segment = data[at + 4 : at + 2 + length]
         if marker in _SOF:
             size = _frame(segment)
+            components, progressive = segment[5], marker == 0xC2
         elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             return None  # lossless, arithmetic: few can read it
         else:

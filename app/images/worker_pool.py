@@ -90,7 +90,7 @@ class WorkerPool:
         Raises:
             ImageTooLarge: the job takes more memory than all may take.
             UnreadableImage: it took too long, or the worker died of it.
-            ServerBusy: it was ended in favour of another client's.
+            ServerBusy: it was ended in favour of another client's, or got too little of the CPU.
         """
         if decoding.cost.heavy and decoding.cost.memory_mb > self.memory_mb:
             raise ImageTooLarge(
@@ -175,8 +175,14 @@ class WorkerPool:
 
     def _problem(self, decoding: Decoding, why: str) -> Problem:
         took_s = asyncio.get_running_loop().time() - decoding.since
-        # One that the kernel has ended for its CPU time has run as long by the clock at least.
-        if why == "late" or (why == "died" and took_s >= self.timeout_s):
+        # The kernel ends a job for its CPU time. One that did not get so much is not at fault.
+        if why == "late":
+            return ServerBusy(
+                f"This machine is too busy to decode {decoding.name} in time. Send it again.",
+                retry_after_s=2 * PATIENCE_S,
+            )
+        # One that the kernel has ended has run as long by the clock at least.
+        if why == "died" and took_s >= self.timeout_s:
             return UnreadableImage(
                 f"{decoding.name} takes longer than {self.timeout_s:g} s to decode "
                 "(DECODE_TIMEOUT_S). Send it simpler or smaller."

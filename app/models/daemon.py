@@ -6,7 +6,7 @@ only.
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 # server/sched.go, "not safe with num_parallel > 1": the same list from 0.12.7 to 0.34.
 ONE_SLOT = frozenset(
@@ -36,12 +36,16 @@ HOLDS_AT_ONCE = (0, 31, 0)  # commit 892e7f6be (July 2026); proven by each model
 
 @cache
 def numbers(version: str) -> tuple[int, ...]:
-    """(0, 12, 7) of `0.12.7-rc1`; empty for what is no version."""
+    """(0, 12, 7) for `0.12.7-rc1`; empty if it is not a version.
+
+    Not `packaging.version`: download_model.sh runs this before any package is installed, and
+    packaging refuses `0.9.3-embedded` and puts a release candidate before its release.
+    """
     found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
     return tuple(map(int, found.groups())) if found else ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Daemon:
     """A daemon of a version that runs a model of a family (`details.family` in `/api/show`).
 
@@ -55,51 +59,51 @@ class Daemon:
         number = numbers(self.version)
         return not any(number) or number >= first
 
-    @property
+    @cached_property
     def known(self) -> bool:
         """Whether a version is told, be it 0.0.0."""
         return bool(numbers(self.version))
 
-    @property
+    @cached_property
     def llama_server(self) -> bool:
         """The engine is llama-server; before it was Ollama's own (for the qwen families)."""
         return self.since(LLAMA_SERVER)
 
-    @property
+    @cached_property
     def fuses(self) -> bool:
         """Two pictures of equal width and height, with nothing between them, may become one."""
         return self.llama_server and (self.family.startswith("qwen") or not self.family)
 
-    @property
+    @cached_property
     def image_tags(self) -> bool:
         """`[img]` in a message's text is where its next picture goes. Not taken for granted of a
         build from source: a wrong guess is an answer about a blend."""
         known = any(numbers(self.version))
         return known and self.since(IMAGE_TAGS) and self.family.startswith("qwen")
 
-    @property
+    @cached_property
     def counts_whole(self) -> bool:
         """`prompt_eval_count` holds the tokens that were cached."""
         return not self.llama_server or self.since(COUNTS_WHOLE)
 
-    @property
+    @cached_property
     def shift(self) -> bool | None:
         """What to send. From 0.30 on another value loads the model anew, and other clients send
         none; what does not fit is refused by `truncate` in any case."""
         return None if self.known and self.llama_server else False
 
-    @property
+    @cached_property
     def thinks_freely(self) -> bool:
         """A `format` begins to hold where the thoughts end, not before."""
         return self.known and self.since(THINKS_FREELY)
 
-    @property
+    @cached_property
     def holds_at_once(self) -> bool:
         """With `think: false` and an open last turn a `format` holds from the first token; the
         empty thought in that turn is Qwen3's. A wrong guess costs one answer: see `Observed`."""
         return self.known and self.since(HOLDS_AT_ONCE) and self.family.startswith("qwen3")
 
-    @property
+    @cached_property
     def image_tokens_known(self) -> bool:
         """Whether the plan of a picture is exact. Ollama's own engine counts older families by
         numbers of the model's file, which not every file has."""

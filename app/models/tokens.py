@@ -59,6 +59,9 @@ def _cells(rule: ImageRule, width: int, height: int) -> tuple[int, int]:
     return columns, rows
 
 
+_rule = lru_cache(64)(ImageRule)  # the same object for each model: `_cells` then finds it by that
+
+
 def _half_up(value: float) -> int:
     """As C rounds; Python rounds half to even."""
     return math.floor(value + 0.5)
@@ -75,12 +78,12 @@ def image_rule(info: Mapping[str, Any], version: str) -> ImageRule:
     pixels = int(info.get(f"{vision}max_pixels", 0))
     if not arch.startswith("qwen") or (own_engine and pixels):
         if not pixels:
-            return ImageRule(cell)
+            return _rule(cell)
         least = int(info.get(f"{vision}min_pixels", 4 * cell * cell))
-        return ImageRule(cell, least // cell**2, pixels // cell**2)
+        return _rule(cell, least // cell**2, pixels // cell**2)
     if own_engine:
-        return ImageRule(cell, 64, 2048, half_to_even=True)
-    return ImageRule(cell, 1024 if arch in FLOORED else 8, 4096)
+        return _rule(cell, 64, 2048, half_to_even=True)
+    return _rule(cell, 1024 if arch in FLOORED else 8, 4096)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +140,16 @@ class Estimator:
     weights: list[float] = field(default_factory=lambda: list(_FIRST))
     seen: int = 0
     _doubt: list[list[float]] = field(default_factory=lambda: _diagonal(_DOUBT))
+    _strayed: bool = False  # a weight is out of its bounds; else no prediction can be
 
     def predict(self, cost: Cost) -> int:
         """Tokens of the whole prompt."""
         x = cost.features()
-        least, most = (_LEAST_KNOWN, _MOST_KNOWN) if self.known else (_LEAST, _MOST)
-        return math.ceil(min(max(_dot(self.weights, x), _dot(least, x)), _dot(most, x)) - 1e-6)
+        tokens = _dot(self.weights, x)
+        if self._strayed:
+            least, most = self._bounds()
+            tokens = min(max(tokens, _dot(least, x)), _dot(most, x))
+        return math.ceil(tokens - 1e-6)
 
     def lacks_images(self, cost: Cost, counted: int) -> bool:
         """Whether the engine counted less than the images alone cost: some were left out, or two
@@ -172,6 +179,7 @@ class Estimator:
             [value - gain[i] * gain[j] / scale for j, value in enumerate(row)]
             for i, row in enumerate(self._doubt)
         ]
+        self._strayed = self._is_strayed()
         self.seen += 1
 
     def doubt(self, cost: Cost, room: int) -> None:
@@ -185,6 +193,14 @@ class Estimator:
             for weight, first in zip(self.weights, _FIRST, strict=True)
         ]
         self._doubt = _diagonal(_DOUBT)
+        self._strayed = self._is_strayed()
+
+    def _bounds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        return (_LEAST_KNOWN, _MOST_KNOWN) if self.known else (_LEAST, _MOST)
+
+    def _is_strayed(self) -> bool:
+        bounds = zip(*self._bounds(), self.weights, strict=True)
+        return any(not least <= weight <= most for least, most, weight in bounds)
 
 
 def _diagonal(values: Sequence[float]) -> list[list[float]]:

@@ -10,13 +10,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.context import context_of
 from app.errors import Problem
+from app.problems import problem_response
 from app.routes.answer import AnswerResponse
 from app.routes.body import read_task
 from app.routes.caller import admit, fetcher_of
 from app.routes.document import TEXT, body_schema, events, problems
-from app.routes.forms import choose
-from app.routes.problems import problem_response
+from app.routes.forms import ERROR, NAMES, choose
 from app.schemas import Answer, TaskRequest
 from app.tasks import describe, detect, extract, ocr, vqa
 from app.tasks.run import Line
@@ -26,11 +27,10 @@ TASKS = (describe.TASK, ocr.TASK, vqa.TASK, extract.TASK, detect.TASK)
 IMAGE = "An image or document, or several: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC, PDF"
 STATUSES = (400, 403, 404, 408, 413, 415, 422, 429, 502, 503, 504)
 # The forms of an answer beside JSON (`app.routes.forms`).
-EVENTS = ("start", "queued", "delta", "reasoning", "done", "error")
 STREAMS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
-            "text/event-stream": events(*EVENTS),
+            "text/event-stream": events(*NAMES.values(), ERROR),
             "application/x-ndjson": {"schema": TEXT},
             "text/plain": {"schema": TEXT},
         }
@@ -109,13 +109,14 @@ class Bare(APIRoute):
 def _add(router: APIRouter, task: Task, max_images: int) -> None:
     async def endpoint(request: Request) -> Response:
         line: Line = request.app.state.line
-        request.state.task = task.name
-        caller = admit(request)
-        fetcher = fetcher_of(request)
-        fields, images = await read_task(request, task.request, line.settings, fetcher)
+        context = context_of(request.scope)
+        context.task = task.name
+        upload = admit(request, context)
+        fetcher = fetcher_of(request, upload)
+        fields, images = await read_task(request, upload, task.request, line.settings, fetcher)
         form = choose(fields.stream, request.headers.get("accept", ""))
-        work = partial(line.run, task, fields, images, caller)
-        return AnswerResponse(work, form, caller.request_id)
+        work = partial(line.run, task, fields, images, context)
+        return AnswerResponse(work, form, context)
 
     router.add_api_route(
         f"/v1/{task.name}",

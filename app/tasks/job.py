@@ -163,9 +163,11 @@ def _shown(groups: Sequence[Group], pictures: Sequence[Picture]) -> tuple[Pictur
 
 def _contents(turns: Sequence[Turn], model: Model) -> list[str]:
     """The texts of the turns as the daemon gets them."""
-    tags, number, contents = model.separation == "tags", 1, []
+    if model.separation != "tags":
+        return [markup.escaped(turn.text) for turn in turns]
+    number, contents = 1, []
     for turn in turns:
-        contents.append(markup.content(turn.text, len(turn.pictures), number, tags))
+        contents.append(markup.tagged(turn.text, len(turn.pictures), number))
         number += len(turn.pictures)
     return contents
 

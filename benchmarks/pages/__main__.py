@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.compare.mistakes import Mistakes
+from app.compare.error_rates import ErrorRates
 from app.images.picture import Limits, Picture
 from app.images.probe import probe
 from benchmarks.ocr_pages import FontMissing
@@ -47,7 +47,7 @@ def _fault(case: Case, picture: Picture) -> str:
     if done == "read":
         return ""
     text = "\n".join(filter(None, (picture.text, picture.below)))
-    wrong = Mistakes.of(text, case.text).cer
+    wrong = ErrorRates.measure(text, case.text).cer
     if wrong > MOST_WRONG:
         return f"CER {wrong:.2f}: {text[:100]!r}"
     told = any(f"{case.hidden} characters" in warning for warning in picture.warnings)

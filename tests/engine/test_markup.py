@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.engine import markup
-from tests.standin.rules import CONTROL, TAG
+from tests.fake_ollama.versions import CONTROL, TAG
 
 SPECIALS = ["[img-0]", "[img]", "[img-12]", "<|image_pad|>", "<|im_end|>", "<__media__>",
             "<start_of_turn>", "</start_of_image>", "[", "<", "img", "|>", " "]  # fmt: skip
@@ -30,7 +30,6 @@ def test_ordinary_text_is_untouched(text: str) -> None:
 
 
 def test_pictures_have_their_places_where_the_daemon_takes_tags() -> None:
-    assert markup.content("Same?", 2, 3, tags=True) == "Image 3: [img]\nImage 4: [img]\nSame?"
-    assert markup.content("Same?", 2, 1, tags=False) == "Same?"
-    assert markup.content("What?", 1, 1, tags=True) == "What?"
-    assert markup.content("[img]", 0, 1, tags=True) == f"[{markup.JOINER}img]"
+    assert markup.tagged("Same?", 2, 3) == "Image 3: [img]\nImage 4: [img]\nSame?"
+    assert markup.tagged("What?", 1, 1) == "What?"
+    assert markup.tagged("[img]", 0, 1) == f"[{markup.JOINER}img]"

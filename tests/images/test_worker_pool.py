@@ -36,7 +36,8 @@ def job(data: bytes, cost: Cost = LIGHT, client: str = "") -> Decoding:
 
 
 @pytest.fixture
-async def pool() -> AsyncIterator[Pool]:
+async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
+    monkeypatch.setattr(worker_pool, "WALL", 200)  # a busy machine gives little CPU
     made: list[WorkerPool] = []
 
     def make(timeout_s: float = 60, memory_mb: int = 768, cores: int = 1) -> WorkerPool:
@@ -87,6 +88,14 @@ async def test_a_job_ends_when_its_time_is_over(pool: Pool) -> None:
         await one.run(job(LONG, HEAVY))
     await until(lambda: still(processes(one)))
     await one.run(job(PICTURE))
+
+
+async def test_a_job_that_gets_no_cpu_is_not_to_blame(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_pool, "WALL", 0.01)
+    with pytest.raises(ServerBusy, match="too busy"):
+        await pool(timeout_s=5).run(job(LONG, HEAVY))
 
 
 async def test_a_job_ends_when_nobody_waits_for_it(pool: Pool) -> None:

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import httpx
 
+from tests.background_server import REPO
 from tools.same_answers.engines import DAEMON, HELD_S, HOLD, Setup, sets
 from tools.same_answers.normalize import Answer, Improved, log_lines, normalize
 from tools.same_answers.request_set import SMALL, Before, Sent, form
-from tools.same_answers.servers import REPO, Server, checkout, servers
+from tools.same_answers.servers import Server, checkout, servers
 
 IMPROVED = Path(__file__).with_name("improved.txt")
 TIMEOUT_S = 300.0
@@ -35,7 +36,7 @@ def main() -> int:
     improved = Improved.read(options.improved)
     chosen = {name: one for name, one in sets(options.embedded).items() if options.only in name}
     if DAEMON not in sets(False):
-        print("real daemon: skipped, it is not installed (python -m tests.daemon.install)")
+        print("real daemon: skipped, it is not installed (python -m tests.ollama_daemon.install)")
     with checkout(options.against) as old:
         seen, differing = 0, 0
         for name, start in chosen.items():

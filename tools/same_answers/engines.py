@@ -9,15 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.daemon.install import HOME, unsupported
-from tests.daemon.process import Daemon
 from tests.engine_embedded import embedded_engine
+from tests.fake_ollama.script import Wait, says
+from tests.fake_ollama.server import FakeOllama
+from tests.fake_ollama.versioned import NAME, VersionedOllama
+from tests.fake_ollama.versions import Rendered, Rules
 from tests.integration.faults import SCRIPTED, Scripted
+from tests.ollama_daemon.install import HOME, unsupported
+from tests.ollama_daemon.process import Daemon
 from tests.ports import free_port
-from tests.standin.engine import StandIn
-from tests.standin.ollama import NAME, FakeOllama
-from tests.standin.rules import Rendered, Rules
-from tests.standin.script import Wait, says
 from tools.same_answers.request_set import (
     EXAMPLES,
     SMALL,
@@ -78,7 +78,7 @@ def describe_input(prompt: Rendered) -> str:
 @contextmanager
 def fake_daemon(version: str, requests: list[Sent], **settings: str) -> Iterator[Setup]:
     """A fake daemon that follows the rules of a version."""
-    with FakeOllama(Rules(version), describe_input) as engine:
+    with VersionedOllama(Rules(version), describe_input) as engine:
 
         def script(body: dict[str, Any]) -> Any:
             if HOLD in str(body["messages"]):
@@ -98,8 +98,8 @@ def fake_daemon(version: str, requests: list[Sent], **settings: str) -> Iterator
 @contextmanager
 def faults() -> Iterator[Setup]:
     """A scripted engine with each of the faults of docs/FAULTS.md."""
-    with StandIn() as engine:
-        given = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "standin", "NUM_CTX": "4096"}
+    with FakeOllama() as engine:
+        given = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "fake-vlm", "NUM_CTX": "4096"}
         limits = {"STALL_TIMEOUT_S": "1", "REQUEST_TIMEOUT_S": "2", "CACHE_MB": "0"}
         requests = [
             replace(sent, name=f"{fault.name}: {name}", engine=partial(_broken, fault, engine))
@@ -115,7 +115,7 @@ def faults() -> Iterator[Setup]:
 
 
 @contextmanager
-def _broken(fault: Scripted, engine: StandIn) -> Iterator[None]:
+def _broken(fault: Scripted, engine: FakeOllama) -> Iterator[None]:
     fault.begin(engine)
     try:
         yield

@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 
+from tests.background_server import REPO
 from tests.images.files import tiff_pages
 from tests.integration.test_chat_bodies import ANSWERED, REFUSED
 from tests.integration.test_problems import ALL, filled
 from tests.pictures import base64_of, encoded, scene, text_pdf
-from tools.same_answers.servers import REPO
 
 EXAMPLES = REPO / "examples"
 JPEG = encoded(scene())

@@ -1,0 +1,31 @@
+"""The shape of a problem is that of the protocol, however early the request is refused."""
+
+import pytest
+from fastapi import FastAPI
+
+from app.main import create_app
+from app.problems import OPENAI, RFC_9457, ProblemFormat, problem_format
+from app.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def app() -> FastAPI:
+    return create_app(Settings(_env_file=None))
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/v1/chat/completions", OPENAI),
+        ("/v1/models", OPENAI),
+        ("/v1/models/some/model:8b", OPENAI),
+        ("/v1/ocr", RFC_9457),
+        ("/v1/status", RFC_9457),
+        ("/v1/chat", RFC_9457),
+        ("/nowhere", RFC_9457),
+    ],
+)
+def test_before_routing_the_path_finds_its_route(
+    app: FastAPI, path: str, form: ProblemFormat
+) -> None:
+    assert problem_format({"path": path, "app": app}) is form
