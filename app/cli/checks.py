@@ -137,6 +137,7 @@ def driver_check(gpus: Gpus) -> Check:
 
 
 def engine_check(engine: EngineState, entry: Entry | None) -> Check:
+    """Whether the engine answers, and is new enough."""
     if engine.problem:
         return Check("engine", False, engine.problem)
     if not engine.version:  # not started; rapidocr is installed for the embedded engine only
@@ -171,6 +172,7 @@ def reading_checks(warnings: Sequence[str]) -> tuple[Check, ...]:
 
 
 def model_check(engine: EngineState, model: str, allow_cloud: bool = False) -> Check:
+    """Whether the model is installed and can see."""
     if engine.problem:
         return Check("model", None, f"{model}: unknown, the engine does not answer.")
     if engine.embedded and model != EMBEDDED:

@@ -123,10 +123,12 @@ def seconds(value: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
+    """A share as a percentage."""
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
 def rate(value: float | None) -> str:
+    """Tokens per second."""
     return "–" if value is None else f"{value:.1f}"
 
 

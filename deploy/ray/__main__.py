@@ -30,6 +30,7 @@ from deploy.ray.settings import RaySettings
 
 
 def main() -> None:
+    """Run the command that the arguments name."""
     try:
         command()
     except SettingsError as error:

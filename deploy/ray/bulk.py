@@ -24,6 +24,7 @@ from deploy.ray import REPO
 
 
 def main() -> None:
+    """Divide the list into shards, and run them on all nodes."""
     parser = argparse.ArgumentParser(prog="python -m deploy.ray.bulk", description=__doc__)
     parser.add_argument("task")
     parser.add_argument("list", type=Path)
@@ -75,6 +76,7 @@ def shards(listed: Path, out: Path, size: int) -> Iterator[str]:
 
 
 def done(out: Path, name: str) -> bool:
+    """Whether a shard was finished by an earlier run."""
     return (out / f"{name}.done").exists()
 
 
