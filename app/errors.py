@@ -73,34 +73,50 @@ class Problem(Exception):
 
 
 class InvalidRequest(Problem):
+    """The body or its content type cannot be read, or a required field is missing."""
+
     status, code = 400, "invalid_request"
 
 
 class Unauthorized(Problem):
+    """The request has no API key, or one that the server does not know."""
+
     status, code = 401, "unauthorized"
 
 
 class ForbiddenUrl(Problem):
+    """An image URL that may not be downloaded."""
+
     status, code = 403, "forbidden_url"
 
 
 class ForbiddenModel(Problem):
+    """A model that `ALLOWED_MODELS` leaves out, or that runs on other machines."""
+
     status, code = 403, "forbidden_model"
 
 
 class ModelNotFound(Problem):
+    """A model that is not installed."""
+
     status, code = 404, "model_not_found"
 
 
 class NotFound(Problem):
+    """A path that the server does not have."""
+
     status, code = 404, "not_found"
 
 
 class MethodNotAllowed(Problem):
+    """A path that does not take this method."""
+
     status, code = 405, "method_not_allowed"
 
 
 class UploadTimeout(Problem):
+    """A body that arrives too slowly."""
+
     status, code = 408, "upload_timeout"
 
     def headers(self) -> dict[str, str]:
@@ -109,22 +125,32 @@ class UploadTimeout(Problem):
 
 
 class BodyTooLarge(Problem):
+    """A body above `MAX_BODY_MB`."""
+
     status, code = 413, "body_too_large"
 
 
 class ImageTooLarge(Problem):
+    """An image above `MAX_IMAGE_MEGAPIXELS`, or a document above `MAX_PAGES`."""
+
     status, code = 413, "image_too_large"
 
 
 class UnsupportedImage(Problem):
+    """A file of an unknown format."""
+
     status, code = 415, "unsupported_image"
 
 
 class UnreadableImage(Problem):
+    """An image or document that is empty, damaged or locked."""
+
     status, code = 422, "unreadable_image"
 
 
 class InvalidParameter(Problem):
+    """A field with a value that is not allowed."""
+
     status, code = 422, "invalid_parameter"
 
 
@@ -133,26 +159,38 @@ class Unheld(InvalidParameter):
 
 
 class PageOutOfRange(Problem):
+    """A page that the document does not have."""
+
     status, code = 422, "page_out_of_range"
 
 
 class ContextOverflow(Problem):
+    """A prompt that does not fit the context of the model."""
+
     status, code = 422, "context_overflow"
 
 
 class SchemaUnsatisfied(Problem):
+    """An answer that does not fit the schema after a second try."""
+
     status, code = 422, "schema_unsatisfied"
 
 
 class RateLimited(Problem):
+    """More requests than `RATE_LIMIT` allows."""
+
     status, code = 429, "rate_limited"
 
 
 class QueueFull(Problem):
+    """`MAX_QUEUE` requests wait already."""
+
     status, code = 429, "queue_full"
 
 
 class InternalError(Problem):
+    """A bug of the server."""
+
     status, code = 500, "internal_error"
 
 
@@ -161,6 +199,8 @@ class EngineProblem(Problem):
 
 
 class EngineError(EngineProblem):
+    """The engine failed, or its answer cannot be used."""
+
     status, code = 502, "engine_error"
 
 
@@ -171,6 +211,8 @@ class RepeatLimit(EngineProblem):
 
 
 class ModelLoadingFailed(EngineProblem):
+    """The engine cannot load the model."""
+
     status, code = 503, "model_loading_failed"
     default_retry_after_s = 5
 
@@ -181,6 +223,8 @@ class TransientEngineProblem(EngineProblem):
 
 
 class EngineInterrupted(TransientEngineProblem):
+    """The answer of the engine broke off."""
+
     status, code = 502, "engine_interrupted"
 
 
@@ -189,6 +233,8 @@ class Unfinished(EngineInterrupted):
 
 
 class EngineUnavailable(TransientEngineProblem):
+    """The engine cannot be reached or takes no requests."""
+
     status, code = 503, "engine_unavailable"
     default_retry_after_s = 5
 
@@ -211,4 +257,6 @@ class ServerBusy(Problem):
 
 
 class DeadlineExceeded(Problem):
+    """The request took longer than it may."""
+
     status, code = 504, "deadline_exceeded"

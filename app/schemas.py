@@ -65,6 +65,7 @@ AnyDetail = Annotated[Detail, BeforeValidator(_detail, json_schema_input_type=st
 
 
 def whole(value: Any) -> Any:
+    """A float without a fraction as an int; anything else as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

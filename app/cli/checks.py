@@ -137,6 +137,7 @@ def driver_check(gpus: Gpus) -> Check:
 
 
 def engine_check(engine: EngineState, entry: Entry | None) -> Check:
+    """Whether the engine answers, and is new enough."""
     if engine.problem:
         return Check("engine", False, engine.problem)
     if not engine.version:  # not started; rapidocr is installed for the embedded engine only
@@ -171,6 +172,7 @@ def reading_checks(warnings: Sequence[str]) -> tuple[Check, ...]:
 
 
 def model_check(engine: EngineState, model: str, allow_cloud: bool = False) -> Check:
+    """Whether the model is installed and can see."""
     if engine.problem:
         return Check("model", None, f"{model}: unknown, the engine does not answer.")
     if engine.embedded and model != EMBEDDED:
@@ -254,18 +256,18 @@ async def port_check(host: str, port: int, url: str) -> tuple[Check, list[str]]:
 
     `url` is the URL that clients of this machine use.
     """
-    told: dict[str, Any] = {}
+    status: dict[str, Any] = {}
     async with Client(url) as client:
         try:
-            told = await client.status()
-            ours = "slots" in told
+            status = await client.status()
+            ours = "slots" in status
         except ServerProblem as problem:
             if problem.unreachable:
                 return _check_free(host, port, url), []
             ours = problem.code == "unauthorized"
     if not ours:
         return _port_taken(port), []
-    warnings = (told.get("model") or {}).get("warnings") or []
+    warnings = (status.get("model") or {}).get("warnings") or []
     return Check("port", True, f"This server answers at {url}."), list(warnings)
 
 

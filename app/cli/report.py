@@ -100,6 +100,7 @@ def _plan_dict(one: Plan) -> Mapping[str, Any]:
 
 
 def print_report(report: Report) -> None:
+    """Print the report on the terminal."""
     if report.simulated:
         out.print("Simulated: this machine and its engine were not checked.")
     if report.note:

@@ -126,8 +126,8 @@ class Asking:
     async def _turn(
         self, ask: Ask, part: Part, images: list[Prepared], deadline: float, say: Say[Piece]
     ) -> None:
-        """One turn; asked once more where its reader says so. Where the engine has no grammar for
-        the format (`pattern` with `\\d`, say), it is told what to write, and its answer checked."""
+        r"""One turn; asked once more where its reader says so. Where the engine has no grammar for
+        the format (`pattern` with `\d`, say), it is told what to write, and its answer checked."""
         ask = await self._ask_held(ask, part, images, deadline, say)
         answer = part.reader.raw()
         whole = self.record.ends[-1].finish_reason == "stop"

@@ -10,7 +10,7 @@ import pytest
 from tests.server import REPO
 from tools.same_answers import request_set
 from tools.same_answers.__main__ import compare
-from tools.same_answers.engines import healthy, sets
+from tools.same_answers.engines import fake_daemon, sets
 from tools.same_answers.normalize import Answer, Improved, log_lines, normalize
 
 JSON = [("Content-Type", "application/json")]
@@ -114,8 +114,8 @@ def test_log_lines_of_a_request() -> None:
 def test_there_are_enough_requests() -> None:
     names = []
     for start in (sets(False)[name] for name in ("new daemon", "old daemon", "keys", "limits")):
-        with start() as behind:
-            names += [sent.name for sent in behind.requests]
+        with start() as setup:
+            names += [sent.name for sent in setup.requests]
     assert len(names) >= 300
 
 
@@ -124,15 +124,15 @@ def test_a_change_is_found(tmp_path: Path) -> None:
     shutil.copytree(REPO / "app", tmp_path / "app")
     shutil.copy(REPO / "server.py", tmp_path)
     asked = [request_set.form("describe", "SSE", stream="true"), request_set.get("/health")]
-    with healthy("0.34.0", asked) as behind:
-        assert compare((REPO, tmp_path), behind, Improved()) == (2, [])
+    with fake_daemon("0.34.0", asked) as setup:
+        assert compare((REPO, tmp_path), setup, Improved()) == (2, [])
         ops = next((tmp_path / "app").rglob("ops.py"))
         ops.write_text(ops.read_text().replace('{"status": "ok"}', '{"status": "well"}'))
-        count, (diff,) = compare((REPO, tmp_path), behind, Improved())
+        count, (diff,) = compare((REPO, tmp_path), setup, Improved())
         assert count == 2
         assert '-"status":"ok"+"status":"well"' in "".join(diff.split())
         assert compare(
-            (REPO, tmp_path), behind, Improved('- "status":"ok"\n+ "status":"well"\n')
+            (REPO, tmp_path), setup, Improved('- "status":"ok"\n+ "status":"well"\n')
         ) == (2, [])
 
 

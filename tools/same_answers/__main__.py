@@ -1,6 +1,6 @@
-"""`python -m tools.same_answers --against COMMIT`: does the working tree answer as COMMIT does?
+"""Compare the answers of the working tree with those of a commit.
 
-Prints what differs as a diff and ends with 1 then.
+Prints a diff for each request whose answers differ, and exits with 1 if there are any.
 """
 
 import argparse
@@ -17,10 +17,11 @@ from pathlib import Path
 
 import httpx
 
-from tools.same_answers.engines import DAEMON, HELD_S, HOLD, Behind, sets
+from tests.background_server import REPO
+from tools.same_answers.engines import DAEMON, HELD_S, HOLD, Setup, sets
 from tools.same_answers.normalize import Answer, Improved, log_lines, normalize
 from tools.same_answers.request_set import SMALL, Before, Sent, form
-from tools.same_answers.servers import REPO, Server, checkout, servers
+from tools.same_answers.servers import Server, checkout, servers
 
 IMPROVED = Path(__file__).with_name("improved.txt")
 TIMEOUT_S = 300.0
@@ -30,65 +31,66 @@ LONGEST = 240  # characters of a line
 
 
 def main() -> int:
-    """The exit status."""
+    """Compare all sets; return the exit status."""
     options = _options()
     improved = Improved.read(options.improved)
     chosen = {name: one for name, one in sets(options.embedded).items() if options.only in name}
     if DAEMON not in sets(False):
-        print("real daemon: left out, it is not installed (python -m tests.ollama_daemon.install)")
+        print("real daemon: skipped, it is not installed (python -m tests.ollama_daemon.install)")
     with checkout(options.against) as old:
         seen, differing = 0, 0
         for name, start in chosen.items():
-            with start() as behind:
-                count, diffs = compare((old, REPO), behind, improved)
+            with start() as setup:
+                count, diffs = compare((old, REPO), setup, improved)
             print(f"{name}: {count} requests, {len(diffs)} differ", flush=True)
             print("\n".join(diffs), end="\n" if diffs else "", flush=True)
             seen, differing = seen + count, differing + len(diffs)
     for sentence in improved.unused() if not options.only else ():
-        print(f"improved, but in no answer: {sentence}")
+        print(f"unused in {options.improved.name}: {sentence}")
     print(f"{seen} requests, {differing} differ from {options.against}")
     return int(differing > 0)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m tools.same_answers", description=__doc__)
-    parser.add_argument("--against", required=True, metavar="COMMIT", help="whose answers count")
-    parser.add_argument("--embedded", action="store_true", help="also ask the embedded engine")
-    parser.add_argument("--only", default="", metavar="NAME", help="sets with this in their name")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--against", required=True, metavar="COMMIT", help="the commit to compare with")
+    add("--embedded", action="store_true", help="also compare in front of the embedded engine")
+    add("--only", default="", metavar="NAME", help="only the sets whose name contains this")
+    add(
         "--improved",
         type=Path,
         default=IMPROVED,
         metavar="FILE",
-        help="sentences that may differ, as lines `- old` and `+ new` (default: %(default)s)",
+        help="allowed changes of wording, as lines `- old` and `+ new` (default: %(default)s)",
     )
     return parser.parse_args()
 
 
 def compare(
-    checkouts: tuple[Path, Path], behind: Behind, improved: Improved
+    checkouts: tuple[Path, Path], setup: Setup, improved: Improved
 ) -> tuple[int, list[str]]:
-    """How many requests were sent, and a diff for each whose answers differ."""
+    """Return the number of requests, and a diff for each whose answers differ."""
     diffs = []
     with tempfile.TemporaryDirectory() as folder:
-        with servers(checkouts, Path(folder), behind.settings) as both:
-            for at, sent in enumerate(behind.requests):
-                old, new = (ask(server, sent, behind, f"request-{at}") for server in both)
+        with servers(checkouts, Path(folder), setup.settings) as both:
+            for at, sent in enumerate(setup.requests):
+                old, new = (ask(server, sent, setup, f"request-{at}") for server in both)
                 diffs += difference(sent.name, improved.applied(old), new)
-        logs = [log_lines(server.log()) for server in both]  # whole, now that they have ended
-    for at, sent in enumerate(behind.requests):
+        logs = [log_lines(server.log()) for server in both]  # complete, as the servers have ended
+    for at, sent in enumerate(setup.requests):
         old_log, new_log = (log.get(f"request-{at}", "") for log in logs)
         old_log = improved.applied_to(old_log)
         if old_log != new_log:
             diffs.append(diff(f"{sent.name}: log", old_log.split(","), new_log.split(",")))
-    return len(behind.requests), diffs
+    return len(setup.requests), diffs
 
 
-def ask(server: Server, sent: Sent, behind: Behind, request_id: str) -> Answer:
-    """One answer of one server."""
-    if behind.settle:
-        _settle(server)
-    behind.asked()
+def ask(server: Server, sent: Sent, setup: Setup, request_id: str) -> Answer:
+    """Send one request to one server, and normalize its answer."""
+    if setup.recovers:
+        _wait_until_healthy(server)
+    setup.received()  # forget those of other requests
     with httpx.Client(trust_env=False, timeout=TIMEOUT_S) as client:
         request = sent.request("http://server.test")
         request.url = request.url.copy_with(netloc=server.url.partition("//")[2].encode())
@@ -99,12 +101,12 @@ def ask(server: Server, sent: Sent, behind: Behind, request_id: str) -> Answer:
                 body = response.read()
             except httpx.HTTPError as error:
                 return Answer(0, (), f"{type(error).__name__}: {error}")
-    return normalize(response.status_code, response.headers.multi_items(), body, behind.asked())
+    return normalize(response.status_code, response.headers.multi_items(), body, setup.received())
 
 
 @contextlib.contextmanager
 def _before(server: Server, before: Before) -> Iterator[None]:
-    """Another request holds the engine meanwhile."""
+    """Keep the slot of the engine taken, where the request needs that."""
     if before is Before.NOTHING:
         yield
         return
@@ -117,7 +119,7 @@ def _before(server: Server, before: Before) -> Iterator[None]:
             contextlib.suppress(httpx.HTTPError),
         ):
             response = client.send(request, stream=True)
-            for _ in response.iter_bytes():  # `start`: it is about to be asked
+            for _ in response.iter_bytes():  # the first event is sent before the engine is called
                 started.set()
 
     thread = threading.Thread(target=hold)
@@ -127,12 +129,14 @@ def _before(server: Server, before: Before) -> Iterator[None]:
     if before is Before.DRAIN:
         server.process.terminate()
         time.sleep(HELD_S / 10)
-    yield
-    thread.join()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
-def _settle(server: Server) -> None:
-    """Ask until it answers, as it does once a fault is over."""
+def _wait_until_healthy(server: Server) -> None:
+    """Send requests until one succeeds: a fault of the engine is over then."""
     request = form("describe", "", SMALL).request(server.url)
     deadline = time.monotonic() + RECOVERY_S
     with httpx.Client(trust_env=False, timeout=TIMEOUT_S) as client:
@@ -141,25 +145,25 @@ def _settle(server: Server) -> None:
 
 
 def difference(name: str, old: Answer, new: Answer) -> list[str]:
-    """A diff of what differs, if anything does."""
+    """Return a diff, or nothing where the answers are equal."""
     if old == new:
         return []
     return [diff(name, list(_lines(old)), list(_lines(new)))]
 
 
 def _lines(answer: Answer) -> Iterator[str]:
-    """An answer, spread out so that a diff is short."""
+    """An answer as lines, with JSON spread over several, so that a diff is short."""
     yield f"status {answer.status}"
     yield from (f"{name}: {value}" for name, value in answer.headers)
     for line in answer.body.splitlines():
         yield from _spread(line)
-    for asked in answer.asked:
-        yield "the engine was asked:"
-        yield from _spread(asked)
+    for body in answer.engine_requests:
+        yield "request to the engine:"
+        yield from _spread(body)
 
 
 def _spread(line: str) -> Iterable[str]:
-    """JSON over several lines, also behind `data: `; any other line as it is."""
+    """Split JSON into lines, also after `data: `; leave any other line."""
     head, found, rest = line.partition("{")
     if not found or head not in ("", "data: "):
         return [line]
@@ -172,7 +176,7 @@ def _spread(line: str) -> Iterable[str]:
 
 
 def diff(name: str, old: list[str], new: list[str]) -> str:
-    """The lines that differ; the texts themselves where they differ only in their layout."""
+    """Format the lines that differ, each cut to `LONGEST` characters."""
     found = [
         line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
         for line in difflib.unified_diff(old, new, lineterm="", n=0)
@@ -187,4 +191,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except subprocess.CalledProcessError as error:
-        sys.exit(error.returncode)  # git has said why
+        sys.exit(error.returncode)  # git has printed the reason

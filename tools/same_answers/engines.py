@@ -1,4 +1,4 @@
-"""What stands behind the servers: an engine with its requests and settings, set by set."""
+"""The sets of requests, each with an engine and settings for the servers."""
 
 import json
 import tempfile
@@ -22,6 +22,7 @@ from tools.same_answers.request_set import (
     EXAMPLES,
     SMALL,
     Sent,
+    cached,
     chat,
     chats,
     documents,
@@ -29,7 +30,6 @@ from tools.same_answers.request_set import (
     form,
     full,
     get,
-    kept,
     keys,
     limits,
     operations,
@@ -41,28 +41,30 @@ from tools.same_answers.request_set import (
 HOLD = "hold the slot"  # a request with this prompt keeps the engine busy
 HELD_S = 2.0
 # How much is streamed before a repetition is found depends on the time.
-TIMED = ("An answer that repeats itself",)
+TIME_DEPENDENT = ("An answer that repeats itself",)
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
-    """What stands behind the servers of a set.
+class Setup:
+    """One set, with a running engine.
 
-    asked: the bodies of the chats since the last look, where the engine keeps them.
-    settle: whether the servers are to be asked until they answer again before each request.
+    Attributes:
+        settings: environment variables of the servers.
+        received: returns the bodies of the chats since the last call, if the engine keeps them.
+        recovers: whether to wait before each request until the servers answer again.
     """
 
     settings: Mapping[str, str]
     requests: list[Sent]
-    asked: Callable[[], list[object]] = list
-    settle: bool = False
+    received: Callable[[], list[object]] = list
+    recovers: bool = False
 
 
-Start = Callable[[], AbstractContextManager[Behind]]
+Start = Callable[[], AbstractContextManager[Setup]]
 
 
-def says_what_it_saw(prompt: Rendered) -> str:
-    """What the fake model answers: in the form that it is asked for, with what it was shown."""
+def describe_input(prompt: Rendered) -> str:
+    """The answer of the fake model: in the format of the prompt, with the sizes of the pictures."""
     if "text_content" in prompt.text:
         return json.dumps([{"bbox_2d": [0, 0, 500, 100], "text_content": "Total 25"}])
     if "Write HTML" in prompt.text:
@@ -74,27 +76,27 @@ def says_what_it_saw(prompt: Rendered) -> str:
 
 
 @contextmanager
-def healthy(version: str, requests: list[Sent], **settings: str) -> Iterator[Behind]:
-    """A fake daemon of a version whose model answers with what it saw."""
-    with VersionedOllama(Rules(version), says_what_it_saw) as engine:
+def fake_daemon(version: str, requests: list[Sent], **settings: str) -> Iterator[Setup]:
+    """A fake daemon that follows the rules of a version."""
+    with VersionedOllama(Rules(version), describe_input) as engine:
 
-        def script(asked: dict[str, Any]) -> Any:
-            if HOLD in str(asked["messages"]):
+        def script(body: dict[str, Any]) -> Any:
+            if HOLD in str(body["messages"]):
                 return (Wait(HELD_S), *says("done"))
-            return engine._chat(asked)
+            return engine._chat(body)
 
-        def asked() -> list[object]:
+        def received() -> list[object]:
             bodies: list[object] = list(engine.asked)
             engine.asked.clear()
             return bodies
 
         engine.chosen = script
         given = {"OLLAMA_HOST": engine.url, "MODEL_NAME": NAME, "NUM_CTX": "16384"}
-        yield Behind({**given, "CACHE_MB": "0", **settings}, requests, asked)
+        yield Setup({**given, "CACHE_MB": "0", **settings}, requests, received)
 
 
 @contextmanager
-def faulty() -> Iterator[Behind]:
+def faults() -> Iterator[Setup]:
     """A scripted engine with each of the faults of docs/FAULTS.md."""
     with FakeOllama() as engine:
         given = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "fake-vlm", "NUM_CTX": "4096"}
@@ -102,14 +104,14 @@ def faulty() -> Iterator[Behind]:
         requests = [
             replace(sent, name=f"{fault.name}: {name}", engine=partial(_broken, fault, engine))
             for fault in SCRIPTED
-            if fault.name not in TIMED
+            if fault.name not in TIME_DEPENDENT
             for name, sent in {
                 "JSON": form("describe", "", SMALL, **fault.fields),
                 "SSE": form("describe", "", SMALL, stream="true", **fault.fields),
                 "chat": chat("", stream=True, **fault.fields),
             }.items()
         ]
-        yield Behind({**given, **limits}, requests, settle=True)
+        yield Setup({**given, **limits}, requests, recovers=True)
 
 
 @contextmanager
@@ -122,25 +124,25 @@ def _broken(fault: Scripted, engine: FakeOllama) -> Iterator[None]:
 
 
 @contextmanager
-def absent() -> Iterator[Behind]:
+def no_engine() -> Iterator[Setup]:
     """Nothing listens where the engine should be."""
     given = {"OLLAMA_HOST": f"http://127.0.0.1:{free_port()}", "MODEL_NAME": NAME}
     paths = ("/ready", "/v1/models", "/v1/status")
-    yield Behind(given, [*map(get, paths), form("ocr", "JSON"), chat("streamed", stream=True)])
+    yield Setup(given, [*map(get, paths), form("ocr", "JSON"), chat("streamed", stream=True)])
 
 
 @contextmanager
-def daemon() -> Iterator[Behind]:
+def real_daemon() -> Iterator[Setup]:
     """The real daemon with the tiny model."""
     with Daemon() as process:
         given = {"OLLAMA_HOST": process.url, "MODEL_NAME": "tiny-vlm", "NUM_CTX": "4096"}
-        asked = [*tasks(), *documents(), *chats(), get("/ready"), get("/v1/models/tiny-vlm")]
-        # It lists its models in any order.
-        yield Behind(given, [sent for sent in asked if "unknown model" not in sent.name])
+        requests = [*tasks(), *documents(), *chats(), get("/ready"), get("/v1/models/tiny-vlm")]
+        # An unknown model is answered with the installed ones, which the daemon lists in any order.
+        yield Setup(given, [sent for sent in requests if "unknown model" not in sent.name])
 
 
 @contextmanager
-def embedded() -> Iterator[Behind]:
+def embedded_setup() -> Iterator[Setup]:
     """The embedded engine of the new commit."""
     pictures = {name: (EXAMPLES / name).read_bytes() for name in
                 ("receipt_ko.png", "table.png", "photo.jpg", "letter.pdf")}  # fmt: skip
@@ -152,34 +154,34 @@ def embedded() -> Iterator[Behind]:
         requests.append(form("vqa", name, data, question="합계는 얼마인가요?"))
         requests.append(form("detect", name, data, labels=["person", "text"]))
     with tempfile.TemporaryDirectory() as folder, embedded_engine(Path(folder, "log")) as url:
-        yield Behind({"OLLAMA_HOST": url, "MODEL_NAME": "embedded"}, requests)
+        yield Setup({"OLLAMA_HOST": url, "MODEL_NAME": "embedded"}, requests)
 
 
 NEW, OLD = "0.34.0", "0.9.3"
 everything = [*tasks(), *documents(), *chats(), *operations(NAME), *refused()]
 SETS: dict[str, Start] = {
-    "new daemon": partial(healthy, NEW, everything),
-    "old daemon": partial(healthy, OLD, [*tasks(), *chats()]),
-    "cache": partial(healthy, NEW, list(kept()), CACHE_MB="64"),
-    "keys": partial(healthy, NEW, list(keys()), API_KEYS="secret,other",
+    "new daemon": partial(fake_daemon, NEW, everything),
+    "old daemon": partial(fake_daemon, OLD, [*tasks(), *chats()]),
+    "cache": partial(fake_daemon, NEW, list(cached()), CACHE_MB="64"),
+    "keys": partial(fake_daemon, NEW, list(keys()), API_KEYS="secret,other",
                     CORS_ORIGINS="https://a.test"),
-    "limits": partial(healthy, NEW, list(limits()), MAX_BODY_MB="1", MAX_IMAGES="2",
+    "limits": partial(fake_daemon, NEW, list(limits()), MAX_BODY_MB="1", MAX_IMAGES="2",
                       MAX_PAGES="2", MAX_IMAGE_MEGAPIXELS="1", ALLOWED_MODELS=NAME,
                       ALLOW_URL_FETCH="true", NUM_CTX="8192"),
-    "queue": partial(healthy, NEW, list(waiting())),
-    "full": partial(healthy, NEW, list(full()), MAX_QUEUE="0", RATE_LIMIT="4/day"),
-    "draining": partial(healthy, NEW, list(draining())),
-    "faults": faulty,
-    "no engine": absent,
+    "queue": partial(fake_daemon, NEW, list(waiting())),
+    "full": partial(fake_daemon, NEW, list(full()), MAX_QUEUE="0", RATE_LIMIT="4/day"),
+    "draining": partial(fake_daemon, NEW, list(draining())),
+    "faults": faults,
+    "no engine": no_engine,
 }  # fmt: skip
 DAEMON, EMBEDDED = "real daemon", "embedded engine"
 
 
 def sets(with_embedded: bool) -> dict[str, Start]:
-    """All that this machine can run, by name."""
+    """The sets that this machine can run, by name."""
     found = dict(SETS)
     if not unsupported() and HOME.exists():
-        found[DAEMON] = daemon
+        found[DAEMON] = real_daemon
     if with_embedded:
-        found[EMBEDDED] = embedded
+        found[EMBEDDED] = embedded_setup
     return found

@@ -1,4 +1,4 @@
-"""What may differ between two answers to the same request: times, generated ids, chunk borders."""
+"""Replace what may differ between two answers: times, generated ids, chunk boundaries."""
 
 import json
 import re
@@ -11,37 +11,41 @@ MASKS = (
     (re.compile(r"\bdur=[\d.]+"), "dur=<time>"),
     (re.compile(r"\b(req_|chatcmpl-)[0-9a-f]{32}\b"), r"\1<id>"),
 )
-WAIT = re.compile(r"\b\d+ s\b")  # until another try, in a 429
+WAIT = re.compile(r"\b\d+ s\b")  # of a 429: measured
 TRIES = re.compile(r"\btried \d+ times")
 SAMPLE = re.compile(r"^([^#\s]\S*(?: \S+=.*})?) \S+$", re.M)  # of Prometheus' text format
-# A frame of a stream whose text may be split anywhere: what stands before it, it, what follows.
+# A frame with a piece of text: the part before the text, the text, the part after it.
 PIECE = re.compile(
     r'(.*?"(?:delta":\{"content|delta":\{"reasoning_content|text)":")((?:[^"\\]|\\.)*)("[^\n]*)',
     re.S,
 )
 STREAMS = {"text/event-stream": "\n\n", "application/x-ndjson": "\n"}
-SILENCE = ": waiting"  # a comment where nothing came for a while
+SILENCE = ": waiting"  # the comment that keeps a stream alive
 METRICS = "text/plain; version"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer without what may differ: `asked` holds the bodies that the engine was sent."""
+    """A normalized answer, with the bodies that the engine received for it."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: str
-    asked: tuple[str, ...] = ()
+    engine_requests: tuple[str, ...] = ()
 
 
 def normalize(
-    status: int, headers: Iterable[tuple[str, str]], body: bytes, asked: Iterable[object] = ()
+    status: int,
+    headers: Iterable[tuple[str, str]],
+    body: bytes,
+    engine_requests: Iterable[object] = (),
 ) -> Answer:
-    """An answer as it came, with placeholders for times and ids.
+    """Normalize an answer.
 
-    Header fields are sorted by name. `Content-Length` is compared by whether it is right: times
-    have a varying number of digits. Adjacent pieces of a streamed text become one. What the engine
-    was asked is sorted, because pages are read at the same time.
+    Times and ids become placeholders. Header fields are sorted by name. `Content-Length` becomes a
+    placeholder where it is right, because times have a varying number of digits. Adjacent pieces of
+    a streamed text become one. Requests to the engine are sorted, because pages are read at the
+    same time.
     """
     fields = sorted((name.lower(), value) for name, value in headers)
     kind = dict(fields).get("content-type", "")
@@ -54,29 +58,30 @@ def normalize(
     if status == 429:
         text = WAIT.sub("<n> s", text)
     shown = [(name, _field(name, value, status, len(body))) for name, value in fields]
-    return Answer(status, tuple(shown), text, tuple(sorted(map(_compact, asked))))
+    return Answer(status, tuple(shown), text, tuple(sorted(map(_compact, engine_requests))))
 
 
 def _field(name: str, value: str, status: int, size: int) -> str:
-    """A header field's value, with placeholders; `size` is the body's."""
-    varies = name == "date" or (name == "retry-after" and status == 429)
-    if varies or (name == "content-length" and value == str(size)):
-        return "<right>" if value else value
+    """A header field's value with placeholders; `size` is the length of the body in bytes."""
+    if name == "date" or (name == "retry-after" and status == 429):
+        return "<time>"
+    if name == "content-length" and value == str(size):
+        return "<length of the body>"
     return masked(value)
 
 
 def masked(text: str) -> str:
-    """A text with placeholders for times and generated ids."""
+    """Replace times and generated ids by placeholders."""
     for pattern, placeholder in MASKS:
         text = pattern.sub(placeholder, text)
     return text
 
 
 def merge_pieces(text: str, separator: str) -> str:
-    """A stream in which neighbouring frames that differ in their text alone are one frame.
+    """Merge neighbouring frames of a stream that differ only in their piece of text.
 
-    The server sends together what comes together, so that the borders depend on the time. Comments
-    that break a silence are left out for the same reason.
+    The server coalesces pieces that arrive together, so their boundaries depend on timing, and so
+    do the comments that keep the stream alive, which are removed.
     """
     merged: list[str | tuple[str, str, str]] = []
     for frame in text.split(separator):
@@ -94,7 +99,7 @@ def merge_pieces(text: str, separator: str) -> str:
 
 
 def log_lines(log: str) -> dict[str, str]:
-    """The lines that tell of a request, by its id, without times, stack traces and file names."""
+    """The JSON lines of each request, by its id, without times and stack traces."""
     found: dict[str, str] = {}
     for line in log.splitlines():
         try:
@@ -113,10 +118,10 @@ def _compact(value: object) -> str:
 
 
 class Improved:
-    """Sentences that the new commit words differently on purpose.
+    """Allowed changes of wording.
 
-    A file of pairs of lines, `- old sentence` and `+ new sentence`; parts of sentences will do.
-    Other lines are comments.
+    The text has pairs of lines, `- old sentence` and `+ new sentence`, or parts of sentences. Other
+    lines are comments.
     """
 
     def __init__(self, text: str = "") -> None:
@@ -129,19 +134,20 @@ class Improved:
 
     @classmethod
     def read(cls, path: Path) -> "Improved":
-        """Raises ValueError where the file is no list of pairs."""
+        """Read a file. Raises ValueError where its lines are not in pairs."""
         return cls(path.read_text())
 
     def applied(self, answer: Answer) -> Answer:
-        """The old answer with the new sentences."""
+        """Replace the old sentences in an answer."""
         return Answer(
             answer.status,
             tuple((name, self.applied_to(value)) for name, value in answer.headers),
             self.applied_to(answer.body),
-            tuple(map(self.applied_to, answer.asked)),
+            tuple(map(self.applied_to, answer.engine_requests)),
         )
 
     def applied_to(self, text: str) -> str:
+        """Replace the old sentences in a text, also where they are escaped for JSON."""
         for old, new in self.pairs:
             for form in (str, _in_json):
                 if form(old) in text:
@@ -150,7 +156,7 @@ class Improved:
         return text
 
     def unused(self) -> list[str]:
-        """Old sentences that no answer had."""
+        """Old sentences that occurred nowhere."""
         return [old for old, _ in self.pairs if old not in self.used]
 
 

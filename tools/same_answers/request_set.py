@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 
+from tests.background_server import REPO
 from tests.images.files import tiff_pages
 from tests.integration.test_chat_bodies import ANSWERED, REFUSED
 from tests.integration.test_problems import ALL, filled
 from tests.pictures import base64_of, encoded, scene, text_pdf
-from tools.same_answers.servers import REPO
 
 EXAMPLES = REPO / "examples"
 JPEG = encoded(scene())
@@ -35,17 +35,21 @@ SCHEMA = {
 
 
 class Before(Enum):
-    """What is done to a server just before it gets a request."""
+    """What happens to a server before it gets a request."""
 
     NOTHING = "nothing"
     HOLD_SLOT = "another request takes the only slot"
-    DRAIN = "as HOLD_SLOT, and the server is told to end"
+    DRAIN = "as HOLD_SLOT, and the server gets SIGTERM"
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One request: `how` is given to `httpx.Request`; `engine` prepares the engine for it, and
-    brings it back."""
+    """One request.
+
+    Attributes:
+        how: arguments of `httpx.Request`.
+        engine: prepares the engine for the request, and restores it.
+    """
 
     name: str
     method: str
@@ -55,6 +59,7 @@ class Sent:
     engine: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def request(self, url: str) -> httpx.Request:
+        """Build the request for a server at `url`."""
         return httpx.Request(self.method, url + self.path, **self.how)
 
 
@@ -166,7 +171,7 @@ def chats() -> Iterator[Sent]:
 
 
 def operations(model: str) -> Iterator[Sent]:
-    """Models, states, documents of the API, the page, and what is not there."""
+    """Models, probes, the OpenAPI document, the page, and unknown paths."""
     for path in ("/health", "/ready", "/v1/status", "/v1/models", "/openapi.json", "/docs", "/"):
         yield get(path)
     yield get(f"/v1/models/{model}")
@@ -185,19 +190,19 @@ def operations(model: str) -> Iterator[Sent]:
     yield get("/metrics")
 
 
-def kept() -> Iterator[Sent]:
+def cached() -> Iterator[Sent]:
     """Answers that may come from the cache."""
     for name in ("first", "again"):
-        yield form("describe", f"kept, {name}", SMALL, prompt="once")
+        yield form("describe", f"cached, {name}", SMALL, prompt="once")
     bare = {"Cache-Control": "no-store"}
-    yield Sent("describe not kept", "POST", "/v1/describe",
+    yield Sent("describe not cached", "POST", "/v1/describe",
                {"json": {"image": DATA, **FIXED, "prompt": "once"}, "headers": bare})  # fmt: skip
     yield form("describe", "think", SMALL, think="true", max_reasoning_tokens="50")
     yield form("describe", "think, SSE", SMALL, think="true", stream="true")
 
 
 def refused() -> Iterator[Sent]:
-    """What the tests know of requests that are refused, and of chat bodies."""
+    """The refused requests and the chat bodies of the test suite."""
     for bad in ALL:
         yield Sent(f"refused: {bad.name}", bad.method, bad.path, _bounded(filled(bad.how)))
     for sent in [*ANSWERED, *REFUSED]:
@@ -207,7 +212,7 @@ def refused() -> Iterator[Sent]:
 
 
 def _bounded(how: Mapping[str, Any]) -> dict[str, Any]:
-    """With the same boundary each time."""
+    """Fix the boundary, which httpx chooses at random."""
     if "files" not in how or "headers" in how:
         return dict(how)
     return {**how, "headers": {"Content-Type": "multipart/form-data; boundary=border"}}

@@ -33,6 +33,8 @@ SENTENCE_END = re.compile(r"(?<=[.!?？。])\s+|\n+")
 
 
 class Task(Enum):
+    """What a prompt asks for."""
+
     OCR = auto()
     GROUND = auto()
     DESCRIBE = auto()

@@ -75,6 +75,7 @@ def _parse_int(text: str) -> int:
 
 
 def check_types(value: dict[str, Any], fields: Mapping[str, tuple[type, str]], struct: str) -> None:
+    """Raise ApiError where a field has another type than Go's struct."""
     for name, (python_type, go_type) in fields.items():
         given = value.get(name)
         if given is not None and not isinstance(given, python_type):
@@ -84,6 +85,7 @@ def check_types(value: dict[str, Any], fields: Mapping[str, tuple[type, str]], s
 
 
 def type_mismatch(value: object, target: str) -> str:
+    """The message of Go's JSON decoder for a value of the wrong type."""
     go_name = "bool" if isinstance(value, bool) else GO_TYPE_NAMES.get(type(value), "null")
     return f"json: cannot unmarshal {go_name} into Go {target}"
 

@@ -7,6 +7,8 @@ from app.ollama_host import parse
 
 @dataclass(frozen=True, slots=True)
 class Address:
+    """A host and port to listen on."""
+
     host: str
     port: int
 

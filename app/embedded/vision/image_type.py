@@ -13,6 +13,8 @@ TABLE_CELLS, TABLE_ROWS = 3, 3
 
 
 class ImageType(Enum):
+    """What kind of picture it is."""
+
     PHOTO = "photo"
     PAGE = "photo of a page"
     DOCUMENT = "document"
