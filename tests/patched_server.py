@@ -3,7 +3,7 @@
 A call that hangs in a thread cannot be ended; this is what a name server that does not answer, or a
 GPU driver in trouble, looks like from here.
 
-With `DECODE_WALL=20` a decoder job may take 20 times its CPU limit by the clock, in place of 4
+With `DECODE_WALL=8` a decoder job may take 8 times its CPU limit by the clock, in place of 4
 times: a busy machine gives it little of the CPU.
 
 The last resort of a shutdown, which ends the process from outside of the event loop, comes after a

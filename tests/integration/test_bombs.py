@@ -46,7 +46,7 @@ LONG = images(GRAY, deflated(1, 16 * 10**6), 30_000)  # is drawn for minutes
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("bombs") / "server.log"
     with FakeOllama() as engine:
-        limits = {"DECODE_TIMEOUT_S": str(TIMEOUT_S), "DECODE_WALL": "20"}
+        limits = {"DECODE_TIMEOUT_S": str(TIMEOUT_S), "DECODE_WALL": "8"}
         settings = {**SETTINGS, **limits, "OLLAMA_HOST": engine.url}
         with Server(log, "-m tests.patched_server", **settings) as server:
             yield server
