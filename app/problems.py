@@ -1,7 +1,7 @@
-"""One mapping from a problem to a response: the shape is that of the route's protocol.
+"""Maps a problem to a response in the format of the route's protocol.
 
-A route declares its shape as `problem_format`; where it declares none, and for a path that no
-route has, the shape is RFC 9457's. Whole responses and streams take their shape from here.
+A route declares its format as `problem_format`. The default, also for unknown paths, is RFC 9457.
+Whole responses and streams both use this mapping.
 """
 
 import re
@@ -32,7 +32,7 @@ class ProblemFormat:
 
 
 def _openai_error(problem: dict[str, Any]) -> dict[str, Any]:
-    """OpenAI's error object; members that it does not know are kept."""
+    """OpenAI's error object; additional members are kept."""
     body = dict(problem)
     status = body.pop("status")
     kind = "rate_limit_error" if status == 429 else "invalid_request_error"
@@ -56,7 +56,7 @@ DeclaredFormats = tuple[tuple[re.Pattern[str], ProblemFormat], ...]
 
 
 def declared_formats(routes: Iterable[BaseRoute]) -> DeclaredFormats:
-    """The paths of the routes that declare a format, as patterns, with that format."""
+    """Path pattern and format of each route that declares one."""
     return tuple(
         (one.path_regex, one.original_route.problem_format)
         for one in iter_route_contexts(list(routes))
@@ -65,19 +65,19 @@ def declared_formats(routes: Iterable[BaseRoute]) -> DeclaredFormats:
 
 
 def format_of_path(path: str, declared: DeclaredFormats) -> ProblemFormat:
-    """For a request that is not routed yet."""
+    """The format for a request that is not routed yet."""
     return next((form for pattern, form in declared if pattern.match(path)), RFC_9457)
 
 
 def problem_format(scope: Scope) -> ProblemFormat:
-    """The format of the route that the request goes to."""
+    """The format of the route that handles the request."""
     if route := scope.get("route"):
         return getattr(route, "problem_format", RFC_9457)
     return format_of_path(scope["path"], scope["app"].state.problem_formats)
 
 
 def problem_response(problem: Problem, scope: Scope) -> Response:
-    """The whole response, with the problem's headers; the context gets its code."""
+    """Build the response with the problem's headers, and set the code of the context."""
     context = context_of(scope)
     context.code = problem.code
     form = problem_format(scope)
@@ -90,6 +90,6 @@ def problem_response(problem: Problem, scope: Scope) -> Response:
 
 
 def internal_error(request_id: str) -> InternalError:
-    """Log the exception that is being handled; what the client is told in its place."""
-    log.exception("a bug ended the request", request_id=request_id)
-    return InternalError("A fault in this server ended the request.")
+    """Log the current exception, and return the problem that the client gets in its place."""
+    log.exception("unhandled exception", request_id=request_id)
+    return InternalError("An internal error ended the request. The log has the details.")

@@ -3,14 +3,17 @@
 import pytest
 from fastapi import FastAPI
 
-from app.main import create_app
-from app.problems import OPENAI, RFC_9457, ProblemFormat, problem_format
-from app.settings import Settings
+from app.problems import OPENAI, RFC_9457, ProblemFormat, declared_formats, problem_format
+from app.routes import openai, ops, tasks
 
 
 @pytest.fixture(scope="module")
 def app() -> FastAPI:
-    return create_app(Settings(_env_file=None))
+    made = FastAPI()
+    for router in (tasks.router(max_images=4), openai.router, ops.router):
+        made.include_router(router)
+    made.state.problem_formats = declared_formats(made.routes)
+    return made
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def test_one_too_many() -> None:
     for _ in range(3):
         rates.check("a")
     rates.check("b")
-    with pytest.raises(RateLimited, match="At most 3 per 1 minute") as refused:
+    with pytest.raises(RateLimited, match="limit of 3 per 1 minute per client") as refused:
         rates.check("a")
     assert refused.value.retry_after_s is not None
     assert 50 < refused.value.retry_after_s <= 60

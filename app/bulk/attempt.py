@@ -1,4 +1,4 @@
-"""One file of a run, from its bytes to its line: asked as often as it takes, within a bound."""
+"""One file of a batch, from its bytes to its result, with a bounded number of attempts."""
 
 import asyncio
 import hashlib
@@ -14,14 +14,14 @@ from app.bulk.server_pool import ServerPool, is_server_down
 from app.client.problem import ServerProblem
 from app.client.request_body import Image, is_url
 
-MAX_FAILURES = 4  # attempts that may fail in the middle: then it is likely the file that does it
-RETRY_PAUSE_S = 1.0  # after the first of them; then twice as long each time
-# What is wrong with the request as a whole, and so with every file's.
+MAX_FAILURES = 4  # failed attempts, after which the file is likely the cause
+RETRY_PAUSE_S = 1.0  # after the first failure; doubled after each
+# Errors of the request, which all files would get.
 TASK_ERRORS = frozenset({"unauthorized", "model_not_found", "invalid_request", "invalid_parameter"})
 
 
 class TaskRejected(Exception):
-    """What is asked cannot be answered about any file."""
+    """The server rejects the request for every file."""
 
     def __init__(self, problem: ServerProblem) -> None:
         super().__init__(problem.detail)
@@ -30,9 +30,9 @@ class TaskRejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """What is asked of every file: one task, with these fields.
+    """The task of a batch and its fields, the same for every file.
 
-    patience_s: how long one file may be refused (429, 503) before that is its answer, in seconds.
+    patience_s: how long to retry a file that is refused (429, 503), in seconds.
     """
 
     task: str
@@ -41,17 +41,17 @@ class TaskSpec:
 
     @property
     def fingerprint(self) -> str:
-        """By this a run knows that its file holds answers to the same."""
+        """Identifies the task and its fields in the results file."""
         described = json.dumps([self.task, self.fields], sort_keys=True)
         return f"{self.task}-{hashlib.sha256(described.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a file.
+    """The result of a file.
 
-    sha256: of its bytes; None of an address, and where it could not be read.
-    seconds: from its first attempt to its end; `asked_s` is the last attempt alone.
+    sha256: of its bytes; None for a URL or an unreadable file.
+    seconds: from the first attempt to the end; `request_s` is the last attempt alone.
     """
 
     path: str
@@ -64,7 +64,7 @@ class Outcome:
     request_s: float
 
     def to_record(self, task: str, fingerprint: str) -> dict[str, Any]:
-        """As it is kept; `path` is first."""
+        """The line of the results file; `path` must be first."""
         return {
             "path": self.path,
             "sha256": self.sha256,
@@ -82,19 +82,19 @@ class Outcome:
 
 
 def failure(path: str, code: str, detail: str) -> Outcome:
-    """A file that nobody was asked about."""
+    """The result of a file for which no request was sent."""
     return Outcome(path, None, None, {"code": code, "detail": detail}, None, 0, 0.0, 0.0)
 
 
 async def process(path: str, spec: TaskSpec, pool: ServerPool, *, any_answered: bool) -> Outcome:
-    """Ask about one file, and ask again where that may help.
+    """Run the task on one file, with retries where they may help.
 
     Args:
-        proven: whether another file was answered already, so that a problem is this one's own.
+        any_answered: another file was answered, so the request itself is valid.
 
     Raises:
-        Wrong: no file will be answered.
-        NobodyLeft: there is no server any more.
+        TaskRejected: the server rejects the request for every file.
+        NoServerLeft: all servers are down.
     """
     try:
         image, digest = await asyncio.to_thread(_read, path)
@@ -113,7 +113,7 @@ async def process(path: str, spec: TaskSpec, pool: ServerPool, *, any_answered: 
         if problem is None:
             pass
         elif is_server_down(problem):
-            attempts -= 1  # it never got there
+            attempts -= 1  # the server did not get it
             retry = True
         elif problem.refused:
             refused_at = refused_at or now
@@ -133,7 +133,7 @@ async def process(path: str, spec: TaskSpec, pool: ServerPool, *, any_answered: 
 async def _attempt(
     image: Image, spec: TaskSpec, pool: ServerPool, limit: ConcurrencyLimit
 ) -> tuple[dict[str, Any] | None, ServerProblem | None]:
-    """The answer, or why there is none; the server's lane learns from it."""
+    """One attempt: the answer or the problem. Updates the server's concurrency limit."""
     sent = time.monotonic()
     try:
         answer = await pool.clients[limit.url].ask(spec.task, [image], spec.fields)
@@ -148,7 +148,7 @@ async def _attempt(
 
 
 def _read(path: str) -> tuple[Image, str | None]:
-    """What to send, and its hash."""
+    """The image to send and its SHA-256; a URL is sent as it is, without a hash."""
     if is_url(path):
         return path, None
     data = Path(path).read_bytes()

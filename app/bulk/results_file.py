@@ -1,8 +1,8 @@
-"""The file of a run: a line of JSON for each input, that survives whatever ends the run.
+"""The results file of a batch: one line of JSON per input, safe against kills and power cuts.
 
-A line is written in one piece behind the others, so that a kill can only tear the last one; that
-one is cut off when the file is opened again, and its input is done anew. The file is locked while
-a run writes it.
+A line is appended with one write, so a kill can truncate only the last line. Such a line is removed
+when the file is opened again, and its input is processed again. The file is locked while a run
+writes to it.
 """
 
 import json
@@ -15,16 +15,16 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-LINE_PREFIX = b'{"path": '  # every line; by this a torn one is known for ours
+LINE_PREFIX = b'{"path": '  # of every line; identifies a truncated one
 
 
 class ResultsFileError(Exception):
-    """The file cannot be written to; the text says why, and what to do."""
+    """The file cannot be used; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedResult:
-    """What a resumed run has to know of a line. text: that of the answer, where there is one."""
+    """The part of a line that a resumed run needs. text: of the answer; empty if there is none."""
 
     path: str
     fingerprint: str
@@ -33,10 +33,10 @@ class SavedResult:
 
 
 class ResultsFile:
-    """The open file. `asked` marks each line: what was asked of its input, in short."""
+    """The open, locked file. `fingerprint` identifies the task and its fields."""
 
     def __init__(self, path: Path, fingerprint: str) -> None:
-        """Raises Unusable where it is not ours to write to, or another run does."""
+        """Raises ResultsFileError if it cannot be opened or another run has it locked."""
         self.path, self.fingerprint = path, fingerprint
         target = path.resolve()
         self._lock = FileLock(target.with_name(f".{target.name}.lock"), timeout=0)
@@ -75,10 +75,10 @@ class ResultsFile:
         self._unlock()
 
     def recover(self) -> Iterator[SavedResult]:
-        """All whole lines; then a torn one behind them is cut off.
+        """Yield the results of all complete lines, then remove a truncated last line.
 
         Raises:
-            Unusable: this is no file of a run, or of one that asked something else.
+            ResultsFileError: not a results file, or one of another task or other fields.
         """
         whole = 0
         with self.path.open("rb") as file:
@@ -113,8 +113,7 @@ class ResultsFile:
         )
 
     def remove(self, unwanted: Callable[[SavedResult], bool]) -> None:
-        """Leave out some lines. The file is replaced as a whole: a kill leaves the old one, or
-        the new one."""
+        """Remove lines. The file is replaced atomically."""
         draft = self.path.with_name(f".{self.path.name}.draft")
         with self.path.open("rb") as old, draft.open("wb") as new:
             for number, raw in enumerate(old, 1):
@@ -128,10 +127,10 @@ class ResultsFile:
         self._fd = self._open()
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Write a line; what cannot be written whole is taken back.
+        """Append a line; a line that cannot be written completely is removed again.
 
         Raises:
-            Unusable: the disk is full, say.
+            ResultsFileError: it cannot be written, for example because the disk is full.
         """
         data = encode_line(record)
         size = os.fstat(self._fd).st_size
@@ -148,12 +147,12 @@ class ResultsFile:
         )
 
     def sync(self) -> None:
-        """Onto the disk, so that also a power cut loses nothing before this."""
+        """Flush to disk, so that a power cut loses nothing written before."""
         os.fsync(self._fd)
 
 
 def encode_line(record: Mapping[str, Any]) -> bytes:
-    """As UTF-8; where a file's name is no text, with its odd bytes as escapes."""
+    """A line as UTF-8; a file name that is not valid UTF-8 is escaped."""
     try:
         return json.dumps(record, ensure_ascii=False).encode() + b"\n"
     except UnicodeEncodeError:
@@ -161,8 +160,8 @@ def encode_line(record: Mapping[str, Any]) -> bytes:
 
 
 def _is_truncated(raw: bytes) -> bool:
-    """Whether it is the beginning of a line of ours; or zeros, which a file system leaves where a
-    power cut came between the length and the data."""
+    """Whether it is the start of a result, or zeros, which some file systems leave after a power
+    cut."""
     return raw.startswith(LINE_PREFIX) or LINE_PREFIX.startswith(raw) or not raw.strip(b"\0")
 
 

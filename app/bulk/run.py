@@ -1,4 +1,4 @@
-"""A run: every file of a worklist, a line each, by as many workers as the servers take at once."""
+"""Runs a batch: workers process the pending files of a worklist, as many as the pool allows."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -16,10 +16,11 @@ SYNC_S = 1.0  # a power cut costs at most this much work
 
 @dataclass(slots=True)
 class Run:
-    """What a run works with.
+    """The state of a run.
 
-    note: takes each outcome when its line is written.
-    unwritten: how many texts could not be put beside their files, and `why` of the last one.
+    emit: receives each outcome when its line is written.
+    sidecar_failures: number of sidecars that could not be written; `sidecar_error` is the last
+    reason.
     """
 
     spec: TaskSpec
@@ -32,8 +33,11 @@ class Run:
     _any_answered: bool = field(default=False, init=False)
 
     def resume(self, retry_failed: bool) -> None:
-        """Take over what the file holds already. What was written beside is made good where a
-        kill came between a line and its text. Raises Unusable."""
+        """Take over the results of an earlier run, and write sidecars that it did not get to.
+
+        Raises:
+            ResultsFileError: the results file cannot be used.
+        """
         self.worklist.record((saved.path, saved.error) for saved in self._saved_results())
         if retry_failed:
             self.results.remove(
@@ -50,12 +54,12 @@ class Run:
             yield saved
 
     async def execute(self, pool: ServerPool) -> None:
-        """All that waits.
+        """Process all pending files.
 
         Raises:
-            Wrong: no file will be answered.
-            NobodyLeft: no server is there any more.
-            Unusable: the file cannot be written to.
+            TaskRejected: the server rejects the request for every file.
+            NoServerLeft: all servers are down.
+            ResultsFileError: the results file cannot be written.
         """
         pending = self.worklist.pending()
         syncing = asyncio.create_task(self._sync_regularly())
@@ -81,8 +85,8 @@ class Run:
                 )
 
     async def _save(self, outcome: Outcome) -> None:
-        """The line first, down to the disk: from it the text beside can be made again, while a
-        text without its line would be in the way."""
+        """Write the line and flush it before the sidecar: a sidecar can be restored from its line,
+        but a sidecar without a line would block the next run."""
         self.results.append(outcome.to_record(self.spec.task, self.spec.fingerprint))
         self.worklist.record([(outcome.path, outcome.error)])
         if outcome.answer is not None:

@@ -1,4 +1,4 @@
-"""The servers of a run: the least busy one first, a dead one set aside until it is back."""
+"""The servers of a batch: the least busy one is next, and one that is down is probed."""
 
 import asyncio
 import time
@@ -11,23 +11,23 @@ from app.bulk.concurrency_limit import MAX_PAUSE_S, ConcurrencyLimit
 from app.client.client import Client
 from app.client.problem import ServerProblem
 
-# One is prepared and one is sent while the others are answered; more would only stand in the
-# queue, before people who wait.
+# One request is prepared and one is sent while the others are answered. More would only wait in the
+# queue, in front of interactive users.
 EXTRA_REQUESTS = 2
-DEFAULT_SLOTS = 4  # where a server does not tell how many it has
+DEFAULT_SLOTS = 4  # if a server does not report its slots
 
 
 class NoServerLeft(Exception):
-    """No server has answered for as long as the run is willing to wait."""
+    """No server answered within the patience of the run."""
 
 
 class ServerPool:
-    """Use it in `async with`; then `lane` gives one server for one request.
+    """Use it in `async with`; `acquire` then gives one server for one request.
 
     Args:
-        most: requests at once to each server; 0: as many as it has slots, and a few.
-        patience_s: how long nobody may be there, in seconds.
-        say: takes a sentence when a server is set aside, or back.
+        max_per_server: concurrent requests per server; 0: its slots and EXTRA_REQUESTS.
+        patience_s: how long to wait while all servers are down, in seconds.
+        emit: receives a message when a server goes down or is ready again.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class ServerPool:
         self._changed = asyncio.Condition()
         self._probes: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
-        self._all_down_since = 0.0  # when the last of them was set aside
+        self._all_down_since = 0.0  # monotonic time, in seconds
 
     async def __aenter__(self) -> Self:
-        """Raises ServerProblem where none of the servers can be asked, or one refuses the key."""
+        """Raises ServerProblem if no server answers, or if one refuses the API key."""
         for client in self.clients.values():
             await self._stack.enter_async_context(client)
         statuses = await asyncio.gather(
@@ -84,7 +84,7 @@ class ServerPool:
 
     @property
     def capacity(self) -> int:
-        """Requests at once to all of them together."""
+        """Maximum concurrent requests to all servers together."""
         return sum(limit.maximum for limit in self.limits)
 
     @property
@@ -97,10 +97,10 @@ class ServerPool:
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[ConcurrencyLimit]:
-        """A server that has room, waited for as long as it takes.
+        """Wait for a server with room and count one request on it.
 
         Raises:
-            NobodyLeft: all are set aside, and none came back in time.
+            NoServerLeft: all servers are down, and none came back within `patience_s`.
         """
         limit = await self._wait_for_room()
         limit.running += 1
@@ -122,20 +122,20 @@ class ServerPool:
                 async with asyncio.timeout(min(waits, default=1.0)), self._changed:
                     await self._changed.wait()
             except TimeoutError:
-                pass  # its time has come, or patience is asked anew
+                pass  # a pause is over, or the patience is checked again
 
     async def _notify_waiters(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
     def on_refusal(self, limit: ConcurrencyLimit, sent: float, problem: ServerProblem) -> None:
-        """It was too busy for what was sent at that time. A long wait is told."""
+        """The server refused a request sent at that time. A long Retry-After is reported."""
         limit.on_refusal(sent, time.monotonic(), problem.retry_after_s)
         if (problem.retry_after_s or 0) > MAX_PAUSE_S:
             self._emit(f"{limit.url} asks to wait {problem.retry_after_s:.0f} s: {problem.detail}")
 
     def mark_down(self, limit: ConcurrencyLimit, problem: ServerProblem) -> None:
-        """Send nothing there until it says that it is ready."""
+        """Send no requests there until `/ready` succeeds."""
         if limit.down:
             return
         limit.down = True
@@ -161,12 +161,12 @@ class ServerPool:
 
 
 def is_server_down(problem: ServerProblem) -> bool:
-    """Whether it says that there is no server, or soon none: not how busy it is."""
+    """Whether the server is unreachable or shutting down, as opposed to busy."""
     return problem.unreachable or problem.code == "draining"
 
 
 def _slot_count(status: Any) -> int:
-    """As `/v1/status` tells it."""
+    """The number of slots in a response of `/v1/status`."""
     try:
         return max(1, int(status["slots"]["total"]))
     except (KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The text of each answer in a file of its own, beside what it was read from."""
+"""Sidecar files: the text of each answer in a file next to its input."""
 
 import os
 from pathlib import Path
@@ -7,30 +7,30 @@ from app.client.request_body import is_url
 
 
 class Sidecars:
-    """`scan.jpg` gets `scan.jpg.txt`: its whole name is kept, since `scan.png` may lie there, too.
+    """Writes `scan.jpg.txt` for `scan.jpg`. The suffix is kept because `scan.png` may exist, too.
 
     Args:
         ending: `txt` or `md`.
-        force: whether a file that is there already may be replaced.
+        force: overwrite existing files.
     """
 
     def __init__(self, extension: str, force: bool) -> None:
         self._extension, self._force = extension, force
 
     def path_for(self, path: str) -> Path | None:
-        """Where the text goes; None of an address, which has no place here."""
+        """The path of the sidecar; None for a URL, which has none."""
         return None if is_url(path) else Path(f"{path}.{self._extension}")
 
     def existing(self, path: str) -> Path | None:
-        """The file that is in the way, where one is."""
+        """The sidecar if it exists and must not be overwritten."""
         target = self.path_for(path)
         return target if target and not self._force and target.exists() else None
 
     def write(self, path: str, text: str) -> None:
-        """Whole or not at all.
+        """Write the sidecar atomically. Does nothing for a URL.
 
         Raises:
-            FileExistsError: one is there, and may not be replaced.
+            FileExistsError: it exists and must not be overwritten.
             OSError: it cannot be written.
         """
         target = self.path_for(path)
@@ -42,8 +42,8 @@ class Sidecars:
             if self._force:
                 draft.replace(target)
             else:
-                os.link(draft, target)  # unlike a rename, it fails where the name is taken
-        except PermissionError:  # a file system without links, such as exFAT
+                os.link(draft, target)  # unlike a rename, this fails if the name exists
+        except PermissionError:  # a file system without hard links, such as exFAT
             if target.exists():
                 raise FileExistsError(target) from None
             draft.replace(target)

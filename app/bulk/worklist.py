@@ -1,4 +1,4 @@
-"""What is still to be done, kept on disk: ten files or ten million take the same memory."""
+"""The inputs of a batch and their state, in SQLite on disk, so that memory use is constant."""
 
 import glob
 import os
@@ -8,19 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from app.client.request_body import is_url
+from app.client.request_body import IMAGE_SUFFIXES, is_url
 
-# What the server reads (app/images/formats.py), by the names it goes by. A file that is named
-# itself is taken whatever it is called: the server looks at its bytes.
-SUFFIXES = (
-    ".jpg .jpeg .jfif .png .webp .gif .bmp .tif .tiff .avif .heic .heif .pdf".split()  # noqa: SIM905
-)
-CACHE_KIB = 4096  # of the database; all else of it is in a file without a name
+CACHE_KIB = 4096  # of the database, whose file has no name
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file whose line is an error, and what that says."""
+    """A failed file with its error."""
 
     path: str
     code: str
@@ -29,7 +24,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many files there are, and what became of them."""
+    """Number of files by state."""
 
     total: int
     answered: int
@@ -41,13 +36,13 @@ class Counts:
 
 
 class InputNotFound(Exception):
-    """Something that was named is not there; the text says what."""
+    """An input does not exist; the text names it."""
 
 
 class Worklist:
-    """Paths, each once, in the order in which they were named; those of a folder by their name.
+    """Unique paths in the order in which they were named; the files of a folder sorted by name.
 
-    Names are kept as bytes: not every file's name is text.
+    Paths are stored as bytes because a file name need not be valid UTF-8.
     """
 
     def __init__(self) -> None:
@@ -64,12 +59,14 @@ class Worklist:
         self._db.close()
 
     def add(self, names: Iterable[str], from_list: bool = False) -> None:
-        """What the words name: files, folders (all pictures below), addresses and, unless they
-        are `listed` names, globs.
+        """Add files, folders (all images below), URLs and globs.
+
+        Args:
+            from_list: the names come from a list; globs are not expanded, and a missing file fails
+                when it is processed.
 
         Raises:
-            Missing: one of them is not there. What is `listed` is taken as it is: a file that is
-                gone by its turn is told of then.
+            InputNotFound: an input does not exist, or a glob matches nothing.
         """
         self._db.execute("BEGIN")
         for name in names:
@@ -79,14 +76,14 @@ class Worklist:
         self._db.execute("COMMIT")
 
     def record(self, results: Iterable[tuple[str, Mapping[str, Any] | None]]) -> None:
-        """Files that have their line: a path, and the error where it is one."""
+        """Store the results of files: each a path, and the error or None."""
         self._db.execute("BEGIN")
         rows = ((*_code_and_detail(error), os.fsencode(path)) for path, error in results)
         self._db.executemany("UPDATE files SET code = ?, why = ? WHERE path = ?", rows)
         self._db.execute("COMMIT")
 
     def retry_failed(self) -> None:
-        """What failed waits again."""
+        """Set failed files to pending."""
         self._db.execute("UPDATE files SET code = NULL WHERE code != ''")
 
     def __contains__(self, path: str) -> bool:
@@ -98,31 +95,31 @@ class Worklist:
         return Counts(*self._db.execute(query).fetchone())
 
     def error_counts(self) -> dict[str, int]:
-        """How many failed with each code, the most first."""
+        """Number of failures per error code, the most frequent first."""
         query = "SELECT code, count(*) FROM files WHERE code != '' GROUP BY code ORDER BY 2 DESC"
         return dict(self._db.execute(query).fetchall())
 
     def pending(self) -> Iterator[str]:
-        """Those without a line. The order is made once, on disk."""
+        """The files without a result, in order; sorted once, on disk."""
         query = "SELECT path FROM files WHERE code IS NULL ORDER BY source, path"
         return (os.fsdecode(row[0]) for row in self._db.execute(query))
 
     def failures(self) -> Iterator[Failure]:
-        """Those whose line is an error."""
+        """The failed files, in order."""
         query = "SELECT path, code, why FROM files WHERE code != '' ORDER BY source, path"
         for path, code, detail in self._db.execute(query):
             yield Failure(os.fsdecode(path), code, detail)
 
 
 def _code_and_detail(error: Mapping[str, Any] | None) -> tuple[str, str]:
-    """Code and detail of an error; empty where there is none."""
+    """Code and detail of an error; empty if there is none."""
     if error is None:
         return "", ""
     return str(error.get("code") or "error"), " ".join(str(error.get("detail", "")).split())
 
 
 def read_names(stream: IO[bytes]) -> Iterator[str]:
-    """The names on standard input: one a line."""
+    """Read names from a stream, one per line."""
     for line in stream:
         if name := line.rstrip(b"\r\n"):
             yield os.fsdecode(name)
@@ -148,7 +145,7 @@ def _expand(name: str, from_list: bool) -> Iterator[str]:
 
 
 def _images_below(folder: str) -> Iterator[str]:
-    """The pictures and documents below a folder, without those that are hidden."""
+    """The images and documents below a folder, without hidden ones."""
     try:
         entries = os.scandir(folder)
     except OSError as error:
@@ -159,5 +156,5 @@ def _images_below(folder: str) -> Iterator[str]:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 yield from _images_below(entry.path)
-            elif entry.name.lower().endswith(tuple(SUFFIXES)) and entry.is_file():
+            elif entry.name.lower().endswith(tuple(IMAGE_SUFFIXES)) and entry.is_file():
                 yield entry.path

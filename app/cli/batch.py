@@ -169,7 +169,7 @@ def _collect_inputs(paths: list[str]) -> Iterator[Worklist]:
 async def _run(run: Run, urls: list[str], key: str, concurrency: int) -> int:
     """Run the batch and return the exit status."""
     before, started = run.worklist.counts(), time.monotonic()
-    why = ""
+    reason = ""
     if before.pending:
         _stop_on_sigterm()
         try:
@@ -180,36 +180,36 @@ async def _run(run: Run, urls: list[str], key: str, concurrency: int) -> int:
                     run.emit = bar.update
                     await run.execute(pool)
         except TaskRejected as rejected:
-            why = (
+            reason = (
                 f"The server rejects this request for every file: {error_message(rejected.problem)}"
             )
         except NoServerLeft:
-            why = f"No server answered for {run.spec.patience_s:g} s."
+            reason = f"No server answered for {run.spec.patience_s:g} s."
         except ResultsFileError as error:
-            why = str(error)
+            reason = str(error)
         except asyncio.CancelledError:
-            why = INTERRUPTED
-    failed = _print_summary(run, before, time.monotonic() - started, why)
-    return (
-        EXIT_INTERRUPTED if why == INTERRUPTED else int(bool(why or failed or run.sidecar_failures))
-    )
+            reason = INTERRUPTED
+    failed = _print_summary(run, before, time.monotonic() - started, reason)
+    if reason == INTERRUPTED:
+        return EXIT_INTERRUPTED
+    return int(bool(reason or failed or run.sidecar_failures))
 
 
-def _print_summary(run: Run, before: Counts, seconds: float, why: str) -> int:
+def _print_summary(run: Run, before: Counts, seconds: float, reason: str) -> int:
     """Print the summary and return the number of failed files."""
     now = run.worklist.counts()
-    did = now.answered + now.failed - before.answered - before.failed
-    if why:
-        print_error(why)
+    processed = now.answered + now.failed - before.answered - before.failed
+    if reason:
+        print_error(reason)
     files = "1 file" if now.total == 1 else f"{now.total:,} files"
     left = f", {now.pending:,} left: run the same command again to resume" if now.pending else ""
     print_message(f"{files}: {now.answered:,} answered, {now.failed:,} failed{left}.", "bold")
-    if did:
-        rate = did / max(seconds, 0.001)
-        before_that = "; the others in earlier runs" if did < now.answered + now.failed else ""
+    if processed:
+        rate = processed / max(seconds, 0.001)
+        others = "; the others in earlier runs" if processed < now.answered + now.failed else ""
         print_message(
-            f"{did:,} in this run, in {format_duration(seconds)} ({format_rate(rate)})"
-            f"{before_that}."
+            f"{processed:,} in this run, in {format_duration(seconds)} ({format_rate(rate)})"
+            f"{others}."
         )
     if run.sidecar_failures:
         print_error(

@@ -256,18 +256,18 @@ async def port_check(host: str, port: int, url: str) -> tuple[Check, list[str]]:
 
     `url` is the URL that clients of this machine use.
     """
-    told: dict[str, Any] = {}
+    status: dict[str, Any] = {}
     async with Client(url) as client:
         try:
-            told = await client.status()
-            ours = "slots" in told
+            status = await client.status()
+            ours = "slots" in status
         except ServerProblem as problem:
             if problem.unreachable:
                 return _check_free(host, port, url), []
             ours = problem.code == "unauthorized"
     if not ours:
         return _port_taken(port), []
-    warnings = (told.get("model") or {}).get("warnings") or []
+    warnings = (status.get("model") or {}).get("warnings") or []
     return Check("port", True, f"This server answers at {url}."), list(warnings)
 
 

@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, else a line now and then."""
+"""Progress of a batch: a bar on a terminal, else a line at intervals."""
 
 import time
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from app.bulk.server_pool import ServerPool
 from app.bulk.worklist import Counts
 from app.cli.terminal import err, print_message
 
-LOG_INTERVAL_S = 10.0  # between two lines where there is no terminal
-RATE_WINDOW_S = 60.0  # over which the rate is taken: pictures differ, and so do their times
+LOG_INTERVAL_S = 10.0  # between two lines without a terminal
+RATE_WINDOW_S = 60.0  # of the rate, long enough to average over different images
 
 
 def format_duration(seconds: float) -> str:
@@ -30,7 +30,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_rate(rate: float) -> str:
-    """Files, by the second or by the minute."""
+    """Files per second or per minute."""
     return f"{rate:.1f}/s" if rate >= 1 else f"{rate * 60:.1f}/min"
 
 
@@ -38,7 +38,7 @@ class BatchProgress:
     """Use it in `with`.
 
     Args:
-        before: what the file held already.
+        before: the state when the run starts.
     """
 
     def __init__(self, task: str, before: Counts, pool: ServerPool) -> None:
@@ -56,7 +56,7 @@ class BatchProgress:
             _Column("rest", self._status),
             console=err,
             expand=True,
-            transient=True,  # the summary says it all
+            transient=True,  # the summary replaces it
             speed_estimate_period=RATE_WINDOW_S,
             disable=not err.is_terminal,
         )
@@ -75,7 +75,7 @@ class BatchProgress:
         self._progress.stop()
 
     def update(self, outcome: Outcome) -> None:
-        """One more has its line."""
+        """Count one more result."""
         self._done += 1
         self._failed += outcome.error is not None
         self._progress.update(self._row, completed=self._done)
@@ -95,7 +95,7 @@ class BatchProgress:
 
 
 class _Column(ProgressColumn):
-    """A few words about a run, as they are when they are drawn."""
+    """A text column that is computed when it is drawn."""
 
     def __init__(self, kind: str, status: Callable[[], str] = str) -> None:
         super().__init__()

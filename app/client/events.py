@@ -1,4 +1,4 @@
-"""Reads server-sent events (WHATWG HTML, 9.2) as this server writes them."""
+"""Parser of the server-sent events (WHATWG HTML, 9.2) of this server."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event of the contract: `start`, `queued`, `delta`, `reasoning`, `done`."""
+    """An event of the API: `start`, `queued`, `delta`, `reasoning`, `done`."""
 
     name: str
     data: dict[str, Any]
 
 
 async def read_events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-    """The events that are whole. Comments, which break a silence, are none.
+    """Yield the complete events. Comments, which keep the connection alive, are skipped.
 
     Raises:
-        ValueError: what comes are no such events.
+        ValueError: the stream is not in this server's format.
     """
     remainder = b""
     async for chunk in chunks:
@@ -32,5 +32,5 @@ async def read_events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Event, Non
 def _parse(block: bytes) -> Event:
     name, _, data = block.partition(b"\n")
     if not (name.startswith(b"event: ") and data.startswith(b"data: ")):
-        raise ValueError(f"no event of this server: {block[:80]!r}")
+        raise ValueError(f"not an event of this server: {block[:80]!r}")
     return Event(name.removeprefix(b"event: ").decode(), orjson.loads(data[6:]))

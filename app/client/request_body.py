@@ -1,4 +1,4 @@
-"""The body of a request: a form with files, or JSON where one of them is an address."""
+"""Request bodies: multipart with files, or JSON if an image is a URL."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,12 @@ from typing import Any
 
 import orjson
 
-Image = Path | bytes | str  # a file, its bytes, or an http(s) address
+# The formats of the server (app/images/formats.py). They select files in folders; a file that is
+# named directly is sent whatever its suffix, because the server detects the format.
+IMAGE_SUFFIXES = frozenset(
+    ".jpg .jpeg .jfif .png .webp .gif .bmp .tif .tiff .avif .heic .heif .pdf".split()  # noqa: SIM905
+)
+Image = Path | bytes | str  # a file, its bytes, or an http(s) URL
 
 
 def is_url(text: str) -> bool:
@@ -16,10 +21,10 @@ def is_url(text: str) -> bool:
 
 
 def request_arguments(images: Sequence[Image], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of httpx for one request. Fields that are None are left out.
+    """The keyword arguments of httpx for one request. Fields that are None are omitted.
 
-    Files go as they are, in multipart: base64 would make them a third larger. An address can
-    only be told in JSON, and what is beside it goes along there.
+    Files are sent as multipart, because base64 makes them a third larger. A URL needs JSON, so
+    files next to it are sent as base64.
 
     Raises:
         OSError: a file cannot be read.
@@ -28,7 +33,7 @@ def request_arguments(images: Sequence[Image], fields: Mapping[str, Any]) -> dic
     files = [image for image in images if not isinstance(image, str)]
     if len(files) < len(images):
         return {"json": {**present, "image": list(map(_json_image, images))}}
-    # The name of a file is nobody's business: the server looks at its bytes.
+    # File names are not sent: the server detects the format from the bytes.
     parts = [("image", ("image", _read(file))) for file in files]
     return {"files": parts, "data": {name: _form_value(value) for name, value in present.items()}}
 
@@ -38,12 +43,12 @@ def _read(image: Path | bytes) -> bytes:
 
 
 def _json_image(image: Image) -> str:
-    """As JSON has it: an address as it is, else base64."""
+    """The JSON value of an image: a URL unchanged, else base64."""
     return image if isinstance(image, str) else base64.b64encode(_read(image)).decode()
 
 
 def _form_value(value: Any) -> Any:
-    """A form has only text: objects as their JSON, lists as the same name several times."""
+    """The value of a form field: objects as JSON, lists as repeated fields."""
     match value:
         case bool():
             return "true" if value else "false"

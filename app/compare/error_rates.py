@@ -1,8 +1,6 @@
-"""How wrong a reading is: edits from what was read to what is written (insertions, deletions,
-substitutions, each one), over the length of what is written.
+"""Character and word error rates (CER, WER): Levenshtein distance over the length of the truth.
 
-CER counts characters, WER words. Everything is compared as NFKC, and runs of white space count as
-one space, or not at all where a number is said to be without spaces.
+Texts are compared in NFKC. White space counts as one space, or not at all in rates without spaces.
 """
 
 import unicodedata
@@ -15,7 +13,7 @@ edit_distance = Levenshtein.distance
 
 @dataclass(frozen=True, slots=True)
 class ErrorRates:
-    """Shares, 0 for none; above 1 where more was added than is written. `cer` is without spaces."""
+    """Rates from 0; insertions can make them larger than 1. `cer` ignores white space."""
 
     cer: float
     cer_spaced: float
@@ -23,7 +21,7 @@ class ErrorRates:
 
     @classmethod
     def measure(cls, read: str, written: str) -> "ErrorRates":
-        """Of a reading, against a text that is not blank."""
+        """The error rates of a reading. `written` must not be blank."""
         return cls(
             _rate(normalize(read, ""), normalize(written, "")),
             _rate(normalize(read, " "), normalize(written, " ")),
@@ -32,7 +30,7 @@ class ErrorRates:
 
 
 def normalize(text: str, space: str) -> str:
-    """As it is compared, with `space` for any white space."""
+    """NFKC, with `space` in place of each run of white space."""
     return space.join(unicodedata.normalize("NFKC", text).split())
 
 

@@ -1,8 +1,8 @@
-"""The report as one page of HTML that needs nothing else: no network, no script, a file.
+"""The report as one self-contained HTML file, without scripts or network access.
 
-Answers and the words in pictures are not trusted: everything is escaped (Jinja2's autoescape), and
-a policy in the page allows its own style and pictures, and nothing to run. Labels stand in English
-and Korean; a choice that is CSS alone shows one of them.
+Answers are untrusted: everything is escaped (Jinja2's autoescape), and the Content-Security-Policy
+of the page allows only its own style and images. Labels are in English and Korean; CSS shows one of
+the two.
 """
 
 import base64
@@ -25,24 +25,26 @@ from app.images.decode import prepare
 from app.images.picture import Limits
 from app.images.probe import probe
 
-THUMBNAIL_PX = 640  # the longer side of a picture on the page
-WORD = re.compile(r"\s*\S+(?:\s+$)?")  # with the space before it, the last one with that behind
+THUMBNAIL_PX = 640  # the longer side of an image
+WORD = re.compile(
+    r"\s*\S+(?:\s+$)?"
+)  # with the space before it; the last word also with the space after it
 PNG, JPEG = b"\x89PNG", "image/jpeg"
 
 
 @dataclass(frozen=True, slots=True)
 class DiffPart:
-    """A part of an answer beside the truth: `same`, `more` (not in the truth), or `missing`."""
+    """A part of the diff: `same`, `more` (not in the ground truth) or `missing`."""
 
     kind: str
     text: str
 
 
 def page(report: Report, korean: bool = False) -> str:
-    """The page.
+    """Render the report.
 
     Args:
-        korean: the language that is shown at first.
+        korean: show Korean first instead of English.
     """
     style = Path(__file__).with_name("page.css").read_text()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -54,7 +56,7 @@ def page(report: Report, korean: bool = False) -> str:
             rows=list(_rows(report)),
             first=next((one for one in report.models if one.cells), None),
             most=_maxima(report.models),
-            style=Markup(style),  # noqa: S704 - our own file
+            style=Markup(style),  # noqa: S704 - a file of this package
             style_hash=digest,
             korean=korean,
         )
@@ -62,8 +64,7 @@ def page(report: Report, korean: bool = False) -> str:
 
 
 def diff_words(read: str, written: str) -> list[DiffPart]:
-    """What was read, word by word beside what is written; joined without what is missing, it is
-    what was read."""
+    """Word diff of a reading against the ground truth. All parts but `missing` add up to `read`."""
     mine, truth = WORD.findall(read), WORD.findall(written)
     found: list[DiffPart] = []
     matcher = SequenceMatcher(
@@ -86,7 +87,7 @@ def _normalized(word: str) -> str:
 def _rows(
     report: Report,
 ) -> Iterator[tuple[Question, str, list[tuple[ModelResult, QuestionResult]]]]:
-    """Each question with its picture and the models' answers."""
+    """Each question with its thumbnail and the results of the models."""
     for at, question in enumerate(report.questions):
         cells = [(one, one.cells[at]) for one in report.models if one.cells]
         yield question, _thumbnail(question.file), cells
@@ -94,7 +95,7 @@ def _rows(
 
 @cache
 def _thumbnail(file: Path) -> str:
-    """A small copy (of a document its first page) as a data URI; empty where there is none."""
+    """A small copy of the image or first page as a data URI; empty if it cannot be decoded."""
     try:
         picture = probe(file.read_bytes(), 0, Limits(max_megapixels=200, max_pages=10_000))[0]
         width, height = picture.natural
@@ -108,14 +109,14 @@ def _thumbnail(file: Path) -> str:
 
 
 def _maxima(models: Iterable[ModelResult]) -> dict[str, float]:
-    """The largest of each number, for the bars."""
-    told = list(models)
+    """The maximum of each value, for the bars."""
+    results = list(models)
     names = ("first_s", "total_s", "tokens_per_second")
-    return {name: max((getattr(one, name) or 0 for one in told), default=0) for name in names}
+    return {name: max((getattr(one, name) or 0 for one in results), default=0) for name in names}
 
 
 def seconds(value: float | None) -> str:
-    """`0.042 s`, `1.23 s`, `98.7 s`: three digits, as far as they mean something."""
+    """`0.042 s`, `1.23 s`, `98.7 s`: three significant digits at most."""
     if value is None:
         return "–"
     digits = 3 if value < 0.1 else 2 if value < 10 else 1
@@ -133,7 +134,7 @@ def rate(value: float | None) -> str:
 
 
 def value_range(values: Iterable[float | None]) -> str:
-    """From the least to the most, where there are several."""
+    """The minimum and the maximum; empty for fewer than two values."""
     found = sorted(value for value in values if value is not None)
     if len(found) < 2:
         return ""

@@ -1,18 +1,18 @@
-"""What every model is asked: about the examples, and about the user's own pictures."""
+"""The requests of a comparison: about the examples and about the user's own images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.client.request_body import IMAGE_SUFFIXES
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
-SUFFIXES |= {".avif", ".heic", ".heif", ".pdf"}
-SEED = 1  # what is left to chance then falls alike in every run
+SEED = 1  # the same in every run
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One request about one file. truth: what is written in it, where that is known."""
+    """One request about one file. truth: the text in it, if known."""
 
     file: Path
     task: str
@@ -25,12 +25,12 @@ class Question:
 
     @property
     def question_text(self) -> str:
-        """The user's own words, where there are any."""
+        """The question of the user, if there is one."""
         return str(self.fields.get("question", ""))
 
 
 def examples() -> list[Question]:
-    """Those of the repository: a photo, a Korean receipt, a table."""
+    """The examples of the repository: a photo, a Korean receipt, a table."""
     receipt, table = EXAMPLES / "receipt_ko.png", EXAMPLES / "table.png"
     return [
         _describe(EXAMPLES / "photo.jpg"),
@@ -42,20 +42,21 @@ def examples() -> list[Question]:
 
 
 def from_folder(folder: Path, questions: Sequence[str] = ()) -> list[Question]:
-    """All pictures and documents of a folder: read where a truth file (`NAME.txt`) lies beside,
-    else described; and each of `questions` about each.
+    """Requests about all images and documents of a folder.
+
+    A file with its text in `NAME.txt` gets OCR, others a description, and each file gets each of
+    `questions`.
 
     Raises:
-        ValueError: there is no such folder, or nothing in it.
+        ValueError: the folder does not exist or holds no images.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder.")
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
     if not files:
-        raise ValueError(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))}).")
+        raise ValueError(f"{folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}).")
     seen = [read if read.truth else _describe(read.file) for read in map(_ocr, files)]
-    # File after file, not question after question: a picture that was just asked about is in the
-    # engine's cache.
+    # One file after another, because an image of the previous request is in the engine's cache.
     return [*seen, *(_ask(file, question) for question in questions for file in files)]
 
 
@@ -68,13 +69,13 @@ def _ask(file: Path, question: str) -> Question:
 
 
 def _ocr(file: Path) -> Question:
-    beside = file.with_suffix(".txt")
-    truth = _decode(beside.read_bytes()) if beside.is_file() else ""
+    truth_file = file.with_suffix(".txt")
+    truth = _decode(truth_file.read_bytes()) if truth_file.is_file() else ""
     return Question(file, "ocr", {"seed": SEED}, truth if truth.strip() else None)
 
 
 def _decode(data: bytes) -> str:
-    """UTF-8, else what Korean Windows writes."""
+    """Decode UTF-8, else CP949 as written by Korean Windows."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

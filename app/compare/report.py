@@ -1,4 +1,4 @@
-"""What came of a comparison, filled while it runs; times in seconds."""
+"""The results of a comparison, filled while it runs. Times are in seconds."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ from app.compare.questions import Question
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One answer, once the model was loaded.
+    """One answer of a loaded model.
 
-    first_s, total_s: from sending to the first text and to the end, as a client sees it. Without
-    any text there is no first.
-    tokens_per_second: the engine's own, of writing alone; 0 where it does not say.
+    first_s, total_s: time from sending to the first text and to the end, measured by the client;
+    first_s is None if there is no text.
+    tokens_per_second: the engine's value for generation; 0 if it reports none.
     """
 
     first_s: float | None
@@ -31,7 +31,7 @@ class Run:
 
 @dataclass(slots=True)
 class QuestionResult:
-    """A model's answers to a question; `problem` is why there are no (more) runs."""
+    """The answers of a model to a question; `problem` is why there are no (more) runs."""
 
     question: Question
     runs: list[Run] = field(default_factory=list)
@@ -39,7 +39,7 @@ class QuestionResult:
 
     @property
     def text(self) -> str:
-        """What is shown: the first answer."""
+        """The first answer, which the report shows."""
         return self.runs[0].text if self.runs else ""
 
     @property
@@ -48,7 +48,7 @@ class QuestionResult:
 
     @property
     def error_rates(self) -> ErrorRates | None:
-        """Of what is shown, where the truth is known."""
+        """The error rates of the first answer, if the truth is known."""
         truth = self.question.truth
         return ErrorRates.measure(self.text, truth) if self.runs and truth else None
 
@@ -67,12 +67,12 @@ class QuestionResult:
 
 @dataclass(slots=True)
 class ModelResult:
-    """A model, and what it did.
+    """A model and its results.
 
-    load_s: what its first request took, which is in no other number; `loaded_s` is the engine's
-    own part of that, and next to nothing where the model was there already.
-    vram_ratio: the share of it in the GPU's memory, 0 to 1; None where the engine does not say.
-    problem: why it was not asked.
+    first_request_s: time of the first request, which is in no other value; `load_s` is the time
+    that the engine spent loading in it, close to 0 if the model was loaded already.
+    vram_ratio: share of the model in GPU memory, 0 to 1; None if the engine does not report it.
+    problem: why the model was not measured.
     """
 
     name: str
@@ -91,7 +91,7 @@ class ModelResult:
 
     @property
     def first_s(self) -> float | None:
-        """Medians are over the medians of the questions, so that each counts the same."""
+        """The median over the medians of the questions, so that each counts the same."""
         return median_of(cell.first_s for cell in self.cells)
 
     @property
@@ -104,7 +104,7 @@ class ModelResult:
 
     @property
     def error_rates(self) -> ErrorRates | None:
-        """The mean over what was read."""
+        """The mean over the questions with a known truth."""
         found = [cell.error_rates for cell in self.cells if cell.error_rates]
         if not found:
             return None
@@ -119,8 +119,8 @@ class ModelResult:
         )
 
     def speedup_over(self, other: "ModelResult") -> float | None:
-        """How many times as fast as the other, by whole answers: the median over the questions
-        that both have answered."""
+        """How many times as fast as the other, by total time: the median over the questions that
+        both answered."""
         pairs = zip(self.cells, other.cells, strict=False)
         return median_of(
             theirs.total_s / mine.total_s if theirs.total_s and mine.total_s else None
@@ -130,7 +130,7 @@ class ModelResult:
 
 @dataclass(slots=True)
 class Report:
-    """All of it. `repeat` runs were asked for each question; `whole` is whether all was done."""
+    """The comparison. `repeat`: runs per question; `complete`: all runs were made."""
 
     started: datetime
     engine: str
@@ -140,7 +140,7 @@ class Report:
     complete: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON, every single run with it."""
+        """The report as JSON, with every run."""
         return {
             "begun": self.started.isoformat(timespec="seconds"),
             "engine": self.engine,
@@ -151,7 +151,7 @@ class Report:
 
 
 def median_of(values: Iterable[float | None]) -> float | None:
-    """The median of those that are there."""
+    """The median of the values that are not None."""
     found = [value for value in values if value is not None]
     return median(found) if found else None
 

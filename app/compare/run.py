@@ -1,4 +1,4 @@
-"""Asks each model everything, one request at a time, and measures."""
+"""Sends the requests of a comparison to each model, one at a time, and measures them."""
 
 import io
 import time
@@ -14,7 +14,7 @@ from app.compare.questions import Question
 from app.compare.report import ModelResult, QuestionResult, Report, Run
 
 WARM = {"max_tokens": 16}
-# Of the server or of the one who asks, not of a model: nothing else would fare better.
+# Errors of the server or the client, not of a model: they end the comparison.
 GENERAL = {"engine_unavailable", "draining", "unauthorized", "rate_limited", "queue_full"}
 
 
@@ -26,14 +26,13 @@ async def compare(
 ) -> None:
     """Fill the report, model by model, so that each is loaded once.
 
-    The rounds go over all questions: asked twice in a row, a picture would be in the engine's
-    cache the second time.
+    Each round covers all questions, because the engine caches the image of the previous request.
 
     Args:
-        took: told after each step of a model, with how many steps that was (of `steps`).
+        on_step: called after each step of a model with the number of steps (of `steps`).
 
     Raises:
-        ServerProblem: there is no server, or no engine behind it.
+        ServerProblem: the server or its engine does not answer.
     """
     for name in models:
         model_result = ModelResult(name)
@@ -52,12 +51,12 @@ async def compare(
 
 
 def steps(report: Report) -> int:
-    """Requests that a model takes."""
+    """Number of requests per model."""
     return 1 + report.repeat * len(report.questions)
 
 
 async def _loaded(client: Client, model_result: ModelResult) -> bool:
-    """The model's first request, which loads it; whether it answers at all."""
+    """Send the first request, which loads the model; return whether it answered."""
     try:
         began = time.perf_counter()
         first = await client.ask("describe", [_picture()], {**WARM, "model": model_result.name})
@@ -77,7 +76,7 @@ async def _loaded(client: Client, model_result: ModelResult) -> bool:
 
 
 async def _measured(client: Client, model: str, cell: QuestionResult) -> None:
-    """One more run. A question that fails is not asked again, and the others go on."""
+    """Measure one more run. A question that fails is not sent again."""
     try:
         cell.runs.append(await _run(client, cell.question, model))
     except ServerProblem as problem:
@@ -113,7 +112,7 @@ async def _run(client: Client, question: Question, model: str) -> Run:
 
 
 def _picture() -> bytes:
-    """A small white one."""
+    """A small white image."""
     out = io.BytesIO()
     Image.new("RGB", (64, 64), "white").save(out, "PNG")
     return out.getvalue()

@@ -18,6 +18,7 @@ from app.routes.caller import admit, fetcher_of
 from app.routes.chat_answer import ChatCompletion, ModelEntry, ModelList
 from app.routes.chat_body import ChatBody
 from app.routes.chat_forms import Chunks, Completion
+from app.routes.direct import DirectRoute
 from app.routes.document import body_schema, events, problems
 from app.tasks.chat import TASK
 from app.tasks.run import Line
@@ -29,19 +30,16 @@ class OpenAiRoute(APIRoute):
     problem_format = OPENAI
 
 
+class OpenAiDirectRoute(DirectRoute, OpenAiRoute):
+    """One whose endpoint reads the request itself."""
+
+
 router = APIRouter(tags=["OpenAI-compatible"], route_class=OpenAiRoute)
 
 BODY = {"required": True, "content": {"application/json": {"schema": body_schema(ChatBody)}}}
 CHUNKS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": events()}}}
 
 
-@router.post(
-    "/v1/chat/completions",
-    summary="Chat with images",
-    response_model=ChatCompletion,
-    responses=CHUNKS | problems(400, 403, 404, 408, 413, 415, 422, 429, 502, 503, 504),
-    openapi_extra={"requestBody": BODY},
-)
 async def chat_completions(request: Request) -> Response:
     line: Line = request.app.state.line
     context = context_of(request.scope)
@@ -56,6 +54,18 @@ async def chat_completions(request: Request) -> Response:
     form = Chunks(counted) if body.stream else Completion()
     work = partial(line.run, TASK, asked, images, context)
     return AnswerResponse(work, form, context)
+
+
+router.add_api_route(
+    "/v1/chat/completions",
+    chat_completions,
+    methods=["POST"],
+    summary="Chat with images",
+    response_model=ChatCompletion,
+    responses=CHUNKS | problems(400, 403, 404, 408, 413, 415, 422, 429, 502, 503, 504),
+    openapi_extra={"requestBody": BODY},
+    route_class_override=OpenAiDirectRoute,
+)
 
 
 @router.get(

@@ -1,21 +1,16 @@
 """The task endpoints: one route a task, all alike."""
 
-from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.routing import APIRoute
 from starlette.responses import Response
-from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.context import context_of
-from app.errors import Problem
-from app.problems import problem_response
 from app.routes.answer import AnswerResponse
 from app.routes.body import read_task
 from app.routes.caller import admit, fetcher_of
+from app.routes.direct import DirectRoute
 from app.routes.document import TEXT, body_schema, events, problems
 from app.routes.forms import ERROR, NAMES, choose
 from app.schemas import Answer, TaskRequest
@@ -77,35 +72,6 @@ def _without_null(field: dict[str, Any]) -> dict[str, Any]:
     return {**kinds[0], **rest}
 
 
-class Direct:
-    """Takes a task's requests straight to its endpoint: FastAPI's own way there, which resolves
-    what these do not have, is a tenth of what the server costs. All else goes on as it came."""
-
-    def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
-        self.app = app
-        self._routes = {route.path: route for route in routes if isinstance(route, Bare)}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        post = scope["type"] == "http" and scope["method"] == "POST"
-        route = self._routes.get(scope["path"]) if post else None
-        if route is None:
-            await self.app(scope, receive, send)
-            return
-        scope["route"] = route
-        try:
-            response = await route.endpoint(Request(scope, receive, send))
-        except Problem as problem:
-            response = problem_response(problem, scope)
-        await response(scope, receive, send)
-
-
-class Bare(APIRoute):
-    """A route whose endpoint reads the request itself: nothing is resolved before it."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        return self.endpoint
-
-
 def _add(router: APIRouter, task: Task, max_images: int) -> None:
     async def endpoint(request: Request) -> Response:
         line: Line = request.app.state.line
@@ -134,7 +100,7 @@ def _add(router: APIRouter, task: Task, max_images: int) -> None:
 
 def router(max_images: int) -> APIRouter:
     """The routes of all tasks; the document says how many images they take."""
-    made = APIRouter(route_class=Bare)
+    made = APIRouter(route_class=DirectRoute)
     for task in TASKS:
         _add(made, task, max_images)
     return made

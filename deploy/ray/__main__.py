@@ -95,8 +95,8 @@ def run() -> None:
     try:
         serve.run(application, name=NAME, route_prefix="/")
     except RuntimeError:  # its text does not say why
-        told = serve.status().applications[NAME].deployments[NAME].message
-        sys.exit(told.rpartition("RuntimeError: ")[2].strip())
+        message = serve.status().applications[NAME].deployments[NAME].message
+        sys.exit(message.rpartition("RuntimeError: ")[2].strip())
     address = ray.get_runtime_context().gcs_address
     print(f"Ready: http://{settings.host}:{settings.port} (RAY_ADDRESS={address})", flush=True)
 

@@ -43,8 +43,8 @@ def main() -> None:
         work = ray.data.from_items(
             [{"shard": name} for name in left], override_num_blocks=len(left)
         )
-        told = work.map(run, fn_kwargs=step, num_cpus=0.1, concurrency=arguments.at_once)
-        for one in told.iter_rows():
+        results = work.map(run, fn_kwargs=step, num_cpus=0.1, concurrency=arguments.at_once)
+        for one in results.iter_rows():
             failed += one["status"] != 0
             print(f"{one['shard']}: {one['last']}", flush=True)
     again = ": run the same command again" if failed else ""
@@ -99,8 +99,8 @@ def run(
         )
     if ended.returncode == 0:
         shard.with_suffix(".done").touch()
-    said = ended.stderr.strip().splitlines() or [f"status {ended.returncode}"]
-    return {"shard": row["shard"], "status": ended.returncode, "last": said[-1]}
+    output = ended.stderr.strip().splitlines() or [f"status {ended.returncode}"]
+    return {"shard": row["shard"], "status": ended.returncode, "last": output[-1]}
 
 
 if __name__ == "__main__":

@@ -79,9 +79,9 @@ class Engine:
             await self._ollama.show(resolve(self._model)[0])
         except (Problem, RuntimeError) as error:
             await self.stop()
-            where = f"on {socket.gethostname()}"
-            told = getattr(error, "detail", str(error))
-            raise RuntimeError(f"The engine cannot serve {where}: {told}") from error
+            node = f"on {socket.gethostname()}"
+            reason = getattr(error, "detail", str(error))
+            raise RuntimeError(f"The engine cannot serve {node}: {reason}") from error
         threading.Thread(target=self._watch, args=(process, ended), daemon=True).start()
 
     async def check(self) -> None:

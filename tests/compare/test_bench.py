@@ -197,11 +197,11 @@ def test_it_is_readable_at_any_width(compared: Path, browser: Browser, size: str
 def test_it_speaks_both_languages_without_a_script(compared: Path, browser: Browser) -> None:
     assert "<script" not in compared.read_text()
     page = looked_at(browser, compared, "phone", "language")
-    assert page.get_by_text("At a glance").is_visible()
-    assert not page.get_by_text("한눈에").is_visible()
+    assert page.get_by_text("Summary").is_visible()
+    assert not page.get_by_text("요약").is_visible()
     page.get_by_label("한국어").check()
-    assert page.get_by_text("한눈에").is_visible()
-    assert not page.get_by_text("At a glance").is_visible()
+    assert page.get_by_text("요약").is_visible()
+    assert not page.get_by_text("Summary").is_visible()
     # Every label stands in both.
     both = page.evaluate(
         "['en', 'ko'].map(tag => document.querySelectorAll(`body [lang=${tag}]`).length)"
@@ -223,7 +223,7 @@ def test_answers_do_nothing(
     )
     assert done.returncode == 0, done.stderr
     page = looked_at(browser, out, "phone", "hostile")
-    assert page.title() == "Models compared: fake-vlm, fake-think"
+    assert page.title() == "Model comparison: fake-vlm, fake-think"
     shown = page.locator("article pre").first.evaluate(
         "one => [...one.childNodes].filter(node => node.nodeName != 'DEL')"
         ".map(node => node.textContent).join('')"

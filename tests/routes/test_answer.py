@@ -12,9 +12,10 @@ import pytest
 from app.context import RequestContext
 from app.engine.events import Say, Work
 from app.errors import EngineInterrupted, QueueFull
-from app.routes import answer, openai, tasks
+from app.routes import answer, openai
 from app.routes.answer import AnswerResponse
 from app.routes.chat_forms import Chunks
+from app.routes.direct import DirectRoute
 from app.routes.forms import EventStream, Form, Json, NdJson, Text, choose
 from app.tasks.events import Delta, Event, Start
 from tests.events import sse
@@ -27,7 +28,7 @@ FORMS = {"sse": EventStream, "ndjson": NdJson, "text": Text, "json": Json}
 class Client:
     """The other side of an ASGI answer."""
 
-    def __init__(self, leaves_after_s: float = 60, route: object = tasks.Bare) -> None:
+    def __init__(self, leaves_after_s: float = 60, route: object = DirectRoute) -> None:
         self.messages: list[MutableMapping[str, Any]] = []
         self.leaves_after_s = leaves_after_s
         self.context = RequestContext("req_1")

@@ -185,7 +185,7 @@ async def test_the_key_stays_out_of_the_curl_line(
     ) as locked:
         visit = await open_page(locked)
         assert await visit.page.is_visible("#key-panel"), "it is asked for at once"
-        assert "API key is wanted" in await visit.page.locator("#engine").inner_text()
+        assert "API key required" in await visit.page.locator("#engine").inner_text()
         await visit.choose(EXAMPLES / "receipt_ko.png")
         await visit.task("ocr")
         await visit.send()

@@ -128,7 +128,7 @@ async def test_no_engine(open_page: Open, tmp_path: Path) -> None:
         await visit.settled("failed")
         shown = await visit.page.locator(".trouble").inner_text()
         assert "engine_unavailable" in shown and "127.0.0.1:9" in shown
-        assert "Worth another try in" in shown
+        assert "Try again in" in shown
         await visit.check("no-engine-360")
         visit.forgive(503)
 
@@ -167,12 +167,12 @@ async def test_nothing_is_sent_without_a_picture_or_a_question(
 ) -> None:
     visit = await open_page(server)
     await visit.send()
-    assert await visit.page.locator("#fault").inner_text() == "Choose a picture first."
+    assert await visit.page.locator("#fault").inner_text() == "Choose an image first."
     assert await visit.page.evaluate("document.activeElement.id") == "choose"
     await visit.choose(PHOTO)
     await visit.task("vqa")
     await visit.send()
-    assert await visit.page.locator("#fault").inner_text() == "Write a question first."
+    assert await visit.page.locator("#fault").inner_text() == "Enter a question first."
     await visit.task("detect")
     await visit.send()
     assert "at least one thing" in await visit.page.locator("#fault").inner_text()
@@ -210,7 +210,7 @@ async def test_a_screen_reader_hears_states_not_words(
     said = await visit.page.evaluate("window.said")
     print(f"60 tokens, said: {said}")
     assert len(said) <= 4
-    assert said[-1].startswith("The answer is here. One two three")
+    assert said[-1].startswith("The answer is complete. One two three")
     assert await visit.page.locator(".card").get_attribute("aria-busy") == "false"
 
 
