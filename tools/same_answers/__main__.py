@@ -101,7 +101,13 @@ def ask(server: Server, sent: Sent, setup: Setup, request_id: str) -> Answer:
                 body = response.read()
             except httpx.HTTPError as error:
                 return Answer(0, (), f"{type(error).__name__}: {error}")
-    return normalize(response.status_code, response.headers.multi_items(), body, setup.received())
+    return normalize(
+        response.status_code,
+        response.headers.multi_items(),
+        body,
+        setup.received(),
+        keep_queued=sent.before is not Before.NOTHING,
+    )
 
 
 @contextlib.contextmanager
