@@ -91,7 +91,9 @@ def test_the_embedded_engine_that_runs(
     (engine,) = (check for check in answer["checks"] if check["name"] == "engine")
     assert engine["text"] == f"Version {VERSION} at {embedded}."
     (model,) = (check for check in other["checks"] if check["name"] == "model")
-    assert model["text"].startswith("qwen3-vl:8b is not a model of the embedded engine: unset MODEL_NAME")
+    assert model["text"].startswith(
+        "qwen3-vl:8b is not a model of the embedded engine: unset MODEL_NAME"
+    )
     assert other["next"].startswith("Fix the failed checks (model)")
 
 
