@@ -128,7 +128,7 @@ async def test_memory_is_limited(pool: Pool) -> None:
 
 
 async def test_a_job_that_needs_more_than_all_have_is_refused(pool: Pool) -> None:
-    with pytest.raises(ImageTooLarge, match=r"900 MB .* at most 768 .*DECODE_MEMORY_MB"):
+    with pytest.raises(ImageTooLarge, match=r"900 MB .* limit is 768 MB \(DECODE_MEMORY_MB\)"):
         await pool().run(job(PICTURE, Cost(True, 900)))
 
 
