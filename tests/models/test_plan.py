@@ -111,9 +111,9 @@ def test_the_cap_can_be_raised_to_what_the_model_was_trained_for() -> None:
 
 
 def test_what_does_not_fit_says_what_would() -> None:
-    assert plan(B32, 22 * GIB).advice == "take qwen3-vl:30b, or 23 GiB of GPU memory"
-    assert plan(B32, 7 * GIB).advice.startswith("take qwen3-vl:4b, or")
-    assert plan(B32, 2 * GIB).advice == "take 23 GiB of GPU memory"
+    assert plan(B32, 22 * GIB).advice == "use qwen3-vl:30b, or 23 GiB of GPU memory"
+    assert plan(B32, 7 * GIB).advice.startswith("use qwen3-vl:4b, or")
+    assert plan(B32, 2 * GIB).advice == "use 23 GiB of GPU memory"
 
 
 def test_every_gpu_has_buffers_of_its_own() -> None:
@@ -191,7 +191,7 @@ def test_versions(version: str, enough: bool) -> None:
             ("only 80% on the GPU", "5.0 of 25.0 GiB", "NUM_CTX below 32768", "qwen3-vl:30b"),
         ),
         ({"size": 1000 * GIB, "size_vram": 999 * GIB}, 0.999, ("only 99% on the GPU",)),
-        ({"size": 24 * GIB, "size_vram": 0}, 0.0, ("on the CPU alone", "Ollama finds the GPU")),
+        ({"size": 24 * GIB, "size_vram": 0}, 0.0, ("only on the CPU", "Ollama finds the GPU")),
         ({"size": GIB // 32, "size_vram": 0}, 0.0, ()),
         ({"size": 0, "size_vram": 0}, None, ()),
         ({}, None, ()),
