@@ -1,4 +1,4 @@
-"""The files of a request, looked at and decoded in other processes."""
+"""The files of a request are probed and decoded in worker processes."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -51,7 +51,7 @@ async def test_files_in_their_order_and_documents_by_page(decoder: Decoder) -> N
 async def test_only_what_need_not_be_decoded_stays_here(
     decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A small picture that is sent as it is needs no process."""
+    """A small picture that is passed through needs no worker process."""
     asked: list[str] = []
     run = WorkerPool.run
 

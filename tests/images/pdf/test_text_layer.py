@@ -1,4 +1,4 @@
-"""Which text layers serve, and what of them: pages in base fonts, whose claims are set apart."""
+"""Which text layers are used, and how: pages in base fonts, some with false Unicode claims."""
 
 from collections.abc import Callable
 
@@ -30,7 +30,7 @@ def page_of(*marks: str, sheet: Sheet | None = None) -> Picture:
 
 
 def claiming(said: str, claim: Callable[[str], str]) -> Picture:
-    """A page of Helvetica whose Unicode table says something else."""
+    """A page of Helvetica whose ToUnicode table maps each character by `claim`."""
     writer = Writer()
     rows = "".join(f"<{ord(c):02X}> <{ord(claim(c)):04X}>\n" for c in sorted(set(said)))
     table = writer.stream(
@@ -135,7 +135,7 @@ def test_a_scan_with_an_invisible_layer_is_read() -> None:
 
 
 def test_a_picture_of_text_on_a_page_is_read_alone() -> None:
-    """The part that is sent shows the picture and nothing of the layer."""
+    """The region that is sent shows the picture and no text of the layer."""
     sheet = Sheet()
     sheet.image(text_picture("Kettle 12.50", "Teapot 31.00"), (60, 400, 450, 105))
     page = page_of(lines(*LINES), lines("The prices hold until June.", top=300), sheet=sheet)
