@@ -96,8 +96,8 @@ def _decoded(picture: Picture, size: Size) -> tuple[Image.Image, str]:
 def _loaded(picture: Picture, size: Size, times: int) -> Image.Image:
     """Decode an image, at a reduced scale where the format allows it.
 
-    A JPEG decoder can scale by 1/2, 1/4 or 1/8, which is faster than decoding all pixels. The
-    result is at least `times` as large as `size`.
+    A JPEG decoder can scale by 1/2, 1/4 or 1/8, which is faster than decoding all pixels. A reduced
+    image is still at least `times` as large as `size`.
     """
     content = picture.content
     image = Image.open(readable(content), formats=formats.FORMATS)

@@ -66,6 +66,7 @@ class Decoder:
         self._pool = WorkerPool(timeout_s, memory_mb)
 
     def start(self) -> None:
+        """Start loading the decoders."""
         self._pool.start()
 
     def probe_at_once(
@@ -163,6 +164,7 @@ class Decoder:
         return await asyncio.to_thread(_digest, parts)
 
     def close(self) -> None:
+        """Kill all worker processes."""
         self._pool.close()
 
 

@@ -74,6 +74,7 @@ class Fetcher:
         self._http = httpx.AsyncClient(transport=transport, trust_env=False, timeout=TIMEOUT_S)
 
     async def aclose(self) -> None:
+        """Close all connections."""
         await self._http.aclose()
 
     async def fetch(self, url: str, index: int) -> bytes:
@@ -132,7 +133,7 @@ class Fetcher:
     @staticmethod
     def _refusal(name: str) -> Problem:
         return ForbiddenUrl(
-            f"{name}: the URL leads to an address that is not public, which is not allowed. "
+            f"{name}: the URL leads to a private address; only public addresses are allowed. "
             "Send the image itself."
         )
 

@@ -29,7 +29,7 @@ def selected(pages: str | None, count: int, most: int, name: str) -> list[int]:
         match = _PART.fullmatch(part.strip())
         if not match:
             raise InvalidParameter(
-                f"pages: {part.strip()!r} is neither a page nor a range. An example is 1-3,7.",
+                f"pages: {part.strip()!r} is neither a page nor a range; write for example 1-3,7.",
                 parameter="pages",
             )
         first = int(match[1])

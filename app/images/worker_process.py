@@ -47,6 +47,7 @@ class Worker:
         self._loop.add_reader(connection.fileno(), self._read)
 
     def send(self, message: bytes, fd: int, timeout_s: float) -> None:
+        """Send a job and its file's descriptor; kill the worker after `timeout_s` of wall time."""
         self._timer = self._loop.call_later(timeout_s, self.kill, "late")
         with suppress(OSError):  # it is gone; `_read` handles that
             socket.send_fds(self._socket, [message], [fd])
@@ -99,6 +100,7 @@ class ForkServer:
 
     @property
     def alive(self) -> bool:
+        """Whether the process runs."""
         return self._process.poll() is None
 
     def fork(self) -> socket.socket:
@@ -110,6 +112,7 @@ class ForkServer:
         return ours
 
     def close(self) -> None:
+        """Kill the process; its workers keep running."""
         self._control.close()
         self._process.kill()
         self._process.wait()

@@ -57,6 +57,7 @@ class Daemon:
     family: str = ""
 
     def since(self, first: tuple[int, int, int]) -> bool:
+        """Return whether the version is `first` or later, or unknown, or 0.0.0."""
         number = numbers(self.version)
         return not any(number) or number >= first
 

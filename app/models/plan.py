@@ -46,6 +46,7 @@ class Term:
 
     @property
     def gib(self) -> float:
+        """The term in GiB."""
         return self.hundredths / 100
 
 
@@ -79,6 +80,7 @@ class Plan:
 
     @property
     def fits(self) -> bool:
+        """Whether the model fits with a useful context."""
         return self.num_ctx > 0
 
     @property

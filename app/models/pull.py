@@ -41,10 +41,12 @@ def call(url: str, body: dict[str, str] | None = None, timeout: float = 600) -> 
 
 
 def version(url: str) -> None:
+    """Print Ollama's version."""
     say(json.load(call(f"{url}/api/version", timeout=5))["version"])
 
 
 def at_least(_: str, found: str, wanted: str) -> None:
+    """Exit with status 1 if version `found` is older than `wanted`."""
     if not new_enough(found, wanted):
         raise SystemExit(1)
 
@@ -88,6 +90,7 @@ class Progress:
             say(f"\r\033[K{self.status}" if sys.stdout.isatty() else self.status)
 
     def show(self) -> None:
+        """Print the progress, at most twice a second on a terminal, else every 30 seconds."""
         done, known = map(sum, zip(*self.layers.values(), strict=True))
         if self.resumed is None:
             self.resumed = done
@@ -170,6 +173,7 @@ def explained(url: str, model: str, error: str) -> str:
 
 
 def say(*words: str, end: str = "\n") -> None:
+    """Print words to stdout and flush it."""
     sys.stdout.write(" ".join(words) + end)
     sys.stdout.flush()
 
@@ -183,6 +187,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 
 def main(argv: list[str]) -> None:
+    """Run a command of `COMMANDS`: `argv` is URL, command and its arguments."""
     url, command, *arguments = argv
     try:
         COMMANDS[command](url, *arguments)

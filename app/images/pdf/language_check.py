@@ -19,6 +19,8 @@ from app.images.pdf.language_tables import COMMON, PAIRS, PAIRS_JA, PAIRS_KO
 
 
 class Verdict(Enum):
+    """Whether a text can be text of a language."""
+
     SOUND = "text of a language"
     BROKEN = "text of no language"
     DOUBT = "too little or too odd to tell"
@@ -27,8 +29,8 @@ class Verdict(Enum):
 ODD = {"Cn", "Co", "Cs", "Cc"}  # unassigned, private use, surrogates, control
 MOST_ODD = 0.02  # largest share of odd characters in sound text
 
-LEAST_WORDS, COMMON_SHARE = 8, 0.10
-LEAST_PAIRS, PAIR_SHARE = 16, 0.6
+LEAST_WORDS, COMMON_SHARE = 8, 0.10  # words needed; share of function words in sound text
+LEAST_PAIRS, PAIR_SHARE = 16, 0.6  # pairs of letters needed; share of common pairs in sound text
 
 # Letters of a script by descending frequency. The score of a text is the mean binary logarithm of
 # its letters' ranks: 2.7 to 3.0 for natural text, 3.3 and more for ciphers of the same letters.
@@ -49,8 +51,9 @@ _KANA = re.compile(r"[\u3041-\u3096]")
 _KANA_WORD = re.compile(r"[\u3041-\u3096]{2,}")
 # The most common hiragana: 71 to 90 % of those in natural text.
 _COMMON_KANA = frozenset("のいにたるはしをとてがなでれかすまこらっもあくりう")
+# Smallest share in sound text; the spread is divided by the square root of the number of letters.
 KANA_SHARE, KANA_SPREAD = 0.7, 0.6
-LEAST_LETTERS = 20
+LEAST_LETTERS = 20  # letters of a script that are needed to judge it
 
 LEAST_KINDS = 5  # different Latin letters and digits needed to compare their shapes
 _WORD = re.compile(r"[^\W\d_]+")
@@ -58,9 +61,11 @@ _LATIN = re.compile(r"[A-Za-zÀ-ɏẠ-ỹ]")
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _HANGUL = re.compile(r"[가-힣]")
 _HANGUL_WORD = re.compile(r"[가-힣]{2,}")
+# Pairs of characters needed, and the smallest share of common pairs in sound text.
 LEAST_PAIRS_KO, SHARE_KO = 60, 0.03
 LEAST_PAIRS_JA, SHARE_JA = 25, 0.3
 MOST_ACCENTED = 0.7  # largest share of accented among Latin letters; in Vietnamese it is a third
+# Characters needed, and the smallest share of common ones in sound text.
 LEAST_HAN, COMMON_HAN = 6, 0.75
 LEAST_HANGUL, COMMON_HANGUL = 6, 0.85
 _SCRIPTS = (  # scripts that do not mix within a word
