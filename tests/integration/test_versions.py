@@ -412,7 +412,7 @@ def test_a_misread_picture_warns_everywhere(start: Start) -> None:
         assert time.monotonic() < deadline, ready.text
         time.sleep(0.2)
     assert ready.status_code == 200
-    assert "misreads known pictures" in ready.json()["warnings"][0]
+    assert "misreads the test images" in ready.json()["warnings"][0]
     assert client.get("/v1/status").json()["model"]["warnings"] == ready.json()["warnings"]
     told = f'vlm_engine_faults_total{{fault="canary",model="{NAME}"}} 1.0'
     assert told in client.get("/metrics").text
@@ -426,7 +426,7 @@ def test_a_misread_picture_warns_everywhere(start: Start) -> None:
         cwd=REPO,
     )
     assert done.returncode == 1
-    assert "misreads known pictures" in done.stdout
+    assert "misreads the test images" in done.stdout
 
 
 def test_a_version_that_is_known_to_be_bad_is_named(start: Start) -> None:

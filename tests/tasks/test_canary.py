@@ -78,7 +78,7 @@ async def test_a_misread_picture_is_named() -> None:
         async with canary(daemon) as (bird, line):
             assert await bird.look()
             model = await line.registry.find()
-            assert "misreads known pictures" in model.observed.warning
+            assert "misreads the test images" in model.observed.warning
             assert "4807 as 'a house'" in model.observed.warning
             assert line.registry.faults()[NAME, "canary"] == 1
 

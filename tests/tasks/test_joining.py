@@ -102,7 +102,7 @@ def test_tables_run_on(second: str) -> None:
     first = f"# List\n\n{HEAD}| apple | 1 |\n\nACME\n1"
     done = join(first, f"{second}\n\nThanks.\n\nACME\n2", form=MARKDOWN)
     assert done.text == f"# List\n\n{HEAD}| apple | 1 |\n| pear | 2 |\n\nThanks.\n\nACME"
-    assert done.notes[-1] == "A table that runs on was joined at the top of page(s) 2."
+    assert done.notes[-1] == "Tables split by a page break were joined at the top of page(s) 2."
 
 
 @pytest.mark.parametrize(
