@@ -141,7 +141,7 @@ def test_model_that_cannot_see(client: httpx.Client, daemon: Daemon) -> None:
     response = client.post("/v1/describe", files=FILES, data={"model": "tiny-text"})
     assert response.status_code == 422
     assert response.json()["code"] == "invalid_parameter"
-    assert "cannot see" in response.json()["detail"]
+    assert "does not accept images" in response.json()["detail"]
     assert daemon.since(mark).of("/api/chat") == []
 
 
