@@ -9,10 +9,11 @@ test: check  ## everything: lint, types, unit tests, the real daemon, the embedd
 	  echo "These failed beside other tests. They run once more, alone: what fails again is broken."; \
 	  $(PYTHON) -m pytest --last-failed --last-failed-no-failures none; }
 
-check: $(READY)  ## lint and types
+check: $(READY)  ## lint, types, import rules
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
 	.venv/bin/shellcheck *.sh deploy/*.sh
 	@$(MAKE) -s audit
 

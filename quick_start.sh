@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# From a fresh clone to the first answers: installs what is missing, chooses an engine, asks it
-# about the pictures in examples/, and stops again. Safe to interrupt and to run again.
+# From a fresh clone to the first answers: install what is missing, choose an engine, run it on the
+# images in examples/, and stop. Safe to interrupt and to run again.
 #
 #   ./quick_start.sh             everything
-#   ./quick_start.sh --choose    only say which engine it would take, and why
+#   ./quick_start.sh --choose    only print which engine it would use, and why
 #
-#   ENGINE=ollama|embedded   take this engine
-#   MODEL_NAME=TAG           take this model with Ollama (default qwen3-vl:32b, 21 GB)
+#   ENGINE=ollama|embedded   use this engine
+#   MODEL_NAME=TAG           use this model with Ollama (default qwen3-vl:32b, 21 GB)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -31,15 +31,15 @@ make_venv() {
     "$venv/bin/python" -m pip --version >/dev/null 2>&1 && return
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-        die "This Python cannot make a virtual environment. Install the missing part with:" \
+        die "This Python cannot create a virtual environment. Install the missing package with:" \
             "apt-get install python$version-venv"
-    say "Making a virtual environment with Python $version in $venv ..."
+    say "Creating a virtual environment with Python $version in $venv ..."
     mkdir -p .cache/logs
-    "$python" -m venv --clear "$venv" 2>.cache/logs/venv.log || # --clear: half of one may be there
-        die "The virtual environment could not be made: $(tail -n 1 .cache/logs/venv.log)"
+    "$python" -m venv --clear "$venv" 2>.cache/logs/venv.log || # --clear: an incomplete one may exist
+        die "The virtual environment could not be created: $(tail -n 1 .cache/logs/venv.log)"
 }
 
-install_packages() { # REQUIREMENTS-FILE: once for each content of the file
+install_packages() { # REQUIREMENTS-FILE: skipped if the file has not changed since
     local stamp hash
     stamp=$venv/installed-$1
     hash=$("$python" -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$1")
@@ -51,7 +51,7 @@ install_packages() { # REQUIREMENTS-FILE: once for each content of the file
         >.cache/logs/pip.log 2>&1 || {
         say "failed."
         tail -n 3 .cache/logs/pip.log >&2
-        die "pip could not install $1 (all of its output: .cache/logs/pip.log). Check the network and run this again."
+        die "pip could not install $1 (full output: .cache/logs/pip.log). Check the network and run this again."
     }
     printf '%s\n' "$hash" >"$stamp"
     say "$SECONDS s."
@@ -70,7 +70,7 @@ choose() { # sets $engine, $why, and $install where Ollama is to be installed fi
     local version
     engine=ollama why='' install=''
     if [ -n "${ENGINE:-}" ]; then
-        engine=$ENGINE why="ENGINE says so"
+        engine=$ENGINE why="set by ENGINE"
         case $engine in
             ollama | embedded) ;;
             *) die "ENGINE is '$engine'; it must be ollama or embedded." ;;
@@ -102,7 +102,7 @@ PY
         sh .cache/ollama-install.sh >.cache/logs/ollama-install.log 2>&1
 }
 
-prepare_engine() { # falls back to the embedded engine, unless Ollama was asked for by name
+prepare_engine() { # falls back to the embedded engine, unless ENGINE=ollama
     [ "$engine" = ollama ] || return 0
     if [ -n "$install" ] && ! install_ollama; then
         say "Ollama's installer failed: $(tail -n 1 .cache/logs/ollama-install.log)"
@@ -110,7 +110,7 @@ prepare_engine() { # falls back to the embedded engine, unless Ollama was asked 
         return
     fi
     [ "${ENGINE:-}" != ollama ] || exit 1
-    say "Going on with the embedded engine: it needs no download, reads text and says what it measures."
+    say "Continuing with the embedded engine, which needs no download: it reads text and describes what it measures."
     engine=embedded
 }
 
@@ -120,13 +120,13 @@ if [ "${1:-}" = --choose ]; then
     exit
 fi
 [ $# = 0 ] || die "Unknown argument $1. Usage: ./quick_start.sh [--choose]"
-trap 'say "Interrupted; run ./quick_start.sh again to go on."; exit 130' INT
+trap 'say "Interrupted. Run ./quick_start.sh again to resume."; exit 130' INT
 make_venv
 choose
 prepare_engine
 if [ "$engine" = embedded ]; then
     install_packages requirements-embedded.txt
-    model=embedded # whatever MODEL_NAME names for Ollama
+    model=embedded # MODEL_NAME is for Ollama
 else
     install_packages requirements.txt
     model=$(./run_server.sh --setting MODEL_NAME qwen3-vl:32b)
@@ -134,7 +134,7 @@ fi
 mkdir -p .cache
 echo "$engine" >.cache/engine # for run_server.sh
 
-next=./run_server.sh # as short as the settings here allow
+next=./run_server.sh # with the settings that differ from the defaults
 if [ -n "${MODEL_NAME:-}${OLLAMA_HOST:-}" ]; then
     next="ENGINE=$engine MODEL_NAME=$model $next"
     [ -z "${OLLAMA_HOST:-}" ] || [ "$engine" = embedded ] || next="OLLAMA_HOST=$OLLAMA_HOST $next"

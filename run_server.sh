@@ -1,26 +1,26 @@
 #!/usr/bin/env bash
-# Start the engine, where it is ours to start, and the server. Ctrl-C stops both. An engine that
-# ends by itself is started again, after 1, 2, 4 ... 30 s; where the server ends, so does this.
+# Start the engine, unless one is running, and the server. Ctrl-C stops both. An engine that exits by
+# itself is restarted after 1, 2, 4 ... 30 s; if the server exits, so does this script.
 #
 #   ./run_server.sh                  serve until Ctrl-C
-#   ./run_server.sh -- COMMAND ...   serve, run COMMAND when ready, with SERVER_URL and API_KEY, stop
-#   ./run_server.sh --engine-url     where the engine is expected, from OLLAMA_HOST
-#   ./run_server.sh --probe          the version of what answers there; fails if nothing does
-#   ./run_server.sh --engine         ollama or embedded: what it would start or ask
+#   ./run_server.sh -- COMMAND ...   serve, run COMMAND with SERVER_URL and API_KEY, then stop
+#   ./run_server.sh --engine-url     print the URL of the engine, from OLLAMA_HOST
+#   ./run_server.sh --probe          print the version of the engine there; fails if none answers
+#   ./run_server.sh --engine         print the engine it would use: ollama or embedded
 #   ./run_server.sh --setting NAME DEFAULT
 #
 # Settings come from the environment, else from .env: HOST, PORT, OLLAMA_HOST, MODEL_NAME (see
 # README.md) and
-#   ENGINE            ollama or embedded; default: what quick_start.sh chose, else what is there
-#   READY_TIMEOUT_S   how long COMMAND waits for the server (300); without one: how long the server
-#                     may take to be ready before this gives up (no limit)
+#   ENGINE            ollama or embedded; default: the choice of quick_start.sh, else what is found
+#   READY_TIMEOUT_S   time for the server to be ready, else this script exits: 300 with COMMAND,
+#                     without COMMAND no limit
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 logs=.cache/logs
 engine_pid='' server_pid='' tail_pid='' command_pid=''
-engine_pause=1 engine_started=0 engine_due='' # seconds; due: when a lost one is started again
-stopped_by='' # the signal, if one ended us
+engine_pause=1 engine_started=0 engine_due='' # seconds; due: when an engine that exited is restarted
+stopped_by='' # the signal that ended this script
 
 say() { printf '%s\n' "$*"; }
 die() {
@@ -28,7 +28,7 @@ die() {
     exit 1
 }
 alive() { kill -0 "$1" 2>/dev/null; }
-nap() { # interruptible, unlike a sleep in the foreground
+nap() { # can be interrupted, unlike a sleep in the foreground
     sleep "$1" &
     wait $! || true
 }
@@ -45,27 +45,11 @@ setting() { # NAME DEFAULT: from the environment, else from .env, else DEFAULT
     printf '%s\n' "${value:-$2}"
 }
 
-engine_url() { # as Ollama reads OLLAMA_HOST: scheme and port may be missing
-    local scheme=http port=11434 host
-    host=$(setting OLLAMA_HOST 127.0.0.1)
-    case $host in
-        https://*) scheme=https port=443 ;;
-        http://*) port=80 ;;
-    esac
-    host=${host#*://}
-    host=${host%%/*}
-    case $host in
-        *]) ;; # an IPv6 address without a port
-        *:*) port=${host##*:} host=${host%:*} ;;
-    esac
-    case $host in
-        '' | 0.0.0.0 | '[::]') host=127.0.0.1 ;; # a daemon listens there; it is reached on loopback
-    esac
-    printf '%s://%s:%s\n' "$scheme" "$host" "$port"
+engine_url() { # where a client reaches the engine, from OLLAMA_HOST
+    "$python" -m app.ollama_host "$(setting OLLAMA_HOST '')"
 }
 
-# The two questions to HTTP and the one to the kernel. Python, because curl may be missing; no
-# proxy, because what we ask is here or next door.
+# In Python, because curl may be missing; without a proxy, because the addresses are local.
 ask() { # URL KEY: the value of KEY in the JSON that URL answers; fails unless the status is 200
     "$python" - "$1" "$2" <<'PY' 2>/dev/null
 import json, sys, urllib.error, urllib.request
@@ -88,7 +72,7 @@ with socket.socket(family) as probe:
     probe.bind((host, int(port)))
 PY
 }
-free_port() { # none that the kernel gives to connections: a lost engine is started again on it
+free_port() { # outside the ephemeral range, so that a restarted engine gets it again
     "$python" - <<'PY'
 import socket
 for port in range(11435, 13000):
@@ -101,9 +85,10 @@ print(port)
 PY
 }
 
-choose_engine() { # sets $engine
+choose_engine() { # sets $engine and its $url
+    url=$(engine_url)
     engine=$(setting ENGINE '')
-    # A remembered choice holds until somebody names another engine or another model.
+    # The choice of quick_start.sh holds until another engine or model is set.
     if [ -z "$engine" ] && [ -f .cache/engine ] && [ -z "$(setting OLLAMA_HOST '')" ]; then
         read -r engine <.cache/engine || true
         case $engine:$(setting MODEL_NAME embedded) in
@@ -113,7 +98,7 @@ choose_engine() { # sets $engine
     fi
     if [ -z "$engine" ]; then
         engine=ollama
-        case $(ask "$(engine_url)/api/version" version || true) in
+        case $(ask "$url/api/version" version || true) in
             *embedded*) engine=embedded ;;
             '') command -v ollama >/dev/null || engine=embedded ;;
         esac
@@ -125,9 +110,8 @@ choose_engine() { # sets $engine
 }
 
 start_engine() {
-    local url version='' address
-    url=$(engine_url)
-    # An embedded engine that nobody named is another server's and ends with it.
+    local version='' address
+    # An embedded engine that OLLAMA_HOST does not name belongs to another server and ends with it.
     if [ "$engine" = ollama ] || [ -n "$(setting OLLAMA_HOST '')" ]; then
         version=$(ask "$url/api/version" version || true)
     fi
@@ -137,7 +121,7 @@ start_engine() {
         address=${url#*://}
         case $version in
             *embedded*) ;;
-            *) # where another engine is, or another machine, we stand beside it
+            *) # not an embedded engine, or another machine: use another port
                 version=''
                 port_is_free "${address%:*}" "${address##*:}" || url=http://127.0.0.1:$(free_port)
                 ;;
@@ -150,12 +134,12 @@ start_engine() {
     fi
     case $url in
         http://127.* | http://localhost:* | http://\[::1\]:*) ;;
-        *) die "Nothing answers at $url. Start Ollama there, or correct OLLAMA_HOST." ;;
+        *) die "No engine answers at $url. Start Ollama there, or correct OLLAMA_HOST." ;;
     esac
     if [ "$engine" = ollama ]; then
         command -v ollama >/dev/null || die "No Ollama answers at $url and there is no 'ollama'" \
             "command. Install it from https://ollama.com/download, or run ./quick_start.sh."
-        # A cache of 8 bits holds twice the context in the same memory. The server plans with it.
+        # An 8-bit cache holds twice the context in the same memory. The server plans with it.
         export OLLAMA_FLASH_ATTENTION=${OLLAMA_FLASH_ATTENTION:-1}
         export OLLAMA_KV_CACHE_TYPE=${OLLAMA_KV_CACHE_TYPE:-q8_0}
     fi
@@ -167,26 +151,26 @@ start_engine() {
 launch_engine() {
     local command=(ollama serve)
     [ "$engine" = ollama ] || command=("$python" -m app.embedded)
-    set -m # a process group of its own: Ctrl-C reaches us alone, and we stop the server first
+    set -m # its own process group: Ctrl-C reaches only this script, which stops the server first
     OLLAMA_HOST=${OLLAMA_HOST#http://} "${command[@]}" >>"$engine_log" 2>&1 &
     engine_pid=$!
     set +m
     engine_started=$SECONDS engine_due=''
 }
 
-keep_engine() { # start an engine of ours that has ended again, after a pause
+keep_engine() { # restart an engine that exited, after a pause
     local status=0
     if [ -n "$engine_due" ]; then
         [ $SECONDS -lt "$engine_due" ] || launch_engine
     elif [ -z "$engine_pid" ]; then
-        return # it is not ours
+        return # not started by this script
     elif alive "$engine_pid"; then
         [ $((SECONDS - engine_started)) -lt 60 ] || engine_pause=1
     else
         wait "$engine_pid" 2>/dev/null || status=$?
-        kill -KILL -- "-$engine_pid" 2>/dev/null || true # Ollama's runners keep the GPU's memory
-        say "The engine ended by itself with status $status. It starts again in $engine_pause s" \
-            "(its log: $engine_log)."
+        kill -KILL -- "-$engine_pid" 2>/dev/null || true # Ollama's runners hold GPU memory
+        say "The engine exited with status $status. It is restarted in $engine_pause s" \
+            "(log: $engine_log)."
         engine_pid='' engine_due=$((SECONDS + engine_pause))
         engine_pause=$((engine_pause < 15 ? engine_pause * 2 : 30))
     fi
@@ -206,14 +190,14 @@ start_server() {
     port_is_free "$host" "$port" ||
         die "Port $port on $host cannot be used. Choose another: PORT=$((port + 1)) ./run_server.sh"
     say "Starting the server at $SERVER_URL ..."
-    : >"$server_log" # now, for whoever follows it
+    : >"$server_log" # before tail follows it
     set -m
     HOST=$host PORT=$port "$python" server.py >"$server_log" 2>&1 &
     server_pid=$!
     set +m
 }
 
-await_ready() { # the seconds after which to give up, or nothing to wait for ever
+await_ready() { # [SECONDS]: exit after that time; default: no limit
     local deadline=$((SECONDS + ${1:-0})) reason last=''
     until reason=$(ask "$SERVER_URL/ready" detail); do
         check
@@ -222,7 +206,7 @@ await_ready() { # the seconds after which to give up, or nothing to wait for eve
             last=$reason
         fi
         if [ -n "${1:-}" ]; then
-            # A missing model does not come by waiting.
+            # Waiting does not help if the model is missing.
             [ -z "$reason" ] || [ "$(ask "$SERVER_URL/ready" reason)" != model_not_found ] || exit 1
             [ $SECONDS -lt $deadline ] || die "The server was not ready after $1 s; see $server_log."
         fi
@@ -231,7 +215,7 @@ await_ready() { # the seconds after which to give up, or nothing to wait for eve
     say "Ready: $SERVER_URL (logs in $logs)"
 }
 
-check() { # ends us when the server has ended
+check() { # exits if the server has exited
     alive "$server_pid" || died server "$server_pid" "$server_log"
     keep_engine
 }
@@ -240,14 +224,14 @@ died() { # WHICH PID LOG
     local status=0
     wait "$2" || status=$?
     {
-        say "The $1 ended by itself with status $status. The end of its log, $3:"
+        say "The $1 exited with status $status. The end of its log, $3:"
         tail -n 15 "$3" | sed 's/^/    /'
     } >&2
-    [ "$1" = engine ] && status=1 # an engine must not end, whatever it says
+    [ "$1" = engine ] && status=1 # also if the engine exits with 0
     exit "$status"
 }
 
-end() { # PID TIMER [TIMER]: ask it to end; kill it and its group after a timer or a second Ctrl-C
+end() { # PID TIMER [TIMER]: terminate it; kill its group after a timer or a second Ctrl-C
     local status=0
     [ -n "$1" ] || return 0
     kill -TERM "$1" 2>/dev/null || true
@@ -270,7 +254,7 @@ stop_all() { # the trap of EXIT: within DRAIN_TIMEOUT_S + 2 s
     sleep 1 &
     short=$!
     end "$command_pid" "$short" || true
-    end "$server_pid" "$all" || server_status=$? # it finishes what runs by itself
+    end "$server_pid" "$all" || server_status=$? # it finishes its running requests
     sleep 10 &
     long=$!
     end "$engine_pid" "$all" "$long" || true
@@ -280,7 +264,7 @@ stop_all() { # the trap of EXIT: within DRAIN_TIMEOUT_S + 2 s
     exit "$status"
 }
 
-run_command() { # COMMAND ...: its exit status becomes ours
+run_command() { # COMMAND ...: exits with its status
     local status=0 keys
     await_ready "${READY_TIMEOUT_S:-300}"
     keys=$(setting API_KEYS "$(setting API_KEY '')")
@@ -328,7 +312,7 @@ case ${1:-} in
         ;;
     --)
         shift
-        [ $# -gt 0 ] || die "Name a command after --, or nothing at all."
+        [ $# -gt 0 ] || die "Name a command after --."
         ;;
     '') ;;
     *) die "Unknown argument $1. Usage: ./run_server.sh [-- COMMAND ...]" ;;
@@ -345,7 +329,7 @@ esac
 export SERVER_URL PYTHONUNBUFFERED=1
 mkdir -p "$logs"
 name=$port
-[ $# = 0 ] || name=once # quick_start.sh takes another port every time
+[ $# = 0 ] || name=once # quick_start.sh uses a new port each time
 engine_log=$logs/engine-$name.log server_log=$logs/server-$name.log
 
 trap stop_all EXIT

@@ -1,33 +1,26 @@
-"""Run the server: `python server.py`. What can be set: `app/settings.py`."""
+"""Run the server: `python server.py`. The settings are in `app/settings.py`."""
 
 import sys
 from functools import partial
 
 import uvicorn
-from pydantic import ValidationError
 
 from app import heap
-from app.auth import is_loopback
 from app.connection import Reading
 from app.drain import DrainingServer
 from app.logs import log
 from app.main import create_app
-from app.settings import Settings
+from app.settings import Settings, SettingsError, load, require_safe_bind
 
 
 def main() -> None:
-    """Serve until SIGINT or SIGTERM; ends with 0 then, else with a sentence."""
+    """Serve until SIGINT or SIGTERM, then exit with 0; exit with 1 if a setting is invalid."""
     heap.settle()
     try:
-        settings = Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        sys.exit(f"The setting {str(first['loc'][0]).upper()} is wrong: {first['msg']}.")
-    if not (is_loopback(settings.host) or settings.keys or settings.allow_anonymous):
-        sys.exit(
-            f"Listening on {settings.host} would let anybody in: set API_KEY to a secret that "
-            "clients send, or HOST=127.0.0.1, or ALLOW_ANONYMOUS=true if that is meant."
-        )
+        settings = load(Settings)
+        require_safe_bind(settings)
+    except SettingsError as error:
+        sys.exit(str(error))
     config = uvicorn.Config(
         create_app(settings),
         host=settings.host,
@@ -38,7 +31,7 @@ def main() -> None:
         proxy_headers=bool(settings.forwarded_allow_ips),
         forwarded_allow_ips=settings.forwarded_allow_ips,
         access_log=False,
-        log_config=None,  # its lines come in the form of ours
+        log_config=None,  # uvicorn's messages go through our own logging
         log_level="warning",
     )
     log.info(
@@ -47,9 +40,8 @@ def main() -> None:
         model=settings.model_name,
         engine=settings.ollama_host,
     )
-    DrainingServer(
-        config, settings.drain_timeout_s
-    ).run()  # says itself what it cannot do, and ends with 3 then
+    # uvicorn logs a bind error itself and exits with status 3.
+    DrainingServer(config, settings.drain_timeout_s).run()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m app COMMAND`: see `app/cli`."""
+"""`python -m app COMMAND`; the commands are in `app/cli`."""
 
 from app.cli import app
 

@@ -1,24 +1,24 @@
-"""What came of a request, told once: the metrics, the log line and the trace read it from here.
+"""The summary of a finished request, from which metrics, log line and trace are written.
 
-Numbers and names only. Nothing of images, prompts or answers comes this far.
+It holds numbers and names only, nothing of images, prompts or answers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
 
 from starlette.types import Scope
 
+from app.context import RequestContext, context_of
 from app.schemas import Answer, ImageInfo
-from app.tasks.record import Record
 
 LONGEST_PATH = 200  # characters; a client may send any
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A part of a request's time, in seconds of `time.perf_counter`."""
+    """A stage of a request; times are seconds of `time.perf_counter`."""
 
     name: str
     start: float
@@ -27,16 +27,16 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A request that is over. Times are of `time.perf_counter`, 0 where it did not get so far.
+    """A finished request. Times are seconds of `time.perf_counter`, 0 for a stage not reached.
 
-    `code` is `ok`, a problem's code, or `client_left`; `task` is empty for what is none, `model`
-    until it was found, `status` 0 where nothing was answered.
+    `code` is `ok`, the code of a problem, or `client_left`. `task` is empty for a route without a
+    task, `model` until it is resolved, and `status` is 0 if no response was sent.
     """
 
     request_id: str
     method: str
     path: str
-    route: str  # as declared, such as `/v1/models/{name:path}`; empty where there is none
+    route: str  # as declared, such as `/v1/models/{name:path}`; empty without a route
     status: int
     code: str
     client: str  # the short hash of its key
@@ -44,45 +44,43 @@ class Account:
     model: str
     body_bytes: int | None
     images: Sequence[ImageInfo]
-    answer: Answer | None  # whole and sent
+    answer: Answer | None  # complete and sent
     started: float
     ended: float
     prepared_at: float
     first_text_at: float
-    stages: Sequence[Stage]  # that were reached, in their order; the last ends with the request
+    stages: Sequence[Stage]  # those reached, in order; the last ends with the request
 
     @classmethod
     def of(cls, scope: Scope, status: int, started: float, ended: float) -> Self:
-        """From the state that the routes left.
+        """Summarize the request from its context.
 
         Args:
-            status: that was sent, 0 for none.
+            status: of the response, 0 for none.
         """
-        state = scope["state"]
-        get = state.get
-        answer: Answer | None = get("answer")
-        whole = answer is not None if "task" in state else bool(status)
-        code = get("code") or ("ok" if whole else "client_left")
+        context = context_of(scope)
+        answer = context.answer
+        whole = answer is not None if context.task else bool(status)
+        code = context.code or ("ok" if whole else "client_left")
         return cls(
-            request_id=state["request_id"],
+            request_id=context.request_id,
             method=scope["method"],
-            path=quote(
-                scope["path"][:LONGEST_PATH], errors="replace"
-            ),  # no line break of a client's in a log
+            # Quoted: a client cannot put a line break into a log.
+            path=quote(scope["path"][:LONGEST_PATH], errors="replace"),
             route=getattr(scope.get("route"), "path", ""),
             status=status,
             code=code,
-            client=get("client", ""),
-            task=get("task", ""),
-            model=get("model", ""),
-            body_bytes=get("body_bytes"),
-            images=get("images", ()),
+            client=context.key,
+            task=context.task,
+            model=context.model,
+            body_bytes=context.body_bytes,
+            images=context.images,
             answer=answer if code == "ok" else None,
             started=started,
             ended=ended,
-            prepared_at=get("prepared_at", 0.0),
-            first_text_at=get("first_text_at", 0.0),
-            stages=_stages(state, started, ended) if "task" in state else (),
+            prepared_at=context.prepared_at,
+            first_text_at=context.first_text_at,
+            stages=_stages(context, started, ended) if context.task else (),
         )
 
     @property
@@ -90,8 +88,8 @@ class Account:
         return self.answer is not None and self.answer.cached
 
     def fields(self) -> dict[str, Any]:
-        """For a log line or a span: what is known, by name. Times are in milliseconds,
-        `sent_pixels` what the model saw."""
+        """The known fields for a log line or a span. Times are in milliseconds, `sent_pixels` is
+        the total size of the images that the model gets."""
         took = {stage.name: round((stage.end - stage.start) * 1e3, 1) for stage in self.stages}
         first_ms = (self.first_text_at - self.started) * 1e3
         usage = self.answer.usage if self.answer else None
@@ -121,16 +119,14 @@ class Account:
         return {name: value for name, value in told.items() if value is not None}
 
 
-def _stages(state: Mapping[str, Any], started: float, ended: float) -> tuple[Stage, ...]:
-    marks = [("read", started), ("prepare", state.get("read_at", 0.0))]
-    first_text_at = state.get("first_text_at", 0.0)
-    record: Record | None = state.get("record")
-    ticket = record.ticket if record else None
-    if ticket and not 0 < first_text_at < ticket.asked:
+def _stages(context: RequestContext, started: float, ended: float) -> tuple[Stage, ...]:
+    marks = [("read", started), ("prepare", context.read_at)]
+    ticket = context.ticket
+    if ticket and not 0 < context.first_text_at < ticket.asked:
         marks += [("queue", ticket.asked), ("first_token", ticket.granted)]
-    else:  # it needed no slot, or none before its first text
-        marks += [("first_token", state.get("prepared_at", 0.0))]
-    marks += [("generate", first_text_at)]
+    else:  # no slot was needed, or none before the first text
+        marks += [("first_token", context.prepared_at)]
+    marks += [("generate", context.first_text_at)]
     reached = [(name, at) for name, at in marks if at]
     ends = [at for _, at in reached[1:]] + [ended]
     return tuple(Stage(name, at, end) for (name, at), end in zip(reached, ends, strict=True))

@@ -1,11 +1,11 @@
-"""uvicorn's HTTP protocol, with bounds on what one connection may send, hold and leave unread.
+"""uvicorn's HTTP protocol with limits on what one connection may send, hold and leave unread.
 
-uvicorn has none of them: half a head holds its connection for ever, trailers without end are all
-kept, and a response that nobody reads stays in memory. `tests/integration/test_connections.py`,
-`test_slow_clients.py` and `test_slow_readers.py` have the measurements. What comes of a body that
-somebody waits for is bounded by its reader (`app.routes.body`).
+uvicorn has no such limits: an incomplete head holds its connection for ever, endless trailers are
+all kept, and an unread response stays in memory. `tests/integration/test_connections.py`,
+`test_slow_clients.py` and `test_slow_readers.py` measure this. A body that the application reads is
+limited by its reader (`app.routes.body`).
 
-    read  --->  Reading (one buffer for all)  --->  Connection (bounds)  --->  uvicorn
+    socket  --->  Reading (shared buffer)  --->  Connection (limits)  --->  uvicorn
 """
 
 import asyncio
@@ -18,29 +18,30 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HEAD_S = 10.0  # for the head of a request, and for the rest of a body that nobody waits for
-# Bytes that may come without a byte of content: of a head, of trailers, of one chunk's head. With
-# what comes in the same read, a connection holds at most twice this before its key is checked.
+HEAD_S = 10.0  # for the head of a request, and for the rest of a body that nobody reads
+# Bytes that may arrive without a byte of content: a head, trailers, the head of a chunk. Together
+# with the same read, a connection holds at most twice this before its API key is checked.
 MAX_HEAD = 65_536
-MAX_FIELDS = 256  # of a head; each takes ten times its smallest size
-MAX_PIPELINED = 16  # requests that wait behind the one that is answered
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER: nothing is sent any more, nothing is waited for
-LOOKS = 8  # in `stall_timeout_s`, at whether a slow reader has taken anything
+MAX_FIELDS = 256  # of a head; a field takes ten times its smallest size in memory
+MAX_PIPELINED = 16  # requests that wait behind the running one
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST, drop unsent data
+LOOKS = 8  # checks of a slow reader within `stall_timeout_s`
 
 
 class _Refused(Exception):
-    """A request that is not taken. The message goes to the client."""
+    """A refused request. The message goes to the client."""
 
 
 class Reading(asyncio.BufferedProtocol):
-    """Reads into one buffer, which all connections share: what is read is parsed at once. Until the
-    application asks for the body it takes twice `MAX_HEAD` bytes in all, then more: a read costs
-    8 us, and a piece of a body 20. (An `asyncio.Protocol` gets 256 kB in one piece, from the first
-    on.)
+    """Reads into one buffer that all connections share, since data is parsed at once.
+
+    Until the application reads the body, at most twice `MAX_HEAD` bytes are taken, then up to four
+    times as many in one read: a read costs 8 us, a piece of a body 20. (A plain `asyncio.Protocol`
+    takes up to 256 kB from the first read on.)
 
     Args:
-        stall_timeout_s: after which a reader that takes nothing is dropped.
-        more: what uvicorn gives to its protocols.
+        stall_timeout_s: a client that reads nothing for so long is disconnected.
+        more: arguments of uvicorn's protocol.
     """
 
     _buffer = memoryview(bytearray(4 * MAX_HEAD))
@@ -71,32 +72,32 @@ class Reading(asyncio.BufferedProtocol):
 
 
 class Connection(HttpToolsProtocol):
-    """Closes the connection of a client that sends too slowly or too much, or does not read."""
+    """Closes the connection of a client that sends too slowly, sends too much, or does not read."""
 
     def __init__(self, stall_timeout_s: float, **more: Any) -> None:
         super().__init__(**more)
         self._stall_timeout_s = stall_timeout_s
-        self._clock: asyncio.TimerHandle | None = None  # while something is to come
-        self._watch: asyncio.TimerHandle | None = None  # while something is to be read
-        self._unread = self._since_s = 0.0  # bytes that wait, and when they last became fewer
+        self._clock: asyncio.TimerHandle | None = None  # while data is expected
+        self._watch: asyncio.TimerHandle | None = None  # while the client has data to read
+        self._unread = self._since_s = 0.0  # unsent bytes, and when they last decreased
         self._in_head = self._began = self._over = False
-        self._has_body = self._content = False  # some of it came; and since `_size` was 0
-        self._size = 0  # bytes since the head began, or since content was last taken
-        self._running: Any = None  # the cycle whose response is awaited
+        self._has_body = self._content = False  # content arrived; also since `_size` was 0
+        self._size = 0  # bytes since the head began, or since content was last consumed
+        self._running: Any = None  # the cycle whose response is pending
         self._reason = ""
 
     @property
     def is_read(self) -> bool:
-        """Whether the application has taken all that came of the body so far."""
+        """Whether the application has consumed the body received so far."""
         cycle = self.cycle
         return self._has_body and not cycle.body and not cycle.response_complete
 
     @property
     def room(self) -> int:
-        """Bytes that may come in one piece."""
+        """Bytes that the next read may take."""
         return max(MAX_HEAD, 2 * MAX_HEAD - self._size)
 
-    # What comes
+    # Receiving
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._start()
@@ -113,28 +114,28 @@ class Connection(HttpToolsProtocol):
             self._take_stock()
 
     def _take_stock(self) -> None:
-        """`MAX_HEAD` bytes have come: wait until what is content is taken, refuse what is none."""
+        """After `MAX_HEAD` bytes: pause until the content is consumed, or refuse what is none."""
         if self._content:
             self._size, self._content = 0, False
             if self.cycle.body and (self.cycle.more_body or self.pipeline):
-                self.flow.pause_reading()  # until the application asks for it
+                self.flow.pause_reading()  # until the application reads the body
         elif self._size > MAX_HEAD or not self._began:
             what = "head of the request" if self._in_head else "framing of the body"
             self.send_400_response(f"The {what} is over {MAX_HEAD} bytes.")
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what came, and all that follows. Requests before it are answered first, and the
-        last of these answers closes the connection."""
+        """Refuse this request and all that follow. Earlier requests are answered first, and the
+        last of these responses closes the connection."""
         msg, self._reason = self._reason or msg, ""
         self._over = True
         cycle = self.cycle
         if cycle is not None and cycle.response_complete and cycle.more_body and not self._in_head:
-            self.transport.close()  # the rest of a body whose request has its answer
+            self.transport.close()  # the rest of a body whose request is answered
             return
         if cycle is not None and not cycle.response_complete:
             whole = not cycle.more_body
             if self.pipeline and not whole:
-                self.pipeline.popleft()  # the newest: it is the one that is refused
+                self.pipeline.popleft()  # the newest is the refused one
                 cycle, whole = (self.pipeline[0][0] if self.pipeline else self._running), True
             if whole:
                 cycle.keep_alive = False
@@ -148,7 +149,7 @@ class Connection(HttpToolsProtocol):
     # The parser's callbacks
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MAX_PIPELINED:
-            raise _Refused  # its cycle is not made; the last one that waits closes the connection
+            raise _Refused  # no cycle is created; the last waiting one closes the connection
         self._in_head = self._began = True
         self._has_body = self._content = False
         super().on_message_begin()
@@ -159,8 +160,8 @@ class Connection(HttpToolsProtocol):
         self._stop()
         super().on_headers_complete()
         if self.pipeline:
-            self.flow.resume_reading()  # else nobody would notice that the client has left
-        self.headers = []  # what follows are trailers: those of the scope stay as they are
+            self.flow.resume_reading()  # else a disconnect would go unnoticed
+        self.headers = []  # trailers follow; the headers of the scope stay unchanged
 
     def _check_head(self) -> None:
         version = self.parser.get_http_version()
@@ -182,9 +183,9 @@ class Connection(HttpToolsProtocol):
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
-    # What goes
+    # Sending
     def on_response_complete(self) -> None:
-        self._running.body.clear()  # of a request that was answered unread
+        self._running.body.clear()  # of a request that was answered before it was read
         super().on_response_complete()
         self._watch_reader()
 
@@ -194,17 +195,17 @@ class Connection(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._unread = float("inf")  # it has taken something
+        self._unread = float("inf")  # the client has read something
 
     def _watch_reader(self) -> None:
-        """Look whether what is written is taken; most responses leave at once."""
+        """Start checking whether the client reads; most responses are sent at once."""
         if self._watch is None and self.transport.get_write_buffer_size():
             self._unread, self._since_s = self._outstanding(), self.loop.time()
             self._watch = self.loop.call_later(self._stall_timeout_s / LOOKS, self._look)
 
     def _outstanding(self) -> int:
-        """Bytes that the client has not acknowledged, here and in the kernel. The kernel takes more
-        from here only once a third of its own buffer, 1 MB, is free again."""
+        """Bytes that the client has not acknowledged, here and in the kernel. The kernel accepts
+        more only when a third of its buffer, 1 MB, is free again."""
         queued = bytearray(4)
         with suppress(OSError):  # closed
             fcntl.ioctl(self.transport.get_extra_info("socket"), termios.TIOCOUTQ, queued)
@@ -212,8 +213,8 @@ class Connection(HttpToolsProtocol):
         return here + int(struct.unpack("i", queued)[0])
 
     def _look(self) -> None:
-        """Drop a reader that has taken nothing for `stall_timeout_s`. Bytes are only counted while
-        none are added: where writing is paused, or a response is over."""
+        """Disconnect a client that has read nothing for `stall_timeout_s`. Bytes are counted only
+        while none are added: while writing is paused, or after the response."""
         self._watch = None
         over = self.cycle is None or self.cycle.response_complete or self.transport.is_closing()
         if not self.transport.get_write_buffer_size() or not (over or self.flow.write_paused):
@@ -227,7 +228,7 @@ class Connection(HttpToolsProtocol):
         self._watch = self.loop.call_later(self._stall_timeout_s / LOOKS, self._look)
 
     def _reset(self) -> None:
-        """End the connection, and what lies unread in the kernel: up to 4 MB, for minutes."""
+        """Abort the connection and drop the kernel's send buffer, up to 4 MB held for minutes."""
         with suppress(OSError):
             sock = self.transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -238,7 +239,7 @@ class Connection(HttpToolsProtocol):
         if self._watch:
             self._watch.cancel()
         super().connection_lost(exc)
-        # uvicorn tells only the newest request, which may still wait behind the one that runs.
+        # uvicorn notifies only the newest request, which may wait behind the running one.
         if (running := self._running) is not None and not running.response_complete:
             running.disconnected = True
             running.message_event.set()

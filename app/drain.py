@@ -1,11 +1,12 @@
-"""How the server ends: what runs is finished, what is new is refused, then it is over.
+"""Graceful shutdown: running requests finish, new ones are refused, then the process exits.
 
-A first SIGTERM or SIGINT drains: `/ready` and new tasks are 503 `draining` while connections are
-still taken, so that whoever balances the load sees it and nobody is cut off. It ends when nothing
-runs any more, or after `drain_timeout_s`. A second signal ends it at once.
+The first SIGTERM or SIGINT starts draining. `/ready` and new tasks answer 503 `draining` while the
+server still accepts connections, so that load balancers notice and no client is cut off. The
+server exits when no request runs any more, or after `drain_timeout_s`. A second signal ends it at
+once.
 
-The process is over at most `END_S` after that. It waits for no thread: a name server that does not
-answer, or a driver in trouble, would keep it for minutes.
+The process exits at most `END_S` later. It waits for no thread: a DNS server that does not answer,
+or a hanging driver, would keep it alive for minutes.
 """
 
 import asyncio
@@ -23,13 +24,13 @@ from app.engine.gate import Gate
 from app.logs import log
 
 STEP_S = 0.05
-LAST_S = 1  # for what is still running when the time is over
-CLOSE_S = 1.5  # for that, and for the parts of the application to close
-END_S = 1.9  # after which the process is ended from outside of the event loop
+LAST_S = 1  # grace for requests that still run at the deadline
+CLOSE_S = 1.5  # for that grace and the shutdown of the application together
+END_S = 1.9  # after which the process is ended from outside the event loop
 
 
 class DrainingServer(uvicorn.Server):
-    """uvicorn, which by itself refuses connections at the first signal and cuts at the second."""
+    """uvicorn with draining; plain uvicorn refuses connections at the first signal."""
 
     def __init__(self, config: uvicorn.Config, drain_timeout_s: float) -> None:
         super().__init__(config)
@@ -39,7 +40,7 @@ class DrainingServer(uvicorn.Server):
         self._draining: asyncio.Task[None] | None = None
 
     async def serve(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        """Serve until a signal; the process ends here then."""
+        """Serve until a signal. Does not return: the process exits here."""
         await super().serve(sockets)  # type: ignore[arg-type]
         leave()
 
@@ -51,12 +52,12 @@ class DrainingServer(uvicorn.Server):
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 await super().shutdown(sockets)  # type: ignore[arg-type]
-                await self._idle(CLOSE_S)  # those that were given up tell their clients
+                await self._idle(CLOSE_S)  # cancelled requests send their error to the client
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """On a signal. (uvicorn's own raises it again at the end: ending when asked to would be
-        a failure.)"""
-        if self._loop is None or self._gate is None:  # still starting: nothing is to be finished
+        """Handle a signal. uvicorn's own handler raises the signal again at the end, so that a
+        requested exit would count as a failure."""
+        if self._loop is None or self._gate is None:  # still starting: nothing to finish
             leave()
         self._loop.call_soon_threadsafe(self._begin)
 
@@ -81,22 +82,21 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
     async def _idle(self, within_s: float) -> None:
-        """Until no request runs."""
+        """Wait until no request runs, at most `within_s` seconds."""
         deadline = asyncio.get_running_loop().time() + within_s
-        # uvicorn keeps its tasks in a set that tells nobody when it is empty.
+        # uvicorn keeps its tasks in a plain set, without an event for "empty".
         while self.server_state.tasks and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(STEP_S)
 
 
 def arm(seconds: float) -> None:
-    """The last resort: unless the process has ended by itself after so many seconds, it ends with
-    status 1, and standard error tells where each thread was. It needs neither the event loop nor
-    Python's lock."""
+    """Arm the last resort: a process that still runs after `seconds` exits with status 1 and
+    writes the stack of each thread to standard error. Needs neither the event loop nor the GIL."""
     faulthandler.dump_traceback_later(seconds, exit=True)
 
 
 def leave() -> NoReturn:
-    """End the process with status 0, and wait for no thread of it."""
+    """Exit with status 0 without waiting for threads."""
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""The heap: pictures are large and short-lived, and freed memory is to go back to the system."""
+"""Settings of malloc and the garbage collector, so that freed memory returns to the system."""
 
 import asyncio
 import ctypes
@@ -10,29 +10,28 @@ from pathlib import Path
 
 # mallopt(3) of glibc.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-LARGE = 256 * 1024  # bytes from which a buffer has pages of its own
-# Bytes that the heap keeps free at its end. With less, each request gives its pages back and the
-# next one faults them in again: 27 faults, and as long as a tenth of the request.
+LARGE = 256 * 1024  # bytes; a larger buffer is mapped, and unmapped when it is freed
+# Free bytes that the heap keeps at its end. With less, each request returns its pages and the next
+# one faults them in again: 27 page faults, a tenth of the request's time.
 SPARE = 8 * 1024 * 1024
-# More objects than were freed, between two collections: a request makes hundreds, and leaves no
-# cycles behind.
+# Allocations minus deallocations between two collections. A request makes hundreds of objects and
+# leaves no cycles.
 OBJECTS = (10_000, 20, 50)
-LOOKS_S = 2.0  # between two looks at how much there is
-GREW = 8 * 1024 * 1024  # bytes more than after the last cleaning, from which it is done again
+LOOKS_S = 2.0  # between two checks of the resident memory
+GREW = 8 * 1024 * 1024  # growth in bytes since the last clean-up that starts the next one
 
 
 def _libc() -> ctypes.CDLL | None:
-    """The C library where it is glibc."""
+    """The C library if it is glibc, else None."""
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     return libc if hasattr(libc, "gnu_get_libc_version") else None
 
 
 def settle() -> None:
-    """Set malloc for large buffers, and have the collector look less often; once, when the process
-    starts. Only glibc needs the first.
+    """Configure malloc for large buffers and the collector for fewer runs. Call once at start.
 
-    It takes a large buffer that was freed as a sign to put such buffers onto the heap from then
-    on, where one small object above them keeps all of it; and each thread has a heap of its own.
+    glibc takes a freed large buffer as a sign to serve such buffers from the heap from then on,
+    where one small object above them pins all of it; and each thread gets an arena of its own.
     """
     gc.set_threshold(*OBJECTS)
     if libc := _libc():
@@ -42,14 +41,13 @@ def settle() -> None:
 
 
 async def keep_small(resident: Callable[[], int] | None = None) -> None:
-    """Look every two seconds whether the process grew, and clean up where it did, or where it has
-    become quiet after that; never ends.
+    """Every two seconds, collect and trim if the process grew, or if it became idle after that.
 
-    What runs when this begins is there to stay, and is not looked through again: a collection
-    then takes 2 ms instead of 40.
+    Never returns. Objects that exist at the start are frozen, which takes a collection from 40 ms
+    to 2 ms.
 
     Args:
-        resident: bytes of memory that the process has.
+        resident: returns the resident memory of the process in bytes.
     """
     libc = _libc()
     if libc is None:

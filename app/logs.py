@@ -1,7 +1,7 @@
-"""Log lines: for people on a console, or JSON. Nothing of images, prompts or answers is in them.
+"""Log lines, for a console or as JSON. They hold nothing of images, prompts or answers.
 
-The lines of libraries come in the same form. Of an exception there is its kind and where it came
-from, not its message: that may quote what was being read.
+Lines of libraries take the same format. An exception is logged by its type and stack, without its
+message, which may quote a client's data.
 """
 
 import logging
@@ -22,7 +22,7 @@ _libraries = logging.StreamHandler()
 
 
 def configure(form: Literal["console", "json"]) -> None:
-    """Send all lines to standard error in one form."""
+    """Send all log lines to standard error in one format."""
     renderer: Processor = (
         structlog.processors.JSONRenderer(serializer=_json)
         if form == "json"
@@ -52,7 +52,7 @@ def configure(form: Literal["console", "json"]) -> None:
     )
     logging.getLogger().addHandler(_libraries)
     logging.captureWarnings(True)
-    for name in UVICORN:  # which has handlers of its own where `make dev` starts it
+    for name in UVICORN:  # `make dev` starts uvicorn with handlers of its own
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
 
@@ -62,13 +62,13 @@ def _json(line: EventDict, default: Callable[[Any], Any], **_: Any) -> str:
 
 
 def _first_line(_logger: Any, _method: str, line: EventDict) -> EventDict:
-    """asyncio writes the repr of an exception below its message, `warnings` a line of source."""
+    """Keep the first line: asyncio appends the repr of an exception, `warnings` a source line."""
     line["event"] = line["event"].partition("\n")[0]
     return line
 
 
 def _place_of_exception(_logger: Any, _method: str, line: EventDict) -> EventDict:
-    """The kind of an exception and the way to it, in place of `exc_info`."""
+    """Replace `exc_info` by the type and stack of the exception."""
     given = line.pop("exc_info", None)
     error = sys.exception() if given is True else given[1] if isinstance(given, tuple) else given
     told: list[str] = []
@@ -82,4 +82,6 @@ def _place_of_exception(_logger: Any, _method: str, line: EventDict) -> EventDic
 
 def _retried(details: stamina.instrumentation.RetryDetails) -> None:
     cause = type(details.caused_by).__name__
-    log.warning("the engine is asked again", cause=cause, wait_s=round(details.wait_for, 2))
+    log.warning(
+        "the request to the engine is retried", cause=cause, wait_s=round(details.wait_for, 2)
+    )

@@ -1,6 +1,6 @@
-"""What Prometheus is told; the names are the contract's.
+"""Prometheus metrics. Their names are part of the API contract.
 
-No client can make the labels grow: tasks and codes are ours, and models are installed ones.
+Clients cannot make the label sets grow: tasks and codes are fixed, and models are installed ones.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,14 +23,14 @@ from app.engine.gate import Gate
 
 # From a cached answer to a long document, in seconds.
 SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
-MOST_MODELS = 50  # told apart; more are `other`
+MOST_MODELS = 50  # with a label of their own; more are `other`
 
-# A second series beside each, which nobody asks for.
+# The `_created` series double the output, and nobody queries them.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class _Faults(Collector):
-    """What the engine did that it must not, as the registry of models counts it."""
+    """Faults of the engine, as the registry of models counts them."""
 
     def __init__(
         self, faults: Callable[[], Mapping[tuple[str, str], int]], label: Callable[[str], str]
@@ -53,7 +53,7 @@ class _Faults(Collector):
 
 
 class Metrics:
-    """One registry a server, so that several can live in one process."""
+    """The metrics of one server; each has a registry of its own, as tests run several."""
 
     def __init__(
         self, gate: Gate, faults: Callable[[], Mapping[tuple[str, str], int]] = dict
@@ -61,7 +61,7 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         self._models: set[str] = set()
 
-        # The series of some labels, kept: the library takes 3 us each time to look one up.
+        # Series are cached by their labels: the library takes 3 us for each look-up.
         def counter(name: str, what: str, *labels: str) -> Callable[..., Counter]:
             return cache(Counter(name, what, labels, registry=registry).labels)
 
@@ -99,7 +99,7 @@ class Metrics:
         ProcessCollector(registry=registry)
 
     def ended(self, account: Account) -> None:
-        """A request of a task is over, or one that had no key."""
+        """Count a finished request of a task, or one without a valid key."""
         task, code = account.task, account.code
         if not task and code != "unauthorized":
             return

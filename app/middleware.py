@@ -1,6 +1,6 @@
-"""Around every request: its id, its time, what is told of it, and no error without a body.
+"""Creates the request context, adds common headers, and records each finished request.
 
-Pure ASGI: BaseHTTPMiddleware hides disconnects and costs a task a request.
+Pure ASGI: BaseHTTPMiddleware hides disconnects and costs a task per request.
 """
 
 import re
@@ -12,18 +12,18 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.account import Account
-from app.errors import InternalError
+from app.context import RequestContext
 from app.logs import log
 from app.metrics import Metrics
-from app.routes.problems import problem_response
+from app.problems import internal_error, problem_response
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-QUIET = frozenset({"/health", "/ready", "/metrics"})  # asked every few seconds by whoever watches
+QUIET = frozenset({"/health", "/ready", "/metrics"})  # polled every few seconds
 
 
-_random = Random()  # noqa: S311 - an id is no secret, and the system's own costs a call into it
+_random = Random()  # noqa: S311 - an id is no secret, and SystemRandom costs a system call
 
-# Of every response.
+# Security headers of every response.
 SAFE = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -32,21 +32,22 @@ SAFE = (
 
 
 def request_id(scope: Scope) -> str:
-    """The client's own `X-Request-ID` where it is one word, else a new one."""
+    """The client's `X-Request-ID` if it is valid, else a new id."""
     sent = (value for name, value in scope["headers"] if name == b"x-request-id")
     given = next(sent, b"").decode("latin-1")
     return given if _SANE_ID.fullmatch(given) else f"req_{_random.getrandbits(128):032x}"
 
 
 class Envelope:
-    """Sets `scope["state"]["request_id"]`; adds `X-Request-ID` and `Server-Timing`."""
+    """Creates the `RequestContext`, adds `X-Request-ID` and `Server-Timing`, and turns an unhandled
+    exception into a problem response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._log = log.bind()  # as it is set now: one that looks each time takes longer
+        self._log = log.bind()  # bound once: a lazy proxy looks its configuration up at each call
 
     def _tell(self, scope: Scope, status: int, started: float) -> None:
-        """A request is over: count it, log it, and trace it where that is asked for."""
+        """Write metrics, log line and trace of a finished request."""
         account = Account.of(scope, status, started, time.perf_counter())
         known = scope["app"].state
         metrics: Metrics = known.metrics
@@ -62,7 +63,8 @@ class Envelope:
             return
         started = time.perf_counter()
         ident = request_id(scope)
-        scope.setdefault("state", {})["request_id"] = ident
+        context = RequestContext(ident)
+        scope.setdefault("state", {})["context"] = context
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -79,15 +81,14 @@ class Envelope:
         try:
             await self.app(scope, receive, send_with_headers)
         except ClientDisconnect:
-            pass  # while it sent its body; there is nobody to be told
+            pass  # while it sent its body; nobody is left to get a response
         except Exception:
-            log.exception("a bug ended the request", request_id=ident)
-            scope["state"]["code"] = InternalError.code
+            problem = internal_error(ident)
+            context.code = problem.code
             if status:
                 raise
-            problem = InternalError("A fault in this server ended the request.")
             await problem_response(problem, scope)(scope, receive, send_with_headers)
         finally:
-            if upload := scope["state"].get("upload"):
-                upload.release()
+            if context.upload:
+                context.upload.release()
             self._tell(scope, status, started)

@@ -1,4 +1,4 @@
-"""How often a client may ask."""
+"""Rate limit per client."""
 
 import time
 from collections import OrderedDict, deque
@@ -7,33 +7,33 @@ from limits import RateLimitItem, parse
 
 from app.errors import RateLimited
 
-MOST_CLIENTS = 100_000  # remembered at once; beyond, the one longest silent is forgotten
+MOST_CLIENTS = 100_000  # kept at most; beyond that the least recently seen one is dropped
 
 
 class Rates:
-    """A moving window a client (API key, else address); no limit where the rule is empty.
+    """A sliding window per client (API key, else address). An empty rule means no limit.
 
-    The window is kept here: the `limits` package reads the rule, but its own storage took 7 % of a
+    The `limits` package parses the rule; the window is kept here, since its storage took 7 % of a
     request's time (it sweeps in a thread or task of its own, every 10 ms).
 
     Args:
         rule: such as `60/minute` or `5 per second`.
 
     Raises:
-        ValueError: the rule cannot be read.
+        ValueError: the rule cannot be parsed.
     """
 
     def __init__(self, rule: str) -> None:
         self._item: RateLimitItem | None = parse(rule) if rule.strip() else None
         self._period_s = self._item.get_expiry() if self._item else 0
-        # When each client asked, within the last period; who asked last is at the end.
+        # Request times of each client within the last period, least recent client first.
         self._asked: OrderedDict[str, deque[float]] = OrderedDict()
 
     def check(self, client: str) -> None:
         """Count one request.
 
         Raises:
-            RateLimited: it is one too many, with the seconds until the next may come.
+            RateLimited: the limit is reached; carries the seconds until the next is accepted.
         """
         if self._item is None:
             return
@@ -47,14 +47,15 @@ class Rates:
         if len(asked) >= self._item.amount:
             wait_s = max(1.0, asked[0] + self._period_s - now)
             raise RateLimited(
-                f"At most {self._item} are taken of one client. Try again in {wait_s:.0f} s.",
+                f"The limit of {self._item} per client is reached. Try again in {wait_s:.0f} s.",
                 retry_after_s=wait_s,
             )
         asked.append(now)
         self._asked.move_to_end(client)
 
     def _forget(self, now: float) -> None:
-        """Those who have not asked for a period; of too many also others, the most silent first."""
+        """Drop clients without a request in the last period; past `MOST_CLIENTS` also others, the
+        least recently seen first."""
         while self._asked:
             client, asked = next(iter(self._asked.items()))
             if len(self._asked) < MOST_CLIENTS and asked[-1] > now - self._period_s:

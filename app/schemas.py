@@ -35,7 +35,8 @@ class TextFormat(StrEnum):
     JSON = "json"
 
 
-def _listed(value: Any) -> Any:
+def as_list(value: Any) -> Any:
+    """A single text as a list of one; any other value unchanged."""
     return [value] if isinstance(value, str) else value
 
 
@@ -48,7 +49,7 @@ NonEmpty = Annotated[str, Field(min_length=1, max_length=32_768)]
 Several = Annotated[list[NonEmpty], Field(min_length=1, max_length=64)]
 Label = Annotated[str, Field(min_length=1, max_length=200)]
 Labels = Annotated[list[Label], Field(min_length=1, max_length=64)]
-OneOrMore = Annotated[Several, BeforeValidator(_listed, json_schema_input_type=NonEmpty | Several)]
+OneOrMore = Annotated[Several, BeforeValidator(as_list, json_schema_input_type=NonEmpty | Several)]
 Named = Field(strict=False)  # JSON has no enums; their values are meant
 
 
@@ -64,6 +65,7 @@ AnyDetail = Annotated[Detail, BeforeValidator(_detail, json_schema_input_type=st
 
 
 def whole(value: Any) -> Any:
+    """A float without a fraction as an int; anything else as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -176,7 +178,7 @@ class ExtractRequest(TaskRequest):
 class DetectRequest(TaskRequest):
     """Finds things, in pixels of the original image."""
 
-    labels: Annotated[Labels, BeforeValidator(_listed, json_schema_input_type=Label | Labels)] = (
+    labels: Annotated[Labels, BeforeValidator(as_list, json_schema_input_type=Label | Labels)] = (
         Field(description="What to find: one label or more")
     )
 

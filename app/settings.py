@@ -1,9 +1,8 @@
-"""Every environment variable, once, with its meaning. A `.env` file counts too."""
+"""All settings of the server: environment variables, or lines of `.env`."""
 
 import ipaddress
 from functools import cached_property
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, TypeVar
 
 from limits import parse
 from pydantic import (
@@ -11,44 +10,34 @@ from pydantic import (
     AliasChoices,
     BeforeValidator,
     Field,
+    ValidationError,
     ValidationInfo,
     field_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.models.catalog import DEFAULT_MODEL
+from app.ollama_host import parse as parse_ollama_host
+
+
+class SettingsError(Exception):
+    """The settings do not allow a start; the text is one sentence for the user."""
 
 
 def _ollama_url(value: str) -> str:
-    """`OLLAMA_HOST` as Ollama itself reads it (envconfig.Host): scheme and port may be missing.
-
-    Without a scheme the port is 11434; with one it is the scheme's own. A wildcard address, which
-    a daemon listens on, is reached on loopback.
-    """
-    value = value.strip().strip("\"'")
-    scheme, found, rest = value.partition("://")
-    if not found:
-        scheme, rest = "http", value
-    parts = urlsplit(f"//{rest}")
-    host = parts.hostname or "127.0.0.1"
-    port = parts.port or (11434 if not found else {"http": 80, "https": 443}.get(scheme, 11434))
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - read, never bound
-        host = "127.0.0.1"
-    if ":" in host:
-        host = f"[{host}]"
-    return f"{scheme}://{host}:{port}{parts.path.rstrip('/')}"
+    return parse_ollama_host(value).url
 
 
 def _rule(value: str) -> str:
-    """Raises ValueError for a rate that cannot be read, or lets nobody in."""
+    """Raises ValueError for a rate limit that is not valid, or that is zero."""
     if value.strip() and not parse(value).amount:
-        raise ValueError(f"{value} lets nobody in")
+        raise ValueError(f"{value} allows no request")
     return value
 
 
 def _proxies(value: str) -> str:
-    """Raises ValueError for what is neither an address nor a network: uvicorn would take it for a
-    name that nobody has."""
+    """Raises ValueError for an entry that is not an IP address or network, which uvicorn would
+    silently ignore."""
     listed = [one.strip() for one in value.split(",") if one.strip()]
     if listed != ["*"]:
         for one in listed:
@@ -57,111 +46,161 @@ def _proxies(value: str) -> str:
 
 
 class Settings(BaseSettings):
-    """What the server can be told from outside."""
+    """The settings of the server."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
 
-    model_name: str = Field(DEFAULT_MODEL, description="The model that answers by default")
+    model_name: str = Field(DEFAULT_MODEL, description="Default model")
     ollama_host: Annotated[str, BeforeValidator(_ollama_url)] = Field(
-        "http://127.0.0.1:11434", description="Where something speaks Ollama's API"
+        "http://127.0.0.1:11434", description="Address of Ollama, or of another engine with its API"
     )
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(8000, ge=0, le=65535)
     api_keys: str = Field(
         "",
         validation_alias=AliasChoices("api_keys", "api_key"),
-        description="Comma-separated; a request must carry one of them",
+        description="Comma-separated API keys; a request must send one of them",
     )
-    allow_anonymous: bool = Field(False, description="Listen publicly without a key")
-    allow_anonymous_metrics: bool = Field(
-        False, description="Tell /metrics to a scraper that cannot send a key"
+    allow_anonymous: bool = Field(False, description="Serve other machines without an API key")
+    allow_anonymous_metrics: bool = Field(False, description="Serve /metrics without an API key")
+    num_ctx: int = Field(
+        0, ge=0, description="Context of the model in tokens; 0: planned from the GPU memory"
     )
-    num_ctx: int = Field(0, ge=0, description="Context of the model in tokens; 0: planned")
     num_parallel: int = Field(
         1,
         ge=1,
         validation_alias=AliasChoices("num_parallel", "ollama_num_parallel"),
-        description="Slots of the daemon, which does not tell them",
+        description="Requests that the daemon runs at once; its API does not report this",
     )
     kv_cache_type: Literal["f16", "q8_0"] = Field(
         "f16",
         validation_alias=AliasChoices("kv_cache_type", "ollama_kv_cache_type"),
-        description="Of the daemon, which does not tell it; what the context is planned with",
+        description="KV cache type of the daemon, to plan the context; its API does not report it",
     )
     max_queue: int = Field(64, ge=0, description="Requests that may wait for a slot")
     request_timeout_s: float = Field(300, gt=0)
     drain_timeout_s: float = Field(
-        120, ge=0, description="How long a server that is asked to end finishes what runs"
+        120, ge=0, description="Time to finish running requests after SIGTERM or SIGINT, in seconds"
     )
-    keep_alive: str = Field("-1", description="How long the daemon keeps the model loaded")
+    keep_alive: str = Field(
+        "-1", description="How long the daemon keeps the model loaded; -1: forever"
+    )
     max_body_mb: float = Field(20, gt=0)
     uploads_max_mb: float = Field(
         256,
         gt=0,
         validate_default=True,
-        description="Bodies that are held together; a client may take half of what is left",
+        description="Memory for all request bodies; a client may use half of what is free",
     )
     max_image_megapixels: float = Field(50, gt=0)
     max_images: int = Field(16, ge=1)
-    max_pages: int = Field(50, ge=1, description="Pages of a document that are taken at once")
+    max_pages: int = Field(50, ge=1, description="Pages of a document in one request")
     decode_timeout_s: float = Field(
-        10, gt=0, description="CPU time that decoding one picture or page may take"
+        10, gt=0, description="CPU time to decode one image or page, in seconds"
     )
     decode_memory_mb: int = Field(
-        768, ge=384, description="Memory of large pictures and documents that are decoded at once"
+        768, ge=384, description="Memory for large images and documents that are decoded at once"
     )
-    cache_mb: float = Field(64, ge=0, description="Answers that are kept; 0: none")
+    cache_mb: float = Field(64, ge=0, description="Size of the answer cache; 0: no cache")
     stall_timeout_s: float = Field(
-        60, gt=0, description="Silence between two tokens after which an answer is given up"
+        60, gt=0, description="Time between two tokens after which a request fails, in seconds"
     )
-    allow_url_fetch: bool = Field(False, description="Fetch images from public addresses")
+    allow_url_fetch: bool = Field(False, description="Download images from public URLs")
     allow_cloud_models: bool = Field(
         False, description="Serve models that the daemon runs on other machines"
     )
-    allowed_models: str = Field("", description="Comma-separated; empty: any installed model")
-    default_language: str = Field("en", description="BCP 47")
+    allowed_models: str = Field(
+        "", description="Comma-separated models; empty: any installed model"
+    )
+    default_language: str = Field(
+        "en", description="Language of descriptions if a request names none, BCP 47"
+    )
     rate_limit: Annotated[str, AfterValidator(_rule)] = Field(
-        "", description="Of each client, such as 60/minute; empty: none"
+        "", description="Rate limit per client, such as 60/minute; empty: none"
     )
     forwarded_allow_ips: Annotated[str, AfterValidator(_proxies)] = Field(
         "",
-        description="Comma-separated addresses or networks of proxies whose X-Forwarded-For and "
-        "X-Forwarded-Proto count; *: anybody's",
+        description="Comma-separated addresses or networks of trusted proxies, for X-Forwarded-For "
+        "and X-Forwarded-Proto; *: all",
     )
     canary: bool = Field(
-        True, description="Read two known pictures after the engine or the model changed"
+        True,
+        description="Test the model with two known images after the engine or the model changed",
     )
-    cors_origins: str = Field("", description="Comma-separated origins of web pages that may ask")
+    cors_origins: str = Field(
+        "", description="Comma-separated origins that may call the API from a browser"
+    )
     log_format: Literal["console", "json"] = "console"
 
     @field_validator("uploads_max_mb")
     @classmethod
     def _room_for_two(cls, value: float, info: ValidationInfo) -> float:
-        """A client may hold half of it, which is to be enough for one body."""
+        """A client may use half of it, which must be enough for one body."""
         least = 2 * info.data.get("max_body_mb", 0.0)
         if value < least:
-            raise ValueError(f"at least {least:g}, twice MAX_BODY_MB, is needed")
+            raise ValueError(f"it must be at least {least:g}, twice MAX_BODY_MB")
         return value
 
     @cached_property
     def keys(self) -> frozenset[str]:
-        """The API keys; empty where none is wanted."""
+        """The API keys; empty if none is required."""
         return frozenset(filter(None, map(str.strip, self.api_keys.split(","))))
 
     @cached_property
     def origins(self) -> list[str]:
-        """Web origins that may ask; empty for none."""
+        """Origins that CORS allows; empty for none."""
         return list(filter(None, map(str.strip, self.cors_origins.split(","))))
 
     @cached_property
     def allowed(self) -> frozenset[str]:
-        """The models a request may name; empty for any."""
+        """The models that a request may name; empty for any."""
         return frozenset(filter(None, map(str.strip, self.allowed_models.split(","))))
 
     @cached_property
     def keep_alive_value(self) -> int | str:
-        """As Ollama's API takes it: whole seconds as a number, else a duration such as `10m`."""
+        """The value for Ollama's API: an integer of seconds, or a duration such as `10m`."""
         try:
             return int(self.keep_alive)
         except ValueError:
             return self.keep_alive
+
+
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
+
+
+def load(kind: type[AnySettings]) -> AnySettings:
+    """Read settings from the environment and `.env`.
+
+    Raises:
+        SettingsError: one of them is invalid; the sentence names it.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).upper()
+        raise SettingsError(f"The setting {name} is invalid: {first['msg']}.") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def require_safe_bind(settings: Settings) -> None:
+    """Refuse to serve other machines without an API key, unless ALLOW_ANONYMOUS is set.
+
+    Raises:
+        SettingsError: HOST is reachable from other machines and there is no key.
+    """
+    if not (is_loopback(settings.host) or settings.keys or settings.allow_anonymous):
+        raise SettingsError(
+            f"HOST={settings.host} is reachable from other machines and no API key is set: set "
+            "API_KEY to a secret that clients send, or HOST=127.0.0.1, or ALLOW_ANONYMOUS=true to "
+            "serve without a key."
+        )

@@ -1,4 +1,4 @@
-"""OpenTelemetry: one span a request and one a stage, made from its account when it is over."""
+"""OpenTelemetry: a span for each request and for each of its stages, created when it ends."""
 
 import threading
 import time
@@ -14,14 +14,14 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from app.account import Account
 
-SERVICE = "qwen3-vl-server"  # where OTEL_SERVICE_NAME says nothing
-LAST_S = 2.0  # for what is left when the server ends
+SERVICE = "qwen3-vl-server"  # unless OTEL_SERVICE_NAME is set
+LAST_S = 2.0  # to flush when the server shuts down
 
 
 class Spans:
-    """Sends them in batches, from a thread of its own.
+    """Exports spans in batches from a background thread.
 
-    What can be set is set by OpenTelemetry's own variables (OTEL_EXPORTER_OTLP_*, OTEL_BSP_*,
+    OpenTelemetry's own variables configure it (OTEL_EXPORTER_OTLP_*, OTEL_BSP_*,
     OTEL_TRACES_SAMPLER, OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME).
     """
 
@@ -36,16 +36,16 @@ class Spans:
 
     @classmethod
     def exported(cls) -> Self:
-        """To the collector that the environment names."""
+        """Export to the collector that the environment names."""
         return cls(OTLPSpanExporter())
 
     def ended(self, account: Account, headers: Mapping[str, str]) -> dict[str, str]:
-        """Tell of a request, below the caller's span where it sent a `traceparent`.
+        """Record a finished request, as a child of the span in its `traceparent` if it sent one.
 
         Returns:
             `trace_id` and `span_id`, for its log line.
         """
-        zero = time.time_ns() - int(time.perf_counter() * 1e9)  # of `perf_counter`, since 1970
+        zero = time.time_ns() - int(time.perf_counter() * 1e9)  # Unix time of perf_counter 0
 
         def when(seconds: float) -> int:
             return zero + int(seconds * 1e9)
@@ -67,14 +67,14 @@ class Spans:
         return {"trace_id": f"{ids.trace_id:032x}", "span_id": f"{ids.span_id:016x}"}
 
     def close(self) -> None:
-        """Send what is left; blocks for it, but not for a collector that is gone."""
+        """Flush; waits at most `LAST_S` for a collector that does not answer."""
         last = threading.Thread(target=self._provider.shutdown, daemon=True)
         last.start()
         last.join(LAST_S)
 
 
 def _describe(span: Span, account: Account) -> None:
-    """The log line's fields; and OpenTelemetry's names of those that have one."""
+    """Set the fields of the log line, and OpenTelemetry's names for those that have one."""
     span.set_attributes({f"vlm.{name}": value for name, value in account.fields().items()})
     span.set_attribute("http.request.method", account.method)
     span.set_attribute("url.path", account.path)
@@ -84,6 +84,6 @@ def _describe(span: Span, account: Account) -> None:
         span.set_attribute("http.response.status_code", account.status)
     if account.code != "ok":
         span.set_attribute("error.type", account.code)
-        # A client's own mistake is no error of the server's; what fails behind a 200 is.
+        # A client error is no error of the server; a failure after a 200 is.
         if account.status == 200 or account.status >= 500:
             span.set_status(StatusCode.ERROR, account.code)

@@ -1,6 +1,6 @@
-"""Traces, where OpenTelemetry's own variables ask for them; else nothing is done or imported.
+"""Tracing, enabled by OpenTelemetry's own variables; otherwise nothing of it is imported.
 
-`app.spans` knows OpenTelemetry. `pip install '.[otel]'` brings what it needs.
+`app.spans` uses OpenTelemetry, which `pip install '.[otel]'` installs.
 """
 
 from collections.abc import Mapping
@@ -17,18 +17,18 @@ SPOKEN = "http/protobuf"
 
 
 def from_environment(environment: Mapping[str, str]) -> "Spans | None":
-    """Where a collector is named that takes traces; None otherwise, with a line in the log where
-    that was not meant."""
+    """The exporter if the environment names a collector for traces, else None. Logs a warning if
+    one is named but cannot be used."""
     if not _wanted(environment):
         return None
     protocol = next(filter(None, map(environment.get, PROTOCOLS)), SPOKEN)
     if protocol != SPOKEN:
-        log.warning("no traces", detail=f"The protocol is {protocol}; this server has {SPOKEN}.")
+        log.warning("no traces", detail=f"The protocol is {protocol}; only {SPOKEN} is supported.")
         return None
     try:
         from app.spans import Spans  # noqa: PLC0415
     except ImportError:
-        log.warning("no traces", detail="They need `pip install '.[otel]'`.")
+        log.warning("no traces", detail="Install OpenTelemetry: `pip install '.[otel]'`.")
         return None
     return Spans.exported()
 

@@ -1,22 +1,22 @@
-"""Room for the bodies of requests: those that come, and those that were not let go yet.
+"""Memory budget for request bodies, from their first byte until they are released.
 
-Bytes are counted as they come. A reservation by `Content-Length` would let 13 connections that send
-nothing hold all the room. A body that says beforehand that it will not fit is refused at once.
+Bytes are counted as they arrive: reserving the `Content-Length` would let 13 connections that send
+nothing hold the whole budget. A body whose announced length does not fit is refused at once.
 
-A client may hold as much as is free besides (dynamic thresholds: Choudhury and Hahne, 1998): alone
-half of the room, one of two a third, and whoever comes next finds some.
+A client may hold as many bytes as are free besides (dynamic thresholds: Choudhury and Hahne, 1998):
+half of the budget when alone, a third when it is one of two, so that a newcomer always finds some.
 """
 
 from app.errors import ServerBusy
 
-AGAIN_S = 5.0  # for a refused client: by then most uploads are over
+AGAIN_S = 5.0  # Retry-After of a refused body: most uploads are done by then
 
 
 class Uploads:
-    """All bodies of all clients.
+    """The bodies of all clients.
 
     Args:
-        most_bytes: that they may hold together.
+        most_bytes: the budget that they share.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -25,15 +25,15 @@ class Uploads:
         self._clients: dict[str, int] = {}  # bytes of those that hold any
 
     def open(self, client: str) -> "Upload":
-        """The body of one request."""
+        """Account for the body of one request."""
         return Upload(self, client)
 
     def check(self, client: str, size: int) -> None:
-        """Raises ServerBusy where a client cannot have so many bytes more now."""
+        """Raises ServerBusy if the client cannot hold `size` more bytes now."""
         if self._clients.get(client, 0) + size > self._most - self.held - size:
             raise ServerBusy(
-                "The bodies of requests in hand take all the memory that this client may have. "
-                f"Send fewer at once, or again in {AGAIN_S:g} s.",
+                "The bodies of running requests take all the memory that this client may use. "
+                f"Send fewer at once, or retry in {AGAIN_S:g} s.",
                 retry_after_s=AGAIN_S,
             )
 
@@ -47,7 +47,7 @@ class Uploads:
 
 
 class Upload:
-    """The bytes of one request. `release` it when the request is over."""
+    """The bytes of one request. Call `release` when the request ends."""
 
     __slots__ = ("_client", "_size", "_uploads")
 
@@ -57,22 +57,24 @@ class Upload:
         self._size = 0
 
     def check(self, size: int) -> None:
-        """Raises ServerBusy where so many bytes more would not fit now."""
+        """Raises ServerBusy if `size` more bytes do not fit now."""
         self._uploads.check(self._client, size)
 
     def take(self, size: int) -> None:
-        """Hold so many bytes more.
+        """Count `size` more bytes.
 
         Raises:
-            ServerBusy: they do not fit; nothing more is held then.
+            ServerBusy: they do not fit, and are not counted.
         """
         self._uploads.check(self._client, size)
         self._uploads.add(self._client, size)
         self._size += size
 
     def let_go(self, size: int) -> None:
-        """Some of them are not in memory any more."""
+        """Release `size` bytes that are no longer in memory."""
         size = min(size, self._size)
+        if not size:
+            return
         self._uploads.add(self._client, -size)
         self._size -= size
 

@@ -21,12 +21,12 @@ import httpx
 
 from benchmarks.wire.pictures import photo
 from tests.bombs import pdf, raster
+from tests.fake_ollama.server import FakeOllama
 from tests.pictures import base64_of, encoded, scene
 from tests.processes import memory_mb, peak_mb
 from tests.server import Server
-from tests.standin.engine import StandIn
 
-SETTINGS = {"MODEL_NAME": "standin", "CACHE_MB": "0", "API_KEYS": "attacker,other"}
+SETTINGS = {"MODEL_NAME": "fake-vlm", "CACHE_MB": "0", "API_KEYS": "attacker,other"}
 
 
 class Others:
@@ -96,16 +96,18 @@ def send(http: httpx.Client, data: bytes, leave_s: float | None = None) -> str:
 
 
 def bombs() -> Iterator[tuple[str, bytes]]:
+    """Every hostile file, with its name."""
     yield from pdf.bombs()
     yield from raster.bombs()
 
 
 def main() -> None:
+    """Send each file, and print what it did to another client."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--leave", type=float, help="seconds after which the client leaves")
     parser.add_argument("--only", default="", help="a pattern of names")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, StandIn() as engine:
+    with tempfile.TemporaryDirectory() as folder, FakeOllama() as engine:
         log = Path(folder) / "server.log"
         with Server(log, OLLAMA_HOST=engine.url, **SETTINGS) as server:
             _run(server, options.leave, options.only)

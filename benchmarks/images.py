@@ -70,7 +70,7 @@ def ssim(a: bytes, b: bytes) -> float:
     """Structural similarity of two pictures' lightness (Wang et al. 2004: Gaussian 11, 1.5)."""
     x, y = (np.asarray(Image.open(io.BytesIO(one)).convert("L"), float) for one in (a, b))
 
-    def blur(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def blur(values: np.ndarray) -> np.ndarray:
         return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5))
 
     mx, my = blur(x), blur(y)
@@ -100,6 +100,7 @@ def peak_mb(way: str, data: bytes) -> float:
 
 
 def compare_photo() -> None:
+    """Print time, memory and likeness of both ways for one photo."""
     data = photo_12mp()
     took: dict[str, list[float]] = {way: [] for way in WAYS}
     for number in range(ROUNDS):
@@ -156,6 +157,7 @@ def _print(line: str) -> None:
 
 
 def main() -> None:
+    """Measure a photo, then a PDF."""
     compare_photo()
     _print("A PDF of 20 pages, from sending it")
     first_page()

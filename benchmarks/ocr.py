@@ -14,7 +14,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.compare.mistakes import edits, normal
+from app.compare.error_rates import edit_distance, normalize
 from benchmarks.ocr_pages import CONDITIONS, FontMissing, PageOf, pages
 
 LIMITS = {"en": 1.0, "ko": 3.0, "ko+en": 6.0, "ja": 1.0, "zh": 1.0}  # percent, without spaces
@@ -34,6 +34,7 @@ class Result:
 
 
 def main() -> None:
+    """Print the error rates, one line a language and condition."""
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n", maxsplit=1)[0] if __doc__ else ""
     )
@@ -56,24 +57,24 @@ def main() -> None:
 
 
 def _results(made: list[PageOf]) -> list[Result]:
-    from app.embedded import ocr  # noqa: PLC0415 - only once the fonts are there
+    from app.embedded.ocr import models, reader  # noqa: PLC0415 - only once the fonts are there
 
-    readers = ocr.load(2)
+    ocr_models = models.load(2)
     results = []
     for page in made:
         started = time.perf_counter()
-        found = ocr.read(page.image, readers, threading.Event())
-        read = "\n".join(line.text for line in found if isinstance(line, ocr.Line))
+        found = reader.read_image(page.image, ocr_models, threading.Event())
+        read = "\n".join(line.text for line in found if isinstance(line, reader.TextLine))
         seconds = time.perf_counter() - started
-        bare, bare_written = (normal(text, "") for text in (read, page.text))
-        spaced, spaced_written = (normal(text, " ") for text in (read, page.text))
+        bare, bare_written = (normalize(text, "") for text in (read, page.text))
+        spaced, spaced_written = (normalize(text, " ") for text in (read, page.text))
         results.append(
             Result(
                 page,
                 read,
-                edits(bare, bare_written),
+                edit_distance(bare, bare_written),
                 len(bare_written),
-                edits(spaced, spaced_written),
+                edit_distance(spaced, spaced_written),
                 len(spaced_written),
                 seconds,
             )

@@ -1,15 +1,16 @@
 """What Ray Serve in HAProxy mode adds to the first token: `python -m benchmarks.ray_serve`.
 
 One picture is asked about again and again, one request at a time, in turns of `python server.py`
-and `python -m deploy.ray` with two replicas, each before the stand-in engine of `benchmarks.wire`.
-A connection is kept, as a client's library does, until the server says that it closes it: HAProxy
-does so once when the fleet has just begun. The first run installs Ray into `.cache`.
+and `python -m deploy.ray` with two replicas, each in front of the engine of
+`benchmarks.wire`. A connection is kept, as a client's library does, until the server says that it
+closes it: HAProxy does so once when the fleet has just begun. The first run installs Ray into
+`.cache`.
 """
 
 import argparse
 import asyncio
+import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 from benchmarks.wire.client import Connection, Request
 from benchmarks.wire.engine import MODEL
 from benchmarks.wire.pictures import small
+from tests.background_server import BackgroundServer, answers
 from tests.deploy.cluster import Cluster
 from tests.ports import free_port
 from tests.server import Server
@@ -62,6 +64,7 @@ async def firsts(port: int, one: Request, count: int) -> list[float]:
 
 
 def main() -> None:
+    """Measure uvicorn and Ray Serve in turns."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--each", type=int, default=50, help="requests a round and server")
@@ -71,34 +74,35 @@ def main() -> None:
 
 
 def measure(folder: Path, rounds: int, each: int) -> None:
+    """Print the added time to the first token, in milliseconds."""
     command = "-m benchmarks.wire.engine {port}"
     settings = {"MODEL_NAME": MODEL, "NUM_CTX": "8192", "CACHE_MB": "0"}
     port = free_port()
-    engine = subprocess.Popen(  # noqa: S603
-        [sys.executable, *command.format(port=port).split()]
+    engine = BackgroundServer(
+        [sys.executable, *command.format(port=port).split()],
+        folder / "engine",
+        ready=answers(f"http://127.0.0.1:{port}/api/version"),
+        environment=os.environ,
     )
-    try:
-        with (
-            Server(folder / "server", OLLAMA_HOST=f"127.0.0.1:{port}", **settings) as plain,
-            Cluster(
-                folder / "ray",
-                ENGINE_COMMAND=f"{sys.executable} {command}",
-                MIN_REPLICAS="2",
-                MAX_REPLICAS="2",
-                **settings,
-            ) as fleet,
-        ):
-            ports = {"uvicorn": plain.port, "Ray Serve": int(fleet.environment["PORT"])}
-            one = request()
-            took: dict[str, list[list[float]]] = {name: [] for name in ports}
-            for number in range(rounds + 1):
-                for name, to in ports.items():
-                    got = asyncio.run(firsts(to, one, each))
-                    if number:  # the first warms up
-                        took[name].append(got)
-    finally:
-        engine.terminate()
-        engine.wait()
+    with (
+        engine,
+        Server(folder / "server", OLLAMA_HOST=f"127.0.0.1:{port}", **settings) as plain,
+        Cluster(
+            folder / "ray",
+            ENGINE_COMMAND=f"{sys.executable} {command}",
+            MIN_REPLICAS="2",
+            MAX_REPLICAS="2",
+            **settings,
+        ) as fleet,
+    ):
+        ports = {"uvicorn": plain.port, "Ray Serve": int(fleet.environment["PORT"])}
+        one = request()
+        took: dict[str, list[list[float]]] = {name: [] for name in ports}
+        for number in range(rounds + 1):
+            for name, to in ports.items():
+                got = asyncio.run(firsts(to, one, each))
+                if number:  # the first warms up
+                    took[name].append(got)
     tell(took)
 
 

@@ -22,7 +22,8 @@ from pathlib import Path
 import httpx
 
 from benchmarks.load import Ended, Mix, ended
-from tests.daemon.process import Daemon
+from tests.fake_ollama.script import Script, says
+from tests.fake_ollama.server import FakeOllama
 from tests.integration.faults import (
     SCRIPTED,
     Scripted,
@@ -32,9 +33,8 @@ from tests.integration.faults import (
     restart,
     thaw,
 )
+from tests.ollama_daemon.process import Daemon
 from tests.server import Server
-from tests.standin.engine import StandIn
-from tests.standin.script import Script, says
 
 FAULT_LASTS_S = 1.5
 WARM_UP_S = 30.0
@@ -108,28 +108,28 @@ class Load:
 
 
 @contextlib.contextmanager
-def standin_engine() -> Iterator[tuple[str, tuple[str, ...], list[Fault]]]:
+def fake_engine() -> Iterator[tuple[str, tuple[str, ...], list[Fault]]]:
     """Its URL, its models, and what can be done to it."""
-    with StandIn() as standin:
+    with FakeOllama() as fake_ollama:
 
         def healthy() -> None:
-            standin.reset()
-            standin.play(TALK)
+            fake_ollama.reset()
+            fake_ollama.play(TALK)
 
         def fault(one: Scripted) -> Fault:
             def end() -> None:
-                one.end(standin)
+                one.end(fake_ollama)
                 healthy()
 
-            return one.name, lambda: one.begin(standin), end
+            return one.name, lambda: one.begin(fake_ollama), end
 
         healthy()
-        yield standin.url, ("standin", "standin-think"), [fault(one) for one in SCRIPTED]
+        yield fake_ollama.url, ("fake-vlm", "fake-think"), [fault(one) for one in SCRIPTED]
 
 
 @contextlib.contextmanager
 def daemon_engine() -> Iterator[tuple[str, tuple[str, ...], list[Fault]]]:
-    """As `standin_engine`, for the real daemon with its tiny models."""
+    """As `fake_engine`, for the real daemon with its tiny models."""
     with Daemon() as daemon:
 
         def runner(do: Callable[[Daemon], None]) -> Callable[[], None]:
@@ -149,15 +149,16 @@ def daemon_engine() -> Iterator[tuple[str, tuple[str, ...], list[Fault]]]:
         yield daemon.url, ("tiny-vlm", "slow-vlm"), faults
 
 
-ENGINES = {"standin": standin_engine, "daemon": daemon_engine}
+ENGINES = {"fake": fake_engine, "daemon": daemon_engine}
 
 
 def main() -> None:
+    """Run the load with a fault every few seconds; exit with 1 where a bound is broken."""
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n", maxsplit=1)[0] if __doc__ else ""
     )
     parser.add_argument("--seconds", type=float, default=600)
-    parser.add_argument("--engine", choices=ENGINES, default="standin")
+    parser.add_argument("--engine", choices=ENGINES, default="fake")
     parser.add_argument("--clients", type=int, default=12)
     parser.add_argument("--every", type=float, default=5, help="seconds from fault to fault")
     parser.add_argument("--seed", type=int, default=5)

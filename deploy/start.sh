@@ -3,12 +3,12 @@
 #
 #   sh deploy/start.sh
 #
-# Brings Python 3.11 or newer, the packages, Ollama and the model, each only where it is missing:
-# a restart with the same OLLAMA_MODELS downloads no model again. Settings are those of
+# Installs Python 3.11 or newer, the packages, Ollama and the model, each only if it is missing: a
+# restart with the same OLLAMA_MODELS does not download the model again. Settings are those of
 # run_server.sh and README.md, and
 #   ENGINE           ollama (default) or embedded
-#   OLLAMA_MODELS    the folder the model is kept in
-#   OLLAMA_VERSION   the Ollama to install (read by its installer; default: the newest)
+#   OLLAMA_MODELS    folder for the models
+#   OLLAMA_VERSION   version of Ollama to install (read by its installer; default: the newest)
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -18,13 +18,13 @@ die() {
     exit 1
 }
 
-check_key() { # before anything is downloaded; the server itself would refuse only after that
+check_key() { # before any download; the server itself checks only afterwards
     case ${HOST:-127.0.0.1} in 127.* | localhost | ::1) return ;; esac
     [ -n "${API_KEY:-}${API_KEYS:-}" ] || [ "${ALLOW_ANONYMOUS:-}" = true ] ||
-        die "HOST=$HOST would let anybody in: set API_KEY to a secret that clients send."
+        die "HOST=$HOST is reachable from other machines and no API key is set: set API_KEY to a secret that clients send."
 }
 
-bring_packages() { # into .venv; uv also brings a Python where the image's own is too old
+bring_packages() { # into .venv; uv also installs a Python if the image's own is too old
     uv=.cache/uv/bin/uv
     [ -x $uv ] || {
         say "Installing uv ..."
@@ -34,12 +34,12 @@ bring_packages() { # into .venv; uv also brings a Python where the image's own i
     [ -x .venv/bin/python ] || $uv venv --quiet --python '>=3.11' .venv
     say "Installing the packages of $1 ..."
     $uv pip install --quiet --require-hashes --python .venv -r "$1"
-    PATH=$PWD/.venv/bin:$PATH # also for download_model.sh, which says python3
+    PATH=$PWD/.venv/bin:$PATH # also for download_model.sh, which runs python3
 }
 
 bring_ollama() {
     ! command -v ollama >/dev/null || return 0
-    if ! { command -v curl && command -v zstd; } >/dev/null; then # its archives are packed with it
+    if ! { command -v curl && command -v zstd; } >/dev/null; then # for its archives
         apt-get update -qq
         apt-get install -qq -y --no-install-recommends ca-certificates curl zstd
     fi

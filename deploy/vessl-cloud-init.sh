@@ -1,14 +1,14 @@
 #!/bin/sh
-# The init script of a workspace on VESSL Cloud (cloud.vessl.ai), which reads no YAML:
+# Init script for a workspace on VESSL Cloud (cloud.vessl.ai), which does not read YAML:
 #
 #   vesslctl workspace create ... --cluster-volume VOLUME:/models --init-script "$(cat THIS-FILE)"
 #
-# The whole recipe: docs/VESSL_SETUP_GUIDE.md. Harmless to run again: what is there is kept.
+# See docs/VESSL_SETUP_GUIDE.md. Safe to run again: existing files are kept.
 set -eu
 
 [ -d /root/app ] || git clone --depth 1 https://github.com/OWNER/REPOSITORY /root/app
 
-# A workspace has no secrets: the key is made here, once, and lies on the volume.
+# A workspace has no secrets: the key is created once and stored on the volume.
 umask 077
 [ -s /models/api-key ] || python3 -c 'import secrets; print(secrets.token_hex(24))' >/models/api-key
 API_KEY=$(cat /models/api-key)

@@ -42,6 +42,7 @@ def detect(server: str, picture: Path, labels: list[str]) -> dict[str, Any]:
 
 
 def font_of(size: int) -> Any:
+    """The first font that is installed, else Pillow's own."""
     for name in FONTS:
         try:
             return ImageFont.truetype(name, size)
@@ -67,6 +68,7 @@ def draw(image: Image.Image, objects: list[dict[str, Any]], labels: list[str]) -
 
 
 def main() -> None:
+    """Ask the server, and draw a box and a label for each object."""
     parser = argparse.ArgumentParser(description="Draw the boxes of what is found in a picture.")
     parser.add_argument("picture", type=Path)
     parser.add_argument("labels", nargs="+")

@@ -98,6 +98,7 @@ class Roll:
 
 
 def receipt(fonts: Path) -> tuple[Image.Image, str]:
+    """The receipt, and its text line by line."""
     roll = Roll(fonts)
     roll.centred(TITLE, 40, bold=True)
     for line in HEAD:
@@ -114,6 +115,7 @@ def receipt(fonts: Path) -> tuple[Image.Image, str]:
 
 
 def table(fonts: Path) -> tuple[Image.Image, str]:
+    """The table, and its text line by line."""
     image = Image.new("RGB", (880, 500), "white")
     draw = ImageDraw.Draw(image)
     draw.text((32, 26), TABLE_TITLE, (20, 24, 32), _font(fonts, 28, True))
@@ -137,6 +139,7 @@ def _font(fonts: Path, size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 
 def main() -> None:
+    """Write both pictures and their texts."""
     fonts = Path(sys.argv[1]) if len(sys.argv) > 1 else FONTS
     if not (fonts / "NanumGothicBold.ttf").is_file():
         sys.exit(f"No Nanum fonts in {fonts}. Install them: apt-get install fonts-nanum")

@@ -50,6 +50,7 @@ def write_scan(document: pdfium.PdfDocument, image: Image.Image) -> None:
 
 
 def main() -> None:
+    """Write the PDF."""
     document = pdfium.PdfDocument.new()
     write_text(document)
     write_scan(document, Image.open(HERE / "table.png").convert("RGB"))

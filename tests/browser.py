@@ -10,7 +10,7 @@ from functools import cache
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.once import one_at_a_time
+from tests.install_lock import one_at_a_time
 
 FLAGS = [
     "--no-sandbox",  # the tests may run as root

@@ -1,32 +1,40 @@
-"""The real daemon for every test that asks for it, and how many did."""
+"""Fixtures of all tests: the real daemon, the embedded engine, and servers in front of them."""
 
 import signal
 from collections.abc import Iterator
 
 import hypothesis
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
 from app.embedded import weights
 from tests.client.fake import Fake
-from tests.daemon.install import InstallError, install, unsupported
-from tests.daemon.process import Daemon, given
 from tests.engine_embedded import embedded_engine
+from tests.ollama_daemon.install import InstallError, install, unsupported
+from tests.ollama_daemon.process import Daemon, given
+from tests.polling import HANG_S
 from tests.server import Server
 
-# No deadline of an example: a busy machine breaks one of 200 ms.
-hypothesis.settings.register_profile("tests", deadline=None)
+# httpx gives up after 5 s, which a busy machine may take. What is tested sets timeouts of its own.
+for phase in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, phase, HANG_S)
+
+# A busy machine makes examples slowly, which is no failure.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("tests")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # Started in the background of a shell: what the tests start would inherit that, and Ctrl-C
-    # could not be tested.
+    # The test run was started in the background of a shell. The programs that tests start would
+    # inherit that SIGINT is ignored, and Ctrl-C could not be tested.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Files go to the processes in the order in which they stand. xdist would send those with few
-    tests last, which are the longest here, and one package's among another's: then its browser and
-    its servers end and start again for each."""
+    """Distribute files to the processes of xdist in their order. xdist would send files with few
+    tests last, which take the longest here, and mix the packages, so that the browser and the
+    servers of a package would start several times."""
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
 
@@ -46,7 +54,7 @@ def _daemon_process() -> Iterator[Daemon]:
 
 @pytest.fixture
 def daemon(_daemon_process: Daemon) -> Daemon:
-    """A running daemon; one that a test has stopped is started again for the next."""
+    """The running daemon. When a test has stopped it, it is started again for the next one."""
     if not _daemon_process.running():
         _daemon_process.start()
     return _daemon_process
@@ -56,8 +64,9 @@ def daemon(_daemon_process: Daemon) -> Daemon:
 def on_daemon(
     _daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """The server in front of the real daemon, with the tiny model as its default. All tests of one
-    process share it: where an answer may be kept, ask what nobody else asks."""
+    """The server in front of the real daemon, with the tiny model as its default. All tests of a
+    process share it and its cache of answers: a test that counts generations needs a prompt of
+    its own."""
     log = tmp_path_factory.mktemp("on_daemon") / "server.log"
     settings = {"OLLAMA_HOST": _daemon_process.url, "MODEL_NAME": "tiny-vlm", "NUM_CTX": "4096"}
     with Server(log, **settings, REQUEST_TIMEOUT_S="45") as server:
@@ -66,7 +75,7 @@ def on_daemon(
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a running embedded engine, which all tests of one process share."""
+    """The URL of a running embedded engine. All tests of a process share it."""
     if missing := weights.missing_packages():
         pytest.skip(f"not installed: {', '.join(missing)}")
     with embedded_engine(tmp_path_factory.mktemp("embedded") / "engine.log") as url:
@@ -75,7 +84,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def on_embedded(embedded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """As `on_daemon`, in front of the embedded engine."""
+    """The server in front of the embedded engine."""
     log = tmp_path_factory.mktemp("on_embedded") / "server.log"
     with Server(log, OLLAMA_HOST=embedded, MODEL_NAME="embedded") as server:
         yield server
@@ -88,8 +97,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many tests ran against the real daemon, or why none did; what the documents' commands
-    printed, and which were not run. By the reports, which come from all processes."""
+    """Print how many tests ran against the real daemon, or why none did; and which commands of the
+    documents ran. The reports come from all processes."""
     reports = [
         report
         for outcome in ("passed", "failed")
@@ -110,6 +119,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def fake() -> Iterator[Fake]:
-    """A server that answers at once, or refuses as it is told."""
+    """A fake of this server's API, which answers at once or refuses."""
     with Fake() as fake:
         yield fake

@@ -1,4 +1,4 @@
-"""Readers of streams, strict about their form, and of what is said inside."""
+"""Parsers of the event streams, strict about the format; and a list that records events."""
 
 import json
 from typing import Any, TypeVar
@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 
 
 def sse(body: str) -> list[Event]:
-    """The events of a text/event-stream; comments are left out."""
+    """The events of a text/event-stream, without comments."""
     assert body.endswith("\n\n"), "the last event is cut"
     events = []
     for block in body.removesuffix("\n\n").split("\n\n"):
@@ -21,7 +21,7 @@ def sse(body: str) -> list[Event]:
 
 
 def ndjson(body: str) -> list[Event]:
-    """The events of an application/x-ndjson."""
+    """The events of an application/x-ndjson body."""
     assert body.endswith("\n")
     lines = [json.loads(line) for line in body.splitlines()]
     return [(line.pop("event"), line) for line in lines]
@@ -32,7 +32,7 @@ def text_of(events: list[Event]) -> str:
 
 
 class Heard(list[Item]):
-    """What was said, in order."""
+    """Records the events that are emitted, in order."""
 
     async def say(self, item: Item) -> None:
         self.append(item)

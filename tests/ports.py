@@ -1,15 +1,15 @@
-"""Ports of the test run."""
+"""Free ports for the programs that tests start."""
 
 import random
 import socket
 
-# Not the seeded one: hypothesis sets that alike in every process.
+# hypothesis seeds the shared generator alike in every process of the test run.
 _random = random.SystemRandom()
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on, and that no connection is given by the kernel: what
-    is stopped can be started again on it."""
+    """A loopback port that nobody listens on. The kernel does not use it for outgoing connections,
+    so that a program can be stopped and started again on the same port."""
     while True:
         port = _random.randrange(20_000, 30_000)  # below Linux' ip_local_port_range
         with socket.socket() as probe:

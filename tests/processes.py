@@ -1,4 +1,4 @@
-"""A process with all that it started, as Linux tells of them."""
+"""A process and its descendants, as Linux reports them in /proc."""
 
 import threading
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ SAMPLE_S = 0.02
 
 
 def family(pid: int) -> list[int]:
-    """The process and those below it."""
+    """The process and its descendants."""
     found = [pid]
     for one in found:
         for task in _tasks(one):
@@ -21,7 +21,7 @@ def family(pid: int) -> list[int]:
 
 
 def runs(pid: int) -> bool:
-    """Whether there is such a process, and it has not ended."""
+    """Whether the process exists and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
     except OSError:
@@ -29,19 +29,19 @@ def runs(pid: int) -> bool:
 
 
 def stopped(pid: int) -> bool:
-    """Whether all threads of it have stopped, as after SIGSTOP."""
+    """Whether all its threads are stopped, as after SIGSTOP."""
     states = [(task / "stat").read_text().rpartition(") ")[2][0] for task in _tasks(pid)]
     return set(states) <= {"T", "t"}
 
 
 def memory_mb(pid: int) -> float:
-    """Resident memory of all of them, in MB; what they share counts once (PSS)."""
+    """Resident memory of the process and its descendants, in MB; shared pages count once (PSS)."""
     return sum(_pss_kb(one) for one in family(pid)) / 1e3
 
 
 @contextmanager
 def peak_mb(pid: int) -> Iterator[list[float]]:
-    """Samples of the resident memory of a process and those that it started."""
+    """Sample `memory_mb` until the block ends; the list of samples."""
     over = threading.Event()
     samples: list[float] = []
 
@@ -59,7 +59,7 @@ def peak_mb(pid: int) -> Iterator[list[float]]:
 
 
 def cpu_s(pid: int) -> float:
-    """CPU time of all of them that are there, in seconds."""
+    """CPU time of the process and its living descendants, in seconds."""
     total = 0
     for one in family(pid):
         for task in _tasks(one):

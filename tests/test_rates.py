@@ -18,7 +18,7 @@ def test_one_too_many() -> None:
     for _ in range(3):
         rates.check("a")
     rates.check("b")
-    with pytest.raises(RateLimited, match="At most 3 per 1 minute") as refused:
+    with pytest.raises(RateLimited, match="limit of 3 per 1 minute per client") as refused:
         rates.check("a")
     assert refused.value.retry_after_s is not None
     assert 50 < refused.value.retry_after_s <= 60
@@ -63,7 +63,7 @@ def test_no_rule_no_limit() -> None:
 def test_a_rule_that_cannot_be_is_one_sentence(rule: str) -> None:
     ended = start(RATE_LIMIT=rule)
     assert ended.returncode == 1
-    assert ended.stderr.startswith("The setting RATE_LIMIT is wrong: ")
+    assert ended.stderr.startswith("The setting RATE_LIMIT is invalid: ")
 
 
 @pytest.fixture(scope="module")
@@ -132,4 +132,4 @@ def test_another_proxy_is_not_trusted(tmp_path: Path) -> None:
 def test_a_proxy_that_is_no_address_is_one_sentence() -> None:
     ended = start(FORWARDED_ALLOW_IPS="10.0.0.0/99")
     assert ended.returncode == 1
-    assert ended.stderr.startswith("The setting FORWARDED_ALLOW_IPS is wrong: ")
+    assert ended.stderr.startswith("The setting FORWARDED_ALLOW_IPS is invalid: ")

@@ -65,5 +65,5 @@ def test_what_is_announced_is_checked_and_not_reserved() -> None:
 def test_room_for_less_than_two_bodies_is_refused() -> None:
     ended = start(UPLOADS_MAX_MB="30", MAX_BODY_MB="20")
     assert ended.returncode == 1
-    assert ended.stderr.startswith("The setting UPLOADS_MAX_MB is wrong: ")
+    assert ended.stderr.startswith("The setting UPLOADS_MAX_MB is invalid: ")
     assert "40" in ended.stderr

@@ -13,6 +13,7 @@ LYING = 6  # EXIF: to be turned by a quarter
 
 
 def main() -> None:
+    """Write the three pictures."""
     for digits, lying in (("4807", True), ("615", False), ("392", False)):
         image = Image.new("RGB", SIZE, "white")
         font = ImageFont.load_default(200)

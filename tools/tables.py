@@ -33,10 +33,12 @@ KINDS = {"dense": "dense", "mixture, 3B active": "MoE, 3B", "mixture, 22B active
 
 
 def row(*cells: str) -> str:
+    """A row of a Markdown table."""
     return f"| {' | '.join(cells)} |\n"
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A Markdown table."""
     return row(*head) + "|" + "---|" * len(head) + "\n" + "".join(row(*one) for one in rows)
 
 

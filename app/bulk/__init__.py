@@ -1,1 +1,1 @@
-"""One task over any number of files: what is still to do, whom to ask, and one line for each."""
+"""Batches: one task over any number of files, sent to a pool of servers, one line per result."""

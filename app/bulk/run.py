@@ -1,14 +1,14 @@
-"""A run: every file of a worklist, a line each, by as many workers as the servers take at once."""
+"""Runs a batch: workers process the pending files of a worklist, as many as the pool allows."""
 
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from app.bulk.beside import Beside
-from app.bulk.fleet import Fleet
-from app.bulk.job import Ask, Outcome, do, failed
-from app.bulk.lines import Line, Lines
+from app.bulk.attempt import Outcome, TaskSpec, failure, process
+from app.bulk.results_file import ResultsFile, SavedResult
+from app.bulk.server_pool import ServerPool
+from app.bulk.sidecar import Sidecars
 from app.bulk.worklist import Worklist
 
 SYNC_S = 1.0  # a power cut costs at most this much work
@@ -16,51 +16,57 @@ SYNC_S = 1.0  # a power cut costs at most this much work
 
 @dataclass(slots=True)
 class Run:
-    """What a run works with.
+    """The state of a run.
 
-    note: takes each outcome when its line is written.
-    unwritten: how many texts could not be put beside their files, and `why` of the last one.
+    emit: receives each outcome when its line is written.
+    sidecar_failures: number of sidecars that could not be written; `sidecar_error` is the last
+    reason.
     """
 
-    ask: Ask
-    work: Worklist
-    lines: Lines
-    beside: Beside | None = None
-    note: Callable[[Outcome], None] = lambda _: None
-    unwritten: int = 0
-    why: str = ""
-    _proven: bool = field(default=False, init=False)
+    spec: TaskSpec
+    worklist: Worklist
+    results: ResultsFile
+    sidecars: Sidecars | None = None
+    emit: Callable[[Outcome], None] = lambda _: None
+    sidecar_failures: int = 0
+    sidecar_error: str = ""
+    _any_answered: bool = field(default=False, init=False)
 
     def resume(self, retry_failed: bool) -> None:
-        """Take over what the file holds already. What was written beside is made good where a
-        kill came between a line and its text. Raises Unusable."""
-        self.work.settle((line.path, line.error) for line in self._kept())
-        if retry_failed:
-            self.lines.drop(lambda line: line.error is not None and line.path in self.work)
-            self.work.again()
-
-    def _kept(self) -> Iterator[Line]:
-        for line in self.lines.mend():
-            if line.error is None and self.beside and line.path in self.work:
-                target = self.beside.of(line.path)
-                if target and not target.exists():
-                    self._write(self.beside, line.path, line.text)
-            yield line
-
-    async def go(self, fleet: Fleet) -> None:
-        """All that waits.
+        """Take over the results of an earlier run, and write sidecars that it did not get to.
 
         Raises:
-            Wrong: no file will be answered.
-            NobodyLeft: no server is there any more.
-            Unusable: the file cannot be written to.
+            ResultsFileError: the results file cannot be used.
         """
-        waiting = self.work.waiting()
-        syncing = asyncio.create_task(self._sync())
+        self.worklist.record((saved.path, saved.error) for saved in self._saved_results())
+        if retry_failed:
+            self.results.remove(
+                lambda saved: saved.error is not None and saved.path in self.worklist
+            )
+            self.worklist.retry_failed()
+
+    def _saved_results(self) -> Iterator[SavedResult]:
+        for saved in self.results.recover():
+            if saved.error is None and self.sidecars and saved.path in self.worklist:
+                target = self.sidecars.path_for(saved.path)
+                if target and not target.exists():
+                    self._write_sidecar(self.sidecars, saved.path, saved.text)
+            yield saved
+
+    async def execute(self, pool: ServerPool) -> None:
+        """Process all pending files.
+
+        Raises:
+            TaskRejected: the server rejects the request for every file.
+            NoServerLeft: all servers are down.
+            ResultsFileError: the results file cannot be written.
+        """
+        pending = self.worklist.pending()
+        syncing = asyncio.create_task(self._sync_regularly())
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(fleet.most):
-                    group.create_task(self._worker(waiting, fleet))
+                for _ in range(pool.capacity):
+                    group.create_task(self._worker(pending, pool))
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
         finally:
@@ -68,34 +74,38 @@ class Run:
             with suppress(asyncio.CancelledError):
                 await syncing
 
-    async def _worker(self, waiting: Iterator[str], fleet: Fleet) -> None:
-        for path in waiting:
-            if self.beside and (taken := self.beside.taken(path)):
-                detail = f"{taken} is there already: move it away, or replace it with --force."
-                await self._keep(failed(path, "file_exists", detail))
+    async def _worker(self, pending: Iterator[str], pool: ServerPool) -> None:
+        for path in pending:
+            if self.sidecars and (existing := self.sidecars.existing(path)):
+                detail = f"{existing} already exists: move it, or overwrite it with --force."
+                await self._save(failure(path, "file_exists", detail))
             else:
-                await self._keep(await do(path, self.ask, fleet, proven=self._proven))
+                await self._save(
+                    await process(path, self.spec, pool, any_answered=self._any_answered)
+                )
 
-    async def _keep(self, outcome: Outcome) -> None:
-        """The line first, down to the disk: from it the text beside can be made again, while a
-        text without its line would be in the way."""
-        self.lines.append(outcome.line(self.ask.task, self.ask.short))
-        self.work.settle([(outcome.path, outcome.error)])
+    async def _save(self, outcome: Outcome) -> None:
+        """Write the line and flush it before the sidecar: a sidecar can be restored from its line,
+        but a sidecar without a line would block the next run."""
+        self.results.append(outcome.to_record(self.spec.task, self.spec.fingerprint))
+        self.worklist.record([(outcome.path, outcome.error)])
         if outcome.answer is not None:
-            self._proven = True
-            if self.beside:
-                await asyncio.to_thread(self.lines.sync)
-                self._write(self.beside, outcome.path, outcome.answer["text"])
-        self.note(outcome)
+            self._any_answered = True
+            if self.sidecars:
+                await asyncio.to_thread(self.results.sync)
+                self._write_sidecar(self.sidecars, outcome.path, outcome.answer["text"])
+        self.emit(outcome)
 
-    def _write(self, beside: Beside, path: str, text: str) -> None:
+    def _write_sidecar(self, sidecars: Sidecars, path: str, text: str) -> None:
         try:
-            beside.write(path, text)
+            sidecars.write(path, text)
         except OSError as error:
-            self.unwritten += 1
-            self.why = f"{beside.of(path)}: {error.strerror or 'it is there already'}"
+            self.sidecar_failures += 1
+            self.sidecar_error = (
+                f"{sidecars.path_for(path)}: {error.strerror or 'it already exists'}"
+            )
 
-    async def _sync(self) -> None:
+    async def _sync_regularly(self) -> None:
         while True:
             await asyncio.sleep(SYNC_S)
-            await asyncio.to_thread(self.lines.sync)
+            await asyncio.to_thread(self.results.sync)

@@ -1,4 +1,4 @@
-"""What is still to be done, kept on disk: ten files or ten million take the same memory."""
+"""The inputs of a batch and their state, in SQLite on disk, so that memory use is constant."""
 
 import glob
 import os
@@ -8,46 +8,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from app.client.form import is_address
+from app.client.request_body import IMAGE_SUFFIXES, is_url
 
-# What the server reads (app/images/formats.py), by the names it goes by. A file that is named
-# itself is taken whatever it is called: the server looks at its bytes.
-ENDINGS = (
-    ".jpg .jpeg .jfif .png .webp .gif .bmp .tif .tiff .avif .heic .heif .pdf".split()  # noqa: SIM905
-)
-CACHE_KIB = 4096  # of the database; all else of it is in a file without a name
+CACHE_KIB = 4096  # of the database, whose file has no name
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file whose line is an error, and what that says."""
+    """A failed file with its error."""
 
     path: str
     code: str
-    why: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many files there are, and what became of them."""
+    """Number of files by state."""
 
     total: int
     answered: int
     failed: int
 
     @property
-    def waiting(self) -> int:
+    def pending(self) -> int:
         return self.total - self.answered - self.failed
 
 
-class Missing(Exception):
-    """Something that was named is not there; the text says what."""
+class InputNotFound(Exception):
+    """An input does not exist; the text names it."""
 
 
 class Worklist:
-    """Paths, each once, in the order in which they were named; those of a folder by their name.
+    """Unique paths in the order in which they were named; the files of a folder sorted by name.
 
-    Names are kept as bytes: not every file's name is text.
+    Paths are stored as bytes because a file name need not be valid UTF-8.
     """
 
     def __init__(self) -> None:
@@ -63,101 +58,103 @@ class Worklist:
     def close(self) -> None:
         self._db.close()
 
-    def add(self, words: Iterable[str], listed: bool = False) -> None:
-        """What the words name: files, folders (all pictures below), addresses and, unless they
-        are `listed` names, globs.
+    def add(self, names: Iterable[str], from_list: bool = False) -> None:
+        """Add files, folders (all images below), URLs and globs.
+
+        Args:
+            from_list: the names come from a list; globs are not expanded, and a missing file fails
+                when it is processed.
 
         Raises:
-            Missing: one of them is not there. What is `listed` is taken as it is: a file that is
-                gone by its turn is told of then.
+            InputNotFound: an input does not exist, or a glob matches nothing.
         """
         self._db.execute("BEGIN")
-        for word in words:
+        for name in names:
             self._sources += 1
-            rows = ((os.fsencode(path), self._sources) for path in _named(word, listed))
+            rows = ((os.fsencode(path), self._sources) for path in _expand(name, from_list))
             self._db.executemany("INSERT OR IGNORE INTO files (path, source) VALUES (?, ?)", rows)
         self._db.execute("COMMIT")
 
-    def settle(self, lines: Iterable[tuple[str, Mapping[str, Any] | None]]) -> None:
-        """Files that have their line: a path, and the error where it is one."""
+    def record(self, results: Iterable[tuple[str, Mapping[str, Any] | None]]) -> None:
+        """Store the results of files: each a path, and the error or None."""
         self._db.execute("BEGIN")
-        rows = ((*_said(error), os.fsencode(path)) for path, error in lines)
+        rows = ((*_code_and_detail(error), os.fsencode(path)) for path, error in results)
         self._db.executemany("UPDATE files SET code = ?, why = ? WHERE path = ?", rows)
         self._db.execute("COMMIT")
 
-    def again(self) -> None:
-        """What failed waits again."""
+    def retry_failed(self) -> None:
+        """Set failed files to pending."""
         self._db.execute("UPDATE files SET code = NULL WHERE code != ''")
 
     def __contains__(self, path: str) -> bool:
-        asked = "SELECT 1 FROM files WHERE path = ?"
-        return self._db.execute(asked, (os.fsencode(path),)).fetchone() is not None
+        query = "SELECT 1 FROM files WHERE path = ?"
+        return self._db.execute(query, (os.fsencode(path),)).fetchone() is not None
 
     def counts(self) -> Counts:
-        asked = "SELECT count(*), count(code = '' OR NULL), count(code != '' OR NULL) FROM files"
-        return Counts(*self._db.execute(asked).fetchone())
+        query = "SELECT count(*), count(code = '' OR NULL), count(code != '' OR NULL) FROM files"
+        return Counts(*self._db.execute(query).fetchone())
 
-    def codes(self) -> dict[str, int]:
-        """How many failed with each code, the most first."""
-        asked = "SELECT code, count(*) FROM files WHERE code != '' GROUP BY code ORDER BY 2 DESC"
-        return dict(self._db.execute(asked).fetchall())
+    def error_counts(self) -> dict[str, int]:
+        """Number of failures per error code, the most frequent first."""
+        query = "SELECT code, count(*) FROM files WHERE code != '' GROUP BY code ORDER BY 2 DESC"
+        return dict(self._db.execute(query).fetchall())
 
-    def waiting(self) -> Iterator[str]:
-        """Those without a line. The order is made once, on disk."""
-        asked = "SELECT path FROM files WHERE code IS NULL ORDER BY source, path"
-        return (os.fsdecode(row[0]) for row in self._db.execute(asked))
+    def pending(self) -> Iterator[str]:
+        """The files without a result, in order; sorted once, on disk."""
+        query = "SELECT path FROM files WHERE code IS NULL ORDER BY source, path"
+        return (os.fsdecode(row[0]) for row in self._db.execute(query))
 
-    def failed(self) -> Iterator[Failure]:
-        """Those whose line is an error."""
-        asked = "SELECT path, code, why FROM files WHERE code != '' ORDER BY source, path"
-        for path, code, why in self._db.execute(asked):
-            yield Failure(os.fsdecode(path), code, why)
+    def failures(self) -> Iterator[Failure]:
+        """The failed files, in order."""
+        query = "SELECT path, code, why FROM files WHERE code != '' ORDER BY source, path"
+        for path, code, detail in self._db.execute(query):
+            yield Failure(os.fsdecode(path), code, detail)
 
 
-def _said(error: Mapping[str, Any] | None) -> tuple[str, str]:
-    """Code and detail of an error; empty where there is none."""
+def _code_and_detail(error: Mapping[str, Any] | None) -> tuple[str, str]:
+    """Code and detail of an error; empty if there is none."""
     if error is None:
         return "", ""
     return str(error.get("code") or "error"), " ".join(str(error.get("detail", "")).split())
 
 
-def listed(stream: IO[bytes]) -> Iterator[str]:
-    """The names on standard input: one a line."""
+def read_names(stream: IO[bytes]) -> Iterator[str]:
+    """Read names from a stream, one per line."""
     for line in stream:
         if name := line.rstrip(b"\r\n"):
             yield os.fsdecode(name)
 
 
-def _named(word: str, listed: bool) -> Iterator[str]:
-    if is_address(word):
-        yield word
-    elif Path(word).is_dir():
-        yield from _pictures(str(Path(word)))
-    elif listed or Path(word).exists():
-        yield str(Path(word))
-    elif glob.has_magic(word):
+def _expand(name: str, from_list: bool) -> Iterator[str]:
+    if is_url(name):
+        yield name
+    elif Path(name).is_dir():
+        yield from _images_below(str(Path(name)))
+    elif from_list or Path(name).exists():
+        yield str(Path(name))
+    elif glob.has_magic(name):
         found = False
-        for path in glob.iglob(word, recursive=True):  # noqa: PTH207 - a pattern may be absolute
+        for path in glob.iglob(name, recursive=True):  # noqa: PTH207 - a pattern may be absolute
             if Path(path).is_file():
                 found = True
                 yield str(Path(path))
         if not found:
-            raise Missing(f"Nothing matches {word}.")
+            raise InputNotFound(f"Nothing matches {name}.")
     else:
-        raise Missing(f"There is no file or folder {word}.")
+        raise InputNotFound(f"There is no file or folder {name}.")
 
 
-def _pictures(folder: str) -> Iterator[str]:
-    """The pictures and documents below a folder, without those that are hidden."""
+def _images_below(folder: str) -> Iterator[str]:
+    """The images and documents below a folder, without hidden ones."""
     try:
         entries = os.scandir(folder)
     except OSError as error:
-        raise Missing(f"The folder {folder} cannot be read: {error.strerror}.") from None
+        raise InputNotFound(f"The folder {folder} cannot be read: {error.strerror}.") from None
     with entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                yield from _pictures(entry.path)
-            elif entry.name.lower().endswith(tuple(ENDINGS)) and entry.is_file():
+                yield from _images_below(entry.path)
+            elif entry.name.lower().endswith(tuple(IMAGE_SUFFIXES)) and entry.is_file():
                 yield entry.path

@@ -1,4 +1,4 @@
-"""The commands of `python -m app`; one file a command. The server imports nothing of this."""
+"""The commands of `python -m app`, one module per command. The server does not import them."""
 
 import typer
 
@@ -16,22 +16,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for name in tasks.NAMES:
+for name in tasks.TASK_COMMANDS:
     app.command(name)(tasks.command(name))
-app.command("vqa", hidden=True)(tasks.command("ask"))  # what the contract calls it
-several = typer.Typer(
+app.command("vqa", hidden=True)(tasks.command("ask"))  # the name of the HTTP endpoint
+batch_commands = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Any number of files: a line of JSON for each, and on from there after any end.",
+    help="Run a task on any number of files. Writes one line of JSON per file and can be resumed.",
 )
-for name in tasks.NAMES:
-    several.command(name)(batch.command(name))
-several.command("vqa", hidden=True)(batch.command("ask"))
-app.add_typer(several, name="batch")
+for name in tasks.TASK_COMMANDS:
+    batch_commands.command(name)(batch.command(name))
+batch_commands.command("vqa", hidden=True)(batch.command("ask"))
+app.add_typer(batch_commands, name="batch")
 for other in (doctor, pull, models, status, bench):
     app.command()(other)
 
 
 @app.callback()
 def about() -> None:
-    """Qwen3-VL server: the commands around it."""
+    """Command-line client and tools of the Qwen3-VL server."""

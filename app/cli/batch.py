@@ -1,4 +1,4 @@
-"""`batch TASK`: the same question about any number of files, with a line of JSON for each."""
+"""`batch TASK`: one task over any number of files, one line of JSON per file."""
 
 import asyncio
 import os
@@ -13,26 +13,33 @@ from typing import Annotated, Any
 
 import typer
 
-from app.bulk.beside import Beside
-from app.bulk.fleet import Fleet, NobodyLeft
-from app.bulk.job import Ask, Wrong
-from app.bulk.lines import Lines, Unusable
+from app.bulk.attempt import TaskRejected, TaskSpec
+from app.bulk.results_file import ResultsFile, ResultsFileError
 from app.bulk.run import Run
-from app.bulk.worklist import Counts, Missing, Worklist, listed
-from app.cli.fields import given
+from app.bulk.server_pool import NoServerLeft, ServerPool
+from app.bulk.sidecar import Sidecars
+from app.bulk.worklist import Counts, InputNotFound, Worklist, read_names
 from app.cli.inputs import STDIN
-from app.cli.progress import Bar, duration, speed
-from app.cli.tasks import NAMES, optioned
-from app.cli.terminal import STOPPED, err, notice, say, sentence, wrong
-from app.cli.where import PANEL, ApiKey, server_and_key
+from app.cli.progress import BatchProgress, format_duration, format_rate
+from app.cli.server_options import HELP_PANEL, ApiKey, server_and_key
+from app.cli.task_options import request_fields
+from app.cli.tasks import TASK_COMMANDS, with_task_options
+from app.cli.terminal import (
+    EXIT_INTERRUPTED,
+    err,
+    error_message,
+    print_error,
+    print_message,
+    print_warning,
+)
 from app.client.problem import ServerProblem
 
-SHOWN = 10  # failures at the end; all are in a file
-STOPPED_WHY = "Stopped."
+MAX_SHOWN = 10  # failures in the summary; a file lists all of them
+INTERRUPTED = "Stopped."
 
 
-class Ending(StrEnum):
-    """Of the files with the texts."""
+class SidecarFormat(StrEnum):
+    """The suffix of the sidecar files."""
 
     TXT = "txt"
     MD = "md"
@@ -41,35 +48,34 @@ class Ending(StrEnum):
 Paths = Annotated[
     list[str],
     typer.Argument(
-        help="Files, folders (all pictures and PDFs below), globs, addresses; - reads a list, a "
-        "name a line.",
+        help="Files, folders (all images and PDFs in them), globs or URLs; - reads names from "
+        "standard input, one per line.",
         show_default=False,
     ),
 ]
 Out = Annotated[
     Path,
     typer.Option(
-        "--out", "-o", help="Gets a line of JSON a file; the same command goes on with it."
+        "--out", "-o", help="Results file, one line of JSON per file; an existing one is resumed."
     ),
 ]
-Aside = Annotated[
-    Ending | None,
+SidecarOption = Annotated[
+    SidecarFormat | None,
     typer.Option(
-        help="Put each text beside its file, too: scan.jpg.txt, or .md (ocr then writes Markdown).",
+        "--beside",
+        help="Also write each text next to its file: scan.jpg.txt, or .md (ocr writes Markdown).",
         show_default=False,
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace texts that are there already.")]
-RetryFailed = Annotated[
-    bool, typer.Option("--retry-failed", help="Ask again about files whose line is an error.")
-]
-AtOnce = Annotated[
+Force = Annotated[bool, typer.Option("--force", help="Overwrite existing text files.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Process failed files again.")]
+Concurrency = Annotated[
     int,
     typer.Option(
         metavar="N",
         min=0,
         max=1024,
-        help="Requests at once to each server, at most; default: its slots and two.",
+        help="Maximum concurrent requests per server; default: its slots plus two.",
         show_default=False,
     ),
 ]
@@ -78,143 +84,162 @@ Patience = Annotated[
     typer.Option(
         min=0,
         metavar="SECONDS",
-        help="How long a file may be refused, or no server be there, before it is given up.",
+        help="How long to retry a file that is refused, or to wait for a server, before giving up.",
     ),
 ]
 Servers = Annotated[
     list[str] | None,
     typer.Option(
         "--server",
-        help="Where it is; several by repeating it. Default: this machine, at HOST and PORT.",
+        help="URL of the server; repeat for several. Default: this machine, at HOST and PORT.",
         envvar="SERVER_URL",
-        rich_help_panel=PANEL,
+        rich_help_panel=HELP_PANEL,
         show_default=False,
     ),
 ]
 
 
 def command(name: str) -> Callable[..., None]:
-    """The bulk form of a task; its options are made from the task's fields."""
-    task = NAMES[name]
+    """The batch command of a task; its options are the fields of the task."""
+    task = TASK_COMMANDS[name]
 
-    def does(  # noqa: PLR0917 - typer passes them by name
+    def run_batch(  # noqa: PLR0917 - typer passes them by name
         paths: Paths,
         out: Out,
-        beside: Aside = None,
+        beside: SidecarOption = None,
         force: Force = False,
         retry_failed: RetryFailed = False,
-        concurrency: AtOnce = 0,
+        concurrency: Concurrency = 0,
         patience: Patience = 600.0,
         server: Servers = None,
         api_key: ApiKey = "",
         **options: Any,
     ) -> None:
-        if beside is Ending.MD and task == "ocr":
+        if beside is SidecarFormat.MD and task == "ocr":
             options["format"] = options["format"] or "markdown"
-        ask = Ask(task, given(task, options), patience)
-        texts = Beside(beside, force) if beside else None
+        spec = TaskSpec(task, request_fields(task, options), patience)
+        sidecars = Sidecars(beside, force) if beside else None
         pairs = [server_and_key(one, api_key) for one in dict.fromkeys(server or [""])]
-        with _ending(), _worklist(paths) as work, Lines(out, ask.short) as lines:
-            run = Run(ask, work, lines, texts)
+        with (
+            _report_errors(),
+            _collect_inputs(paths) as worklist,
+            ResultsFile(out, spec.fingerprint) as results,
+        ):
+            run = Run(spec, worklist, results, sidecars)
             run.resume(retry_failed)
             status = asyncio.run(_run(run, [url for url, _ in pairs], pairs[0][1], concurrency))
         raise typer.Exit(status)
 
-    return optioned(does, task, f"{name} any number of files; a line of JSON for each.")
+    return with_task_options(
+        run_batch, task, f"Run {name} on any number of files; one line of JSON per file."
+    )
 
 
 @contextmanager
-def _ending() -> Iterator[None]:
-    """Turns what ends a run early into a sentence and a status."""
+def _report_errors() -> Iterator[None]:
+    """Translate the errors that end a run into a message and an exit status."""
     try:
         yield
-    except (Missing, Unusable) as error:
-        wrong(str(error))
-        raise typer.Exit(2 if isinstance(error, Missing) else 1) from None
+    except (InputNotFound, ResultsFileError) as error:
+        print_error(str(error))
+        raise typer.Exit(2 if isinstance(error, InputNotFound) else 1) from None
     except ServerProblem as problem:
-        wrong(sentence(problem))
+        print_error(error_message(problem))
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        raise typer.Exit(STOPPED) from None
+        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 @contextmanager
-def _worklist(paths: list[str]) -> Iterator[Worklist]:
-    """What is named, counted before anything is asked."""
-    work = Worklist()
+def _collect_inputs(paths: list[str]) -> Iterator[Worklist]:
+    """The named files, counted before the first request."""
+    worklist = Worklist()
     try:
         with err.status("Looking for files ..."):
-            work.add(path for path in paths if path != STDIN)
+            worklist.add(path for path in paths if path != STDIN)
             if STDIN in paths:
-                work.add(listed(sys.stdin.buffer), listed=True)
-        if not work.counts().total:
-            raise Missing("No picture or PDF was found.")
-        yield work
+                worklist.add(read_names(sys.stdin.buffer), from_list=True)
+        if not worklist.counts().total:
+            raise InputNotFound("No image or PDF was found.")
+        yield worklist
     finally:
-        work.close()
+        worklist.close()
 
 
-async def _run(run: Run, urls: list[str], key: str, at_once: int) -> int:
-    """The status to end with."""
-    before, begun = run.work.counts(), time.monotonic()
-    why = ""
-    if before.waiting:
+async def _run(run: Run, urls: list[str], key: str, concurrency: int) -> int:
+    """Run the batch and return the exit status."""
+    before, started = run.worklist.counts(), time.monotonic()
+    reason = ""
+    if before.pending:
         _stop_on_sigterm()
         try:
-            async with Fleet(urls, key, at_once, run.ask.patience_s, notice) as fleet:
-                with Bar(run.ask.task, before, fleet) as bar:
-                    run.note = bar.took
-                    await run.go(fleet)
-        except Wrong as told:
-            why = f"No file can be answered so: {sentence(told.problem)}"
-        except NobodyLeft:
-            why = f"No server answered for {run.ask.patience_s:g} s."
-        except Unusable as error:
-            why = str(error)
+            async with ServerPool(
+                urls, key, concurrency, run.spec.patience_s, print_warning
+            ) as pool:
+                with BatchProgress(run.spec.task, before, pool) as bar:
+                    run.emit = bar.update
+                    await run.execute(pool)
+        except TaskRejected as rejected:
+            reason = (
+                f"The server rejects this request for every file: {error_message(rejected.problem)}"
+            )
+        except NoServerLeft:
+            reason = f"No server answered for {run.spec.patience_s:g} s."
+        except ResultsFileError as error:
+            reason = str(error)
         except asyncio.CancelledError:
-            why = STOPPED_WHY
-    failed = _summary(run, before, time.monotonic() - begun, why)
-    return STOPPED if why == STOPPED_WHY else int(bool(why or failed or run.unwritten))
+            reason = INTERRUPTED
+    failed = _print_summary(run, before, time.monotonic() - started, reason)
+    if reason == INTERRUPTED:
+        return EXIT_INTERRUPTED
+    return int(bool(reason or failed or run.sidecar_failures))
 
 
-def _summary(run: Run, before: Counts, seconds: float, why: str) -> int:
-    """What became of the files; how many failed."""
-    now = run.work.counts()
-    did = now.answered + now.failed - before.answered - before.failed
-    if why:
-        wrong(why)
+def _print_summary(run: Run, before: Counts, seconds: float, reason: str) -> int:
+    """Print the summary and return the number of failed files."""
+    now = run.worklist.counts()
+    processed = now.answered + now.failed - before.answered - before.failed
+    if reason:
+        print_error(reason)
     files = "1 file" if now.total == 1 else f"{now.total:,} files"
-    left = f", {now.waiting:,} left: run the same command again" if now.waiting else ""
-    say(f"{files}: {now.answered:,} answered, {now.failed:,} failed{left}.", "bold")
-    if did:
-        rate = did / max(seconds, 0.001)
-        before_that = "; the others before" if did < now.answered + now.failed else ""
-        say(f"{did:,} of them now, in {duration(seconds)} ({speed(rate)}){before_that}.")
-    if run.unwritten:
-        wrong(f"{run.unwritten:,} texts could not be put beside their files: {run.why}.")
-    _failures(run, now.failed)
+    left = f", {now.pending:,} left: run the same command again to resume" if now.pending else ""
+    print_message(f"{files}: {now.answered:,} answered, {now.failed:,} failed{left}.", "bold")
+    if processed:
+        rate = processed / max(seconds, 0.001)
+        others = "; the others in earlier runs" if processed < now.answered + now.failed else ""
+        print_message(
+            f"{processed:,} in this run, in {format_duration(seconds)} ({format_rate(rate)})"
+            f"{others}."
+        )
+    if run.sidecar_failures:
+        print_error(
+            f"{run.sidecar_failures:,} text files could not be written: {run.sidecar_error}."
+        )
+    _print_failures(run, now.failed)
     return now.failed
 
 
-def _failures(run: Run, count: int) -> None:
-    """The first ones, with the reasons; all of them in a file beside the run's."""
-    all_of_them = run.lines.path.with_name(f"{run.lines.path.name}.failed")
+def _print_failures(run: Run, count: int) -> None:
+    """Print the first failures and list all of them in `OUT.failed`."""
+    all_of_them = run.results.path.with_name(f"{run.results.path.name}.failed")
     if not count:
         all_of_them.unlink(missing_ok=True)
         return
-    codes = ", ".join(f"{number:,} {code}" for code, number in run.work.codes().items())
-    wrong(f"\nFailed: {codes}")
+    error_counts = ", ".join(
+        f"{number:,} {code}" for code, number in run.worklist.error_counts().items()
+    )
+    print_error(f"\nFailed: {error_counts}")
     with all_of_them.open("wb") as file:
-        for number, one in enumerate(run.work.failed()):
-            file.write(os.fsencode(one.path) + f"\t{one.code}: {one.why}\n".encode())
-            if number < SHOWN:
-                say(f"  {one.path}: {one.why}")
-    if count > SHOWN:
-        say(f"  and {count - SHOWN:,} more.")
-    say(f"All of them: {all_of_them}. Ask again about them with --retry-failed.")
+        for number, one in enumerate(run.worklist.failures()):
+            file.write(os.fsencode(one.path) + f"\t{one.code}: {one.detail}\n".encode())
+            if number < MAX_SHOWN:
+                print_message(f"  {one.path}: {one.detail}")
+    if count > MAX_SHOWN:
+        print_message(f"  and {count - MAX_SHOWN:,} more.")
+    print_message(f"All failures: {all_of_them}. Process them again with --retry-failed.")
 
 
 def _stop_on_sigterm() -> None:
-    """As Ctrl-C: what is under way is let go of, and the run can go on later."""
+    """Handle SIGTERM as Ctrl-C: cancel the requests; the run can be resumed."""
     if task := asyncio.current_task():
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

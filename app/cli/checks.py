@@ -1,4 +1,4 @@
-"""What `doctor` finds out about this machine and its engine, and what it makes of that."""
+"""The checks of `doctor`: this machine, its engine and its model."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from app.cli.choice import EMBEDDED
+from app.cli.engine_choice import EMBEDDED
 from app.client.client import Client
 from app.client.problem import ServerProblem
 from app.engine.ollama import Ollama
@@ -28,7 +28,7 @@ LEAST_DRIVER, WANTED_DRIVER = 531, 550
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the report. ok: None where it cannot be judged now, or need not be."""
+    """One line of the report. ok: None if it cannot or need not be checked now."""
 
     name: str
     ok: bool | None
@@ -36,15 +36,15 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
-    """What the engine says of itself and of one model.
+class EngineState:
+    """The state of the engine and of one model.
 
-    problem: why it said nothing; empty where it did.
-    shown: `/api/show` of the model; None where it is not installed.
-    file_bytes: its size on the disk.
-    loaded: its entry in `/api/ps`; None where it is not loaded.
-    embedded: why the embedded engine is taken; empty where it is not.
-    elsewhere: the machine that the daemon sends requests for the model to; empty for none.
+    problem: why it does not answer; empty if it does.
+    shown: `/api/show` of the model; None if it is not installed.
+    file_bytes: size of the model on disk.
+    loaded: its entry in `/api/ps`; None if it is not loaded.
+    embedded: why the embedded engine is used; empty if it is not.
+    elsewhere: the machine to which the daemon sends requests for the model; empty if none.
     """
 
     url: str
@@ -61,19 +61,19 @@ class Engine:
         return str(((self.shown or {}).get("details") or {}).get("family", ""))
 
 
-async def ask(url: str, model: str) -> Engine:
-    """Ask the engine at `url`. Raises nothing: a failure is in the answer."""
+async def inspect_engine(url: str, model: str) -> EngineState:
+    """Ask the engine at `url`. Raises nothing; a failure is in `problem`."""
     ollama = Ollama(url)
     try:
         version = await ollama.version()
         try:
             shown = await ollama.show(model)
         except ModelNotFound:
-            return Engine(url, version)
+            return EngineState(url, version)
         names = {model, f"{model}:latest"}
         tag = next((one for one in await ollama.tags() if one.get("name") in names), {})
         loaded = next((one for one in await ollama.ps() if one.get("name") in names), None)
-        return Engine(
+        return EngineState(
             url,
             version,
             shown=shown,
@@ -82,28 +82,28 @@ async def ask(url: str, model: str) -> Engine:
             elsewhere=elsewhere(tag) or elsewhere(shown),
         )
     except Problem as problem:
-        return Engine(url, problem=problem.detail)
+        return EngineState(url, problem=problem.detail)
     finally:
         await ollama.aclose()
 
 
-async def ask_embedded(url: str, model: str, why: str) -> Engine:
-    """The embedded engine at `url`, or as it will be when it is started."""
-    engine = await ask(url, model)
+async def inspect_embedded_engine(url: str, model: str, why: str) -> EngineState:
+    """The embedded engine at `url`, or its state once it is started."""
+    engine = await inspect_engine(url, model)
     if EMBEDDED in engine.version:
         return replace(engine, embedded=why)
-    return Engine(url, shown={"capabilities": ["vision"]}, embedded=why)
+    return EngineState(url, shown={"capabilities": ["vision"]}, embedded=why)
 
 
 def gpu_check(gpus: Gpus, entry: Entry | None) -> Check:
-    """A model that is not in the catalogue may well be meant for the CPU."""
+    """Without a GPU this fails only for a model of the catalogue: others may run on the CPU."""
     if not gpus.found:
         bad = entry is not None and "another machine" not in gpus.reason
         text = f"None: {gpus.reason}."
         if bad:
             text += (
-                " The model would run on the CPU, many times slower; take a machine with an "
-                "NVIDIA GPU, or ENGINE=embedded for reading text."
+                " The model would run on the CPU, many times slower. Use a machine with an "
+                "NVIDIA GPU, or ENGINE=embedded to read text."
             )
         return Check("gpu", False if bad else None, text)
     each = "; ".join(
@@ -112,35 +112,36 @@ def gpu_check(gpus: Gpus, entry: Entry | None) -> Check:
     )
     if len(gpus.found) > 1:
         each += (
-            f"; together {gpus.total_bytes / GIB:.2f} GiB, over which Ollama splits a model that "
-            "does not fit on one"
+            f"; {gpus.total_bytes / GIB:.2f} GiB in total, across which Ollama splits a model that "
+            "does not fit on one GPU"
         )
-    return Check("gpu", True, f"{each} (told by {gpus.source}).")
+    return Check("gpu", True, f"{each} (source: {gpus.source}).")
 
 
 def driver_check(gpus: Gpus) -> Check:
-    """Ollama falls back to the CPU in silence where the driver is too old for it."""
+    """Ollama silently uses the CPU if the driver is too old."""
     if not gpus.found:
-        return Check("driver", None, "No GPU, so none is needed.")
+        return Check("driver", None, "No GPU, so no driver is needed.")
     if not gpus.driver:
-        return Check("driver", None, "Its version is not told.")
+        return Check("driver", None, "The version is unknown.")
     major = re.match(r"\d+", gpus.driver)
     number = int(major[0]) if major else 0
     found = f"NVIDIA {gpus.driver}"
     if number < LEAST_DRIVER:
-        text = f"{found}; Ollama needs {LEAST_DRIVER} or newer, and uses the CPU else: update it."
+        text = f"{found}; Ollama needs {LEAST_DRIVER} or newer, else it uses the CPU: update it."
         return Check("driver", False, text)
     if number < WANTED_DRIVER:
-        text = f"{found}; the newest Ollama wants {WANTED_DRIVER}: update it before Ollama."
+        text = f"{found}; the newest Ollama needs {WANTED_DRIVER}: update it before Ollama."
         return Check("driver", None, text)
     return Check("driver", True, f"{found}.")
 
 
-def engine_check(engine: Engine, entry: Entry | None) -> Check:
+def engine_check(engine: EngineState, entry: Entry | None) -> Check:
+    """Whether the engine answers, and is new enough."""
     if engine.problem:
         return Check("engine", False, engine.problem)
-    if not engine.version:  # to be started; rapidocr comes with no other list of packages
-        found = f"The embedded one, {engine.embedded}"
+    if not engine.version:  # not started; rapidocr is installed for the embedded engine only
+        found = f"The embedded engine, {engine.embedded}"
         if find_spec("rapidocr") is None:
             return Check("engine", False, f"{found}; its packages are not installed.")
         return Check("engine", None, f"{found}; ./run_server.sh starts it.")
@@ -157,8 +158,8 @@ def engine_check(engine: Engine, entry: Entry | None) -> Check:
     return Check("engine", True, f"{found}.")
 
 
-def slots_checks(engine: Engine, parallel: int) -> tuple[Check, ...]:
-    """Where more than one slot is asked for, whether the daemon will have them."""
+def slots_checks(engine: EngineState, parallel: int) -> tuple[Check, ...]:
+    """Whether the daemon runs as many requests at once as are configured, if more than one."""
     if parallel == 1 or not engine.family:
         return ()
     why = Daemon(engine.version, engine.family).why_one_slot(parallel)
@@ -166,43 +167,44 @@ def slots_checks(engine: Engine, parallel: int) -> tuple[Check, ...]:
 
 
 def reading_checks(warnings: Sequence[str]) -> tuple[Check, ...]:
-    """What the running server found out about how its engine reads pictures."""
+    """Warnings of the running server about how its engine reads images."""
     return (Check("pictures", False, " ".join(warnings)),) if warnings else ()
 
 
-def model_check(engine: Engine, model: str, allow_cloud: bool = False) -> Check:
+def model_check(engine: EngineState, model: str, allow_cloud: bool = False) -> Check:
+    """Whether the model is installed and can see."""
     if engine.problem:
-        return Check("model", None, f"{model}: nobody to ask.")
+        return Check("model", None, f"{model}: unknown, the engine does not answer.")
     if engine.embedded and model != EMBEDDED:
         return Check(
             "model",
             False,
-            f"{model} is not in the embedded engine: set MODEL_NAME to {EMBEDDED} or nothing, or "
-            "ENGINE to ollama.",
+            f"{model} is not a model of the embedded engine: unset MODEL_NAME, or set "
+            "ENGINE=ollama.",
         )
     if engine.shown is None:
         return Check(
             "model",
             False,
-            f"{model} is not installed: get it with ./download_model.sh {model}, or "
+            f"{model} is not installed: download it with ./download_model.sh {model} or "
             f"`python -m app pull {model}`.",
         )
     if "vision" not in (engine.shown.get("capabilities") or ()):
-        return Check("model", False, f"{model} is installed but cannot see: take a qwen3-vl model.")
+        return Check("model", False, f"{model} is installed but cannot see: use a qwen3-vl model.")
     if engine.elsewhere and not allow_cloud:
         return Check(
             "model",
             False,
-            f"{model} does not run on this machine: the daemon sends pictures to "
-            f"{engine.elsewhere}. Choose another, or set ALLOW_CLOUD_MODELS=true.",
+            f"{model} does not run on this machine: the daemon sends images to "
+            f"{engine.elsewhere}. Choose another model, or set ALLOW_CLOUD_MODELS=true.",
         )
     return Check("model", True, f"{model} is installed and can see.")
 
 
-def loaded_check(engine: Engine) -> Check:
-    """Where the model really is."""
+def loaded_check(engine: EngineState) -> Check:
+    """Whether the loaded model is in GPU memory."""
     if engine.loaded is None:
-        return Check("loaded", None, "Not loaded now; when it is, run this again.")
+        return Check("loaded", None, "Not loaded now; run this again when it is.")
     verdict = judge(engine.loaded)
     if verdict.warning:
         return Check("loaded", False, verdict.warning)
@@ -211,8 +213,8 @@ def loaded_check(engine: Engine) -> Check:
     return Check("loaded", True, f"Loaded, {int(verdict.share * 100)}% of it on the GPU.")
 
 
-def disk_check(engine: Engine, entry: Entry | None) -> Check:
-    """Room for the download, where it is still to come and comes to this machine."""
+def disk_check(engine: EngineState, entry: Entry | None) -> Check:
+    """Disk space for the download, if it is needed and comes to this machine."""
     if engine.shown is not None:
         return Check("disk", True, "Nothing to download.")
     if entry is None or not is_local(engine.url):
@@ -222,12 +224,12 @@ def disk_check(engine: Engine, entry: Entry | None) -> Check:
     text = f"{entry.tag} needs {needed:.0f} GB and {folder} has {free:.0f} GB free"
     if free >= needed:
         return Check("disk", True, f"{text}.")
-    return Check("disk", False, f"{text}: free some, or set OLLAMA_MODELS to a larger disk.")
+    return Check("disk", False, f"{text}: free some space, or set OLLAMA_MODELS to a larger disk.")
 
 
 def models_folder() -> Path:
-    """The nearest existing folder above where the daemon keeps its models, as far as can be told
-    from here: `OLLAMA_MODELS`, else that of the installed service, else the user's own."""
+    """The folder of the daemon's models, or its nearest existing parent: `OLLAMA_MODELS`, else
+    the folder of the installed service, else that of the user."""
     service = Path("/usr/share/ollama/.ollama")
     home = service if service.is_dir() else Path.home() / ".ollama"
     folder = Path(os.environ.get("OLLAMA_MODELS") or home / "models")
@@ -235,54 +237,58 @@ def models_folder() -> Path:
 
 
 def plan_check(plan: Plan | None, wanted: int = 0) -> Check:
-    """`wanted`: the user's own NUM_CTX; 0 for none."""
+    """`wanted`: the NUM_CTX that is set; 0 for none."""
     if plan is None:
-        return Check("plan", None, "Nothing to plan: no GPU, or a model of unknown shape.")
+        return Check("plan", None, "Nothing to plan: no GPU, or a model of unknown size.")
     if not plan.fits:
         return Check("plan", False, f"{plan.entry.tag} does not fit: {plan.advice}.")
     if wanted > plan.num_ctx:
         return Check(
-            "plan", False, f"NUM_CTX is {wanted}, and only {plan.num_ctx} fit: set 0 or less."
+            "plan",
+            False,
+            f"NUM_CTX is {wanted}, but only {plan.num_ctx} fit: lower it, or set it to 0.",
         )
     return Check("plan", True, f"{plan.entry.tag} fits with num_ctx {wanted or plan.num_ctx}.")
 
 
 async def port_check(host: str, port: int, url: str) -> tuple[Check, list[str]]:
-    """Whether the server could listen, or does, and what it warns of then: `url` is where it would
-    be reached."""
-    told: dict[str, Any] = {}
+    """Whether the server runs or could listen, and the warnings of a running one.
+
+    `url` is the URL that clients of this machine use.
+    """
+    status: dict[str, Any] = {}
     async with Client(url) as client:
         try:
-            told = await client.status()
-            ours = "slots" in told
+            status = await client.status()
+            ours = "slots" in status
         except ServerProblem as problem:
             if problem.unreachable:
-                return _free(host, port, url), []
+                return _check_free(host, port, url), []
             ours = problem.code == "unauthorized"
     if not ours:
-        return _taken(port), []
-    warnings = (told.get("model") or {}).get("warnings") or []
+        return _port_taken(port), []
+    warnings = (status.get("model") or {}).get("warnings") or []
     return Check("port", True, f"This server answers at {url}."), list(warnings)
 
 
-def _free(host: str, port: int, url: str) -> Check:
-    """Nothing answers there; whether it could."""
+def _check_free(host: str, port: int, url: str) -> Check:
+    """No server answers; check that one could listen."""
     try:
-        _listen(host, port)
+        _try_listen(host, port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return _taken(port)
-        return Check("port", False, f"{host}:{port} cannot be listened on: {error.strerror}.")
-    return Check("port", True, f"{port} is free; nothing answers at {url} yet.")
+            return _port_taken(port)
+        return Check("port", False, f"Cannot listen on {host}:{port}: {error.strerror}.")
+    return Check("port", True, f"Port {port} is free; no server answers at {url} yet.")
 
 
-def _taken(port: int) -> Check:
-    text = f"{port} is taken by something else: end that, or set PORT to another."
+def _port_taken(port: int) -> Check:
+    text = f"Port {port} is in use by another program: stop it, or set another PORT."
     return Check("port", False, text)
 
 
-def _listen(host: str, port: int) -> None:
-    """As the server would. Raises OSError."""
+def _try_listen(host: str, port: int) -> None:
+    """Listen as the server would. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""`python -m app doctor`: is all well here, and which model fits with how much context."""
+"""`doctor`: check this machine, and which model fits with how much context."""
 
 import asyncio
 import json
@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from app.cli import checks, choice, where
+from app.cli import checks, engine_choice, server_options
 from app.cli.checks import Check
-from app.cli.report import Report, plain, show
+from app.cli.report import Report, print_report, to_dict
 from app.models.catalog import BY_TAG, ENTRIES, GIB, Entry, described, find, resolve
 from app.models.gpu import Gpu, Gpus, look
 from app.models.plan import Plan, plan
@@ -22,44 +22,44 @@ def doctor(
         typer.Option(
             min=0.1,
             max=1e5,
-            help="Simulate a machine with so many GiB of GPU memory; nothing here is asked.",
+            help="Simulate a machine with this much GPU memory (GiB) instead of checking this one.",
         ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="The model to plan for; default: MODEL_NAME.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Is all well here? GPU, driver, engine, model, memory, disk, port; and which models fit.
+    """Check GPU, driver, engine, model, memory, disk and port, and which models fit.
 
-    Ends with 1 where something is wrong; the last lines say what to do next.
+    Exits with 1 if a check fails; the last line says what to do next.
     """
-    settings = where.settings()
+    settings = server_options.load_settings()
     name, note = resolve(model or settings.model_name)
     if vram_gb is None:
         report = _examine(settings, name, note, asked=model is not None)
     else:
         report = _simulate(settings, name, note, int(vram_gb * GIB))
     if as_json:
-        typer.echo(json.dumps(plain(report), indent=2))
+        typer.echo(json.dumps(to_dict(report), indent=2))
     else:
-        show(report)
+        print_report(report)
     raise typer.Exit(0 if report.ok else 1)
 
 
 def _examine(settings: Settings, name: str, note: str, *, asked: bool) -> Report:
-    """This machine, and the engine at OLLAMA_HOST, or the embedded one where that is chosen and no
-    model was asked for."""
+    """Check this machine and its engine: the one at OLLAMA_HOST, or the embedded engine if that is
+    chosen and --model is not given."""
     gpus = look(settings.ollama_host)
-    engine = asyncio.run(checks.ask(settings.ollama_host, name))
-    embedded = "" if asked else choice.embedded(settings, engine.version)
+    engine = asyncio.run(checks.inspect_engine(settings.ollama_host, name))
+    embedded = "" if asked else engine_choice.embedded_reason(settings, engine.version)
     if embedded:
-        name, note = choice.model(settings), ""
-        engine = asyncio.run(checks.ask_embedded(settings.ollama_host, name, embedded))
+        name, note = engine_choice.embedded_model(settings), ""
+        engine = asyncio.run(checks.inspect_embedded_engine(settings.ollama_host, name, embedded))
     entry = None if embedded else find(name)
     info = (engine.shown or {}).get("model_info") or {}
     plans, chosen = _plans(gpus, settings, entry or described(name, engine.file_bytes, info))
-    url = where.own_address(settings)
+    url = server_options.local_url(settings)
     port, warnings = asyncio.run(checks.port_check(settings.host, settings.port, url))
     found = _checks(gpus, engine, name, chosen, settings)
     found = (*found, *checks.reading_checks(warnings), port)
@@ -67,7 +67,7 @@ def _examine(settings: Settings, name: str, note: str, *, asked: bool) -> Report
 
 
 def _simulate(settings: Settings, name: str, note: str, vram_bytes: int) -> Report:
-    """A GPU that need not be there, and around it a machine on which all else is well."""
+    """Check an imaginary machine with this GPU memory, on which all else is in order."""
     entry = find(name)
     if entry is None:
         known = ", ".join(BY_TAG)
@@ -77,21 +77,21 @@ def _simulate(settings: Settings, name: str, note: str, vram_bytes: int) -> Repo
     plans, chosen = _plans(gpus, settings, entry)
     fits = chosen is not None and chosen.fits
     loaded = {"name": name, "size": entry.weights_bytes, "size_vram": entry.weights_bytes}
-    engine = checks.Engine(
+    engine = checks.EngineState(
         settings.ollama_host,
         entry.min_ollama,
         shown={"capabilities": ["vision"], "details": {"family": entry.family}},
         loaded=loaded if fits else None,
     )
     found = _checks(gpus, engine, name, chosen, settings)
-    port = Check("port", True, f"{settings.port} is free.")
-    said = tuple(replace(one, text=f"Simulated: {one.text}") for one in (*found, port))
-    return Report(name, note, gpus, said, plans, chosen, simulated=True)
+    port = Check("port", True, f"Port {settings.port} is free.")
+    simulated_checks = tuple(replace(one, text=f"Simulated: {one.text}") for one in (*found, port))
+    return Report(name, note, gpus, simulated_checks, plans, chosen, simulated=True)
 
 
 def _checks(
     gpus: Gpus,
-    engine: checks.Engine,
+    engine: checks.EngineState,
     name: str,
     chosen: Plan | None,
     settings: Settings,
@@ -112,7 +112,7 @@ def _checks(
 def _plans(
     gpus: Gpus, settings: Settings, entry: Entry | None
 ) -> tuple[tuple[Plan, ...], Plan | None]:
-    """The plan of every model of the catalogue, and that of `entry`."""
+    """The plans of all models of the catalogue, and the plan of `entry`."""
     if not gpus.found:
         return (), None
 

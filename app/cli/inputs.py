@@ -1,4 +1,4 @@
-"""What people name on a command line: files, globs, addresses, standard input."""
+"""The inputs on a command line: files, globs, URLs, standard input."""
 
 import glob
 import sys
@@ -7,47 +7,47 @@ from pathlib import Path
 
 import typer
 
-from app.client.form import Image, is_address
+from app.client.request_body import Image, is_url
 
 STDIN = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One picture or document, and what to call it."""
+    """One image or document and its display name."""
 
     name: str
     image: Image
 
 
-def inputs(words: list[str]) -> list[Input]:
-    """All that is named, in its order.
+def expand_inputs(names: list[str]) -> list[Input]:
+    """All named inputs, in order.
 
     Raises:
-        typer.BadParameter: one of them is not there. Nothing has been asked then.
+        typer.BadParameter: one of them does not exist; raised before any request.
     """
-    return [one for word in words for one in _named(word)]
+    return [one for name in names for one in _expand(name)]
 
 
-def _named(word: str) -> list[Input]:
-    if word == STDIN:
+def _expand(name: str) -> list[Input]:
+    if name == STDIN:
         if sys.stdin.isatty():
-            raise typer.BadParameter("`-` reads a picture from standard input: pipe one in.")
+            raise typer.BadParameter("`-` reads an image from standard input: pipe one in.")
         return [Input("standard input", sys.stdin.buffer.read())]
-    if is_address(word):
-        return [Input(word, word)]
-    path = Path(word)
+    if is_url(name):
+        return [Input(name, name)]
+    path = Path(name)
     if path.is_dir():
         raise typer.BadParameter(
-            f"{word} is a folder. Name its files ({word.rstrip('/')}/*.jpg), or use `batch`, which "
-            "takes folders and goes on where it stopped."
+            f"{name} is a folder. Name its files ({name.rstrip('/')}/*.jpg), or use `batch`, which "
+            "accepts folders and can be resumed."
         )
     if path.exists():
-        return [Input(word, path)]
-    found = sorted(glob.glob(word, recursive=True)) if glob.has_magic(word) else []  # noqa: PTH207
+        return [Input(name, path)]
+    found = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []  # noqa: PTH207
     files = [Path(one) for one in found if Path(one).is_file()]
     if not files:
         raise typer.BadParameter(
-            f"Nothing matches {word}." if glob.has_magic(word) else f"There is no file {word}."
+            f"Nothing matches {name}." if glob.has_magic(name) else f"There is no file {name}."
         )
     return [Input(str(file), file) for file in files]

@@ -1,4 +1,4 @@
-"""`models`: what is installed, and which of the catalogue fit here."""
+"""`models`: the installed models, and which models of the catalogue fit."""
 
 import asyncio
 import json
@@ -10,8 +10,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from app.cli import where
-from app.cli.terminal import clean, out, wrong
+from app.cli import server_options
+from app.cli.terminal import out, print_error, strip_controls
 from app.engine.ollama import Ollama
 from app.errors import Problem
 from app.models.catalog import ENTRIES, GIB
@@ -22,30 +22,30 @@ from app.models.plan import plan
 def models(
     vram_gb: Annotated[
         float | None,
-        typer.Option(min=0.1, max=1e5, help="For a GPU of so many GiB, in place of this one's."),
+        typer.Option(min=0.1, max=1e5, help="Plan for a GPU with this much memory (GiB)."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """The installed models, and the catalogue with what fits on the GPU."""
-    settings = where.settings()
+    """List the installed models, and which models of the catalogue fit on the GPU."""
+    settings = server_options.load_settings()
     installed, problem = asyncio.run(_installed(settings.ollama_host))
     gpus = look(settings.ollama_host)
     if vram_gb is not None:
         size = int(vram_gb * GIB)
         gpus = Gpus((Gpu(0, "", "simulated", size, size),), "simulation")
-    known = [_entry(one, gpus, settings.num_parallel) for one in ENTRIES]
+    known = [_catalogue_entry(one, gpus, settings.num_parallel) for one in ENTRIES]
     if as_json or not sys.stdout.isatty():
-        told = {"installed": installed, "problem": problem or None, "catalogue": known}
-        typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        entries = {"installed": installed, "problem": problem or None, "catalogue": known}
+        typer.echo(json.dumps(entries, ensure_ascii=False, indent=2))
     else:
-        _show(installed, known, gpus)
+        _print(installed, known, gpus)
     if problem:
-        wrong(problem)
+        print_error(problem)
         raise typer.Exit(1)
 
 
 async def _installed(url: str) -> tuple[list[dict[str, Any]], str]:
-    """Each with whether it can see; or why nothing can be told."""
+    """The installed models, or why they are unknown."""
     ollama = Ollama(url)
     try:
         loaded = {one.get("name") for one in await ollama.ps()}
@@ -64,20 +64,20 @@ async def _installed(url: str) -> tuple[list[dict[str, Any]], str]:
         await ollama.aclose()
 
 
-def _entry(entry: Any, gpus: Gpus, slots: int) -> dict[str, Any]:
-    """fits: None where there is no GPU to plan for."""
-    told = {"name": entry.tag, "download_gb": entry.download_bytes / 1e9, "kind": entry.kind}
+def _catalogue_entry(entry: Any, gpus: Gpus, slots: int) -> dict[str, Any]:
+    """fits: None without a GPU."""
+    entries = {"name": entry.tag, "download_gb": entry.download_bytes / 1e9, "kind": entry.kind}
     if not gpus.found:
-        return {**told, "fits": None, "num_ctx": None, "advice": gpus.reason}
+        return {**entries, "fits": None, "num_ctx": None, "advice": gpus.reason}
     made = plan(entry, gpus.total_bytes, slots, gpus=len(gpus.found))
-    return {**told, "fits": made.fits, "num_ctx": made.num_ctx or None, "advice": made.advice}
+    return {**entries, "fits": made.fits, "num_ctx": made.num_ctx or None, "advice": made.advice}
 
 
-def _show(installed: list[dict[str, Any]], known: list[dict[str, Any]], gpus: Gpus) -> None:
+def _print(installed: list[dict[str, Any]], known: list[dict[str, Any]], gpus: Gpus) -> None:
     table = _table("Installed", "GB", "", "")
     for one in installed:
         table.add_row(
-            clean(one["name"]),
+            strip_controls(one["name"]),
             f"{one['size_gb']:g}",
             Text("sees", "green") if one["vision"] else Text("cannot see", "red"),
             "loaded" if one["loaded"] else "",
@@ -95,8 +95,11 @@ def _show(installed: list[dict[str, Any]], known: list[dict[str, Any]], gpus: Gp
         table.add_row(one["name"], f"{one['download_gb']:g}", str(one["num_ctx"] or "-"), fits)
     out.print(table)
     if not gpus.found:
-        out.print(f"No GPU: {gpus.reason}. --vram-gb 24 shows what one would hold.", style="dim")
-    out.print("Get one with: python -m app pull NAME", style="dim")
+        out.print(
+            f"No GPU: {gpus.reason}. --vram-gb 24 shows what would fit on one of 24 GiB.",
+            style="dim",
+        )
+    out.print("Download a model with: python -m app pull NAME", style="dim")
 
 
 def _table(first: str, *others: str) -> Table:

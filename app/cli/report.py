@@ -1,4 +1,4 @@
-"""What `doctor` found, for people and for programs."""
+"""The report of `doctor`, as text and as JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,8 +20,11 @@ STYLES = {True: "green", False: "bold red", None: "dim"}
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is shown. chosen: the plan of the model that answers; None where there is no GPU to
-    plan for, or the model's shape is not known. embedded: the embedded engine answers."""
+    """The result of all checks.
+
+    chosen: the plan of the model in use; None without a GPU, or if the model's size is unknown.
+    embedded: the embedded engine is used.
+    """
 
     model: str
     note: str
@@ -38,31 +41,31 @@ class Report:
 
     @property
     def next(self) -> str:
-        """The one thing to do now."""
-        wrong = {check.name for check in self.checks if check.ok is False}
+        """The next step for the user."""
+        failed = {check.name for check in self.checks if check.ok is False}
         if self.simulated:
-            return "" if wrong else "Such a machine would do: ./quick_start.sh there."
-        if "engine" in wrong and self.embedded:
+            return "" if failed else "Such a machine is sufficient: run ./quick_start.sh on it."
+        if "engine" in failed and self.embedded:
             return "ENGINE=embedded ./quick_start.sh installs what is missing."
-        if "engine" in wrong:
+        if "engine" in failed:
             return (
                 f"./quick_start.sh installs Ollama and {self.model}."
                 if self.gpus.found
-                else "ENGINE=embedded ./quick_start.sh reads text here at once, without a GPU. For "
-                f"{self.model} run ./quick_start.sh on a machine with an NVIDIA GPU."
+                else "ENGINE=embedded ./quick_start.sh reads text on this machine without a GPU. "
+                f"For {self.model} run ./quick_start.sh on a machine with an NVIDIA GPU."
             )
-        if "model" in wrong and not self.embedded:
+        if "model" in failed and not self.embedded:
             return f"python -m app pull {self.model}"
-        if wrong:
-            return f"Mend what FAIL says ({', '.join(sorted(wrong))}), and run this again."
-        start = "./run_server.sh, where it does not run yet; then python -m app describe FILE"
+        if failed:
+            return f"Fix the failed checks ({', '.join(sorted(failed))}) and run this again."
+        start = "./run_server.sh, if it is not running; then python -m app describe FILE"
         if self.embedded and not self.gpus.found:
             start += f". For {DEFAULT_MODEL} run ./quick_start.sh on a machine with an NVIDIA GPU."
         return start
 
 
-def plain(report: Report) -> dict[str, Any]:
-    """As JSON; memory in GiB."""
+def to_dict(report: Report) -> dict[str, Any]:
+    """The report as JSON; memory in GiB."""
     return {
         "ok": report.ok,
         "model": report.model,
@@ -75,12 +78,12 @@ def plain(report: Report) -> dict[str, Any]:
         ],
         "gpu_source": report.gpus.source,
         "checks": [{"name": c.name, "ok": c.ok, "text": c.text} for c in report.checks],
-        "plan": report.chosen and _plain_plan(report.chosen),
-        "plans": [_plain_plan(one) for one in report.plans],
+        "plan": report.chosen and _plan_dict(report.chosen),
+        "plans": [_plan_dict(one) for one in report.plans],
     }
 
 
-def _plain_plan(one: Plan) -> Mapping[str, Any]:
+def _plan_dict(one: Plan) -> Mapping[str, Any]:
     return {
         "model": one.entry.tag,
         "fits": one.fits,
@@ -96,9 +99,10 @@ def _plain_plan(one: Plan) -> Mapping[str, Any]:
     }
 
 
-def show(report: Report) -> None:
+def print_report(report: Report) -> None:
+    """Print the report on the terminal."""
     if report.simulated:
-        out.print("Simulated: nothing of this machine was looked at, and no engine asked.")
+        out.print("Simulated: this machine and its engine were not checked.")
     if report.note:
         out.print(f"Note: {report.note}.")
     grid = Table.grid(padding=(0, 2))
@@ -114,7 +118,7 @@ def show(report: Report) -> None:
 
 
 def _table(report: Report) -> Table:
-    """One line a model."""
+    """One row per model."""
     slots = report.plans[0].slots
     table = Table(
         title=f"\nOn {report.plans[0].vram / 100:.2f} GiB with {slots} slot{'s' * (slots > 1)}",

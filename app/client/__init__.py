@@ -1,1 +1,1 @@
-"""A client of this server, for the commands: one file, one request, answers as plain objects."""
+"""HTTP client of the server, for the commands. Answers are plain dictionaries."""

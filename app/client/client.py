@@ -1,4 +1,4 @@
-"""Asks a server, over HTTP; what goes wrong is a ServerProblem."""
+"""The HTTP client. Errors are raised as ServerProblem."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -7,37 +7,37 @@ from typing import Any, Self
 
 import httpx
 
-from app.client.events import Event, events
-from app.client.form import Image, body
-from app.client.problem import ServerProblem, broken, problem_of, unreachable
+from app.client.events import Event, read_events
+from app.client.problem import ServerProblem, connection_broken, problem_from, server_unreachable
+from app.client.request_body import Image, request_arguments
 
-# A wait of the server is broken by a comment every 15 s: who is silent for four of them is gone.
-SILENCE_S = 60.0
-TIMEOUT = httpx.Timeout(SILENCE_S, connect=5.0, pool=None)
+# The server sends a comment every 15 s while a request waits, so 60 s of silence mean it is gone.
+READ_TIMEOUT_S = 60.0
+TIMEOUT = httpx.Timeout(READ_TIMEOUT_S, connect=5.0, pool=None)
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64)
 
 
-def address(text: str) -> str:
-    """A server's URL as people write it: without a scheme, with a slash at the end."""
+def normalize_url(text: str) -> str:
+    """Add a missing scheme and remove a trailing slash."""
     text = text.strip().rstrip("/")
     return text if "://" in text else f"http://{text}"
 
 
 class Client:
-    """One server. Use it in `async with`; any number of requests may be under way at once.
+    """A client of one server. Use it in `async with`; requests may run concurrently.
 
-    Leaving a stream, or cancelling a request, closes its connection, and the server lets go of
-    the model. What is asked is here or next door: never through a proxy.
+    Leaving a stream or cancelling a request closes its connection, and the server stops the model.
+    Proxy settings of the environment are ignored, because the server is local.
 
     Args:
-        fresh: no answer may come from the server's cache, nor go into it.
+        bypass_cache: do not use the server's answer cache (`Cache-Control: no-store`).
     """
 
-    def __init__(self, url: str, api_key: str = "", *, fresh: bool = False) -> None:
-        self.url = address(url)
+    def __init__(self, url: str, api_key: str = "", *, bypass_cache: bool = False) -> None:
+        self.url = normalize_url(url)
         # Bytes: httpx takes only ASCII in a string.
         headers = [(b"Authorization", f"Bearer {api_key}".encode())] if api_key else []
-        if fresh:
+        if bypass_cache:
             headers.append((b"Cache-Control", b"no-store"))
         self._http = httpx.AsyncClient(
             base_url=self.url, headers=headers, timeout=TIMEOUT, limits=LIMITS, trust_env=False
@@ -57,10 +57,10 @@ class Client:
     async def ask(
         self, task: str, images: Sequence[Image], fields: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The whole answer of a task (`describe`, `ocr`, `vqa`, `extract`, `detect`).
+        """The complete answer of a task (`describe`, `ocr`, `vqa`, `extract`, `detect`).
 
-        It is asked for as a stream, which is never silent for long: however long the queue is,
-        a server that is gone is noticed within `SILENCE_S`.
+        The request is a stream, whose comments show that the server is alive: a server that is gone
+        is noticed within `READ_TIMEOUT_S`, however long the queue is.
 
         Raises:
             ServerProblem: there is no answer.
@@ -75,25 +75,28 @@ class Client:
     async def stream(
         self, task: str, images: Sequence[Image], fields: Mapping[str, Any]
     ) -> AsyncGenerator[Event, None]:
-        """The events of an answer as they come; the last one is `done`. Close it when leaving.
+        """Stream the events of an answer; the last one is `done`. Close the generator when leaving.
 
         Raises:
-            ServerProblem: there is no answer, or it broke off.
+            ServerProblem: there is no answer, or the connection was lost.
             OSError: a file cannot be read.
         """
-        request = body(images, {**fields, "stream": True})
-        async with self._reaching(), self._http.stream("POST", f"/v1/{task}", **request) as answer:
+        request = request_arguments(images, {**fields, "stream": True})
+        async with (
+            self._translate_errors(),
+            self._http.stream("POST", f"/v1/{task}", **request) as answer,
+        ):
             if answer.status_code != 200:
                 await answer.aread()
-                raise problem_of(answer)
-            async with aclosing(events(answer.aiter_bytes())) as told:
-                async for event in told:
+                raise problem_from(answer)
+            async with aclosing(read_events(answer.aiter_bytes())) as stream_events:
+                async for event in stream_events:
                     if event.name == "error":
                         raise ServerProblem(event.data)
                     yield event
                     if event.name == "done":
                         return
-        raise broken(self.url, "it ended in the middle")
+        raise connection_broken(self.url, "the stream ended early")
 
     async def status(self, model: str | None = None) -> dict[str, Any]:
         """What runs there, as `/v1/status` tells it, of a model (default: the server's own).
@@ -101,40 +104,40 @@ class Client:
         return await self._get("/v1/status", {"model": model} if model else {})
 
     async def ready(self) -> None:
-        """Raises ServerProblem where a request would not be answered now."""
+        """Raises ServerProblem if the server is not ready."""
         await self._get("/ready")
 
     async def _get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
-        async with self._reaching():
+        async with self._translate_errors():
             answer = await self._http.get(path, params=query, timeout=15)
             if answer.status_code != 200:
-                raise problem_of(answer)
-            told = answer.json()
-        return told if isinstance(told, dict) else {}
+                raise problem_from(answer)
+            content = answer.json()
+        return content if isinstance(content, dict) else {}
 
     @asynccontextmanager
-    async def _reaching(self) -> AsyncIterator[None]:
-        """Turns what the network does into problems."""
+    async def _translate_errors(self) -> AsyncIterator[None]:
+        """Translate httpx errors into ServerProblem."""
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise unreachable(self.url, _reason(error)) from error
+            raise server_unreachable(self.url, _reason(error)) from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise unreachable(self.url, f"it is no http address: {error}") from error
+            raise server_unreachable(self.url, f"not an HTTP URL: {error}") from error
         except (httpx.HTTPError, ValueError) as error:
-            raise broken(self.url, _reason(error)) from error
+            raise connection_broken(self.url, _reason(error)) from error
 
 
 def _reason(error: Exception) -> str:
-    """In a few words."""
+    """A short description of an error."""
     match error:
         case httpx.ConnectTimeout():
-            return "nothing came back within 5 s"
+            return "no response within 5 s"
         case httpx.ReadTimeout():
-            return f"it was silent for {SILENCE_S:g} s"
+            return f"no data for {READ_TIMEOUT_S:g} s"
         case ValueError():
-            return "what came is not this server's"
+            return "the response is not from this server"
         case httpx.ConnectError():
-            return str(error).removeprefix("All connection attempts failed")  # says nothing
+            return str(error).removeprefix("All connection attempts failed")  # not informative
         case _:
             return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Reads server-sent events (WHATWG HTML, 9.2) as this server writes them."""
+"""Parser of the server-sent events (WHATWG HTML, 9.2) of this server."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
@@ -9,28 +9,28 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event of the contract: `start`, `queued`, `delta`, `reasoning`, `done`."""
+    """An event of the API: `start`, `queued`, `delta`, `reasoning`, `done`."""
 
     name: str
     data: dict[str, Any]
 
 
-async def events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-    """The events that are whole. Comments, which break a silence, are none.
+async def read_events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+    """Yield the complete events. Comments, which keep the connection alive, are skipped.
 
     Raises:
-        ValueError: what comes are no such events.
+        ValueError: the stream is not in this server's format.
     """
-    rest = b""
+    remainder = b""
     async for chunk in chunks:
-        *blocks, rest = (rest + chunk).split(b"\n\n")
+        *blocks, remainder = (remainder + chunk).split(b"\n\n")
         for block in blocks:
             if not block.startswith(b":"):
-                yield _event(block)
+                yield _parse(block)
 
 
-def _event(block: bytes) -> Event:
+def _parse(block: bytes) -> Event:
     name, _, data = block.partition(b"\n")
     if not (name.startswith(b"event: ") and data.startswith(b"data: ")):
-        raise ValueError(f"no event of this server: {block[:80]!r}")
+        raise ValueError(f"not an event of this server: {block[:80]!r}")
     return Event(name.removeprefix(b"event: ").decode(), orjson.loads(data[6:]))

@@ -1,1 +1,1 @@
-"""Several models on the same pictures, beside each other: asked over HTTP, measured, one page."""
+"""Comparison of models on the same images, over HTTP, with an HTML report."""

@@ -1,8 +1,8 @@
-"""The report as one page of HTML that needs nothing else: no network, no script, a file.
+"""The report as one self-contained HTML file, without scripts or network access.
 
-Answers and the words in pictures are not trusted: everything is escaped (Jinja2's autoescape), and
-a policy in the page allows its own style and pictures, and nothing to run. Labels stand in English
-and Korean; a choice that is CSS alone shows one of them.
+Answers are untrusted: everything is escaped (Jinja2's autoescape), and the Content-Security-Policy
+of the page allows only its own style and images. Labels are in English and Korean; CSS shows one of
+the two.
 """
 
 import base64
@@ -19,30 +19,32 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.compare.questions import Question
-from app.compare.report import Cell, Report, Subject
+from app.compare.report import ModelResult, QuestionResult, Report
 from app.errors import Problem
 from app.images.decode import prepare
 from app.images.picture import Limits
 from app.images.probe import probe
 
-SHOWN_PX = 640  # the longer side of a picture on the page
-WORD = re.compile(r"\s*\S+(?:\s+$)?")  # with the space before it, the last one with that behind
+THUMBNAIL_PX = 640  # the longer side of an image
+WORD = re.compile(
+    r"\s*\S+(?:\s+$)?"
+)  # with the space before it; the last word also with the space after it
 PNG, JPEG = b"\x89PNG", "image/jpeg"
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of an answer beside the truth: `same`, `more` (not in the truth), or `missing`."""
+class DiffPart:
+    """A part of the diff: `same`, `more` (not in the ground truth) or `missing`."""
 
     kind: str
     text: str
 
 
 def page(report: Report, korean: bool = False) -> str:
-    """The page.
+    """Render the report.
 
     Args:
-        korean: the language that is shown at first.
+        korean: show Korean first instead of English.
     """
     style = Path(__file__).with_name("page.css").read_text()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -52,49 +54,52 @@ def page(report: Report, korean: bool = False) -> str:
         .render(
             report=report,
             rows=list(_rows(report)),
-            first=next((one for one in report.subjects if one.cells), None),
-            most=_most(report.subjects),
-            style=Markup(style),  # noqa: S704 - our own file
+            first=next((one for one in report.models if one.cells), None),
+            most=_maxima(report.models),
+            style=Markup(style),  # noqa: S704 - a file of this package
             style_hash=digest,
             korean=korean,
         )
     )
 
 
-def pieces(read: str, written: str) -> list[Piece]:
-    """What was read, word by word beside what is written; joined without what is missing, it is
-    what was read."""
+def diff_words(read: str, written: str) -> list[DiffPart]:
+    """Word diff of a reading against the ground truth. All parts but `missing` add up to `read`."""
     mine, truth = WORD.findall(read), WORD.findall(written)
-    found: list[Piece] = []
-    matcher = SequenceMatcher(None, list(map(_bare, mine)), list(map(_bare, truth)), False)
+    found: list[DiffPart] = []
+    matcher = SequenceMatcher(
+        None, list(map(_normalized, mine)), list(map(_normalized, truth)), False
+    )
     for kind, i, j, k, m in matcher.get_opcodes():
         if kind in ("delete", "replace"):
-            found.append(Piece("more", "".join(mine[i:j])))
+            found.append(DiffPart("more", "".join(mine[i:j])))
         if kind in ("insert", "replace"):
-            found.append(Piece("missing", "".join(truth[k:m])))
+            found.append(DiffPart("missing", "".join(truth[k:m])))
         if kind == "equal":
-            found.append(Piece("same", "".join(mine[i:j])))
+            found.append(DiffPart("same", "".join(mine[i:j])))
     return found
 
 
-def _bare(word: str) -> str:
+def _normalized(word: str) -> str:
     return unicodedata.normalize("NFKC", word).strip()
 
 
-def _rows(report: Report) -> Iterator[tuple[Question, str, list[tuple[Subject, Cell]]]]:
-    """Each question with its picture and the models' answers."""
+def _rows(
+    report: Report,
+) -> Iterator[tuple[Question, str, list[tuple[ModelResult, QuestionResult]]]]:
+    """Each question with its thumbnail and the results of the models."""
     for at, question in enumerate(report.questions):
-        cells = [(one, one.cells[at]) for one in report.subjects if one.cells]
-        yield question, _picture(question.file), cells
+        cells = [(one, one.cells[at]) for one in report.models if one.cells]
+        yield question, _thumbnail(question.file), cells
 
 
 @cache
-def _picture(file: Path) -> str:
-    """A small copy (of a document its first page) as a data URI; empty where there is none."""
+def _thumbnail(file: Path) -> str:
+    """A small copy of the image or first page as a data URI; empty if it cannot be decoded."""
     try:
         picture = probe(file.read_bytes(), 0, Limits(max_megapixels=200, max_pages=10_000))[0]
         width, height = picture.natural
-        scale = min(1.0, SHOWN_PX / max(width, height))
+        scale = min(1.0, THUMBNAIL_PX / max(width, height))
         size = max(1, round(width * scale)), max(1, round(height * scale))
         shown = prepare(picture, size).base64
     except (Problem, OSError):
@@ -103,15 +108,15 @@ def _picture(file: Path) -> str:
     return f"data:{kind};base64,{shown.decode()}"
 
 
-def _most(subjects: Iterable[Subject]) -> dict[str, float]:
-    """The largest of each number, for the bars."""
-    told = list(subjects)
+def _maxima(models: Iterable[ModelResult]) -> dict[str, float]:
+    """The maximum of each value, for the bars."""
+    results = list(models)
     names = ("first_s", "total_s", "tokens_per_second")
-    return {name: max((getattr(one, name) or 0 for one in told), default=0) for name in names}
+    return {name: max((getattr(one, name) or 0 for one in results), default=0) for name in names}
 
 
 def seconds(value: float | None) -> str:
-    """`0.042 s`, `1.23 s`, `98.7 s`: three digits, as far as they mean something."""
+    """`0.042 s`, `1.23 s`, `98.7 s`: three significant digits at most."""
     if value is None:
         return "–"
     digits = 3 if value < 0.1 else 2 if value < 10 else 1
@@ -119,15 +124,17 @@ def seconds(value: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
+    """A share as a percentage."""
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
 def rate(value: float | None) -> str:
+    """Tokens per second."""
     return "–" if value is None else f"{value:.1f}"
 
 
-def spread(values: Iterable[float | None]) -> str:
-    """From the least to the most, where there are several."""
+def value_range(values: Iterable[float | None]) -> str:
+    """The minimum and the maximum; empty for fewer than two values."""
     found = sorted(value for value in values if value is not None)
     if len(found) < 2:
         return ""
@@ -143,6 +150,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"seconds": seconds, "percent": percent, "rate": rate, "spread": spread}
-    made.globals["pieces"] = pieces
+    made.filters |= {
+        "seconds": seconds,
+        "percent": percent,
+        "rate": rate,
+        "value_range": value_range,
+    }
+    made.globals["diff_words"] = diff_words
     return made

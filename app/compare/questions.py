@@ -1,18 +1,18 @@
-"""What every model is asked: about the examples, and about the user's own pictures."""
+"""The requests of a comparison: about the examples and about the user's own images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.client.request_body import IMAGE_SUFFIXES
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
-SUFFIXES |= {".avif", ".heic", ".heif", ".pdf"}
-SEED = 1  # what is left to chance then falls alike in every run
+SEED = 1  # the same in every run
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One request about one file. truth: what is written in it, where that is known."""
+    """One request about one file. truth: the text in it, if known."""
 
     file: Path
     task: str
@@ -24,57 +24,58 @@ class Question:
         return self.file.name
 
     @property
-    def asked(self) -> str:
-        """The user's own words, where there are any."""
+    def question_text(self) -> str:
+        """The question of the user, if there is one."""
         return str(self.fields.get("question", ""))
 
 
 def examples() -> list[Question]:
-    """Those of the repository: a photo, a Korean receipt, a table."""
+    """The examples of the repository: a photo, a Korean receipt, a table."""
     receipt, table = EXAMPLES / "receipt_ko.png", EXAMPLES / "table.png"
     return [
-        _described(EXAMPLES / "photo.jpg"),
-        _read(receipt),
-        _read(table),
-        _answered(receipt, "합계는 얼마인가요?"),
-        _answered(table, "Which month had the most errors?"),
+        _describe(EXAMPLES / "photo.jpg"),
+        _ocr(receipt),
+        _ocr(table),
+        _ask(receipt, "합계는 얼마인가요?"),
+        _ask(table, "Which month had the most errors?"),
     ]
 
 
-def own(folder: Path, questions: Sequence[str] = ()) -> list[Question]:
-    """All pictures and documents of a folder: read where a truth file (`NAME.txt`) lies beside,
-    else described; and each of `questions` about each.
+def from_folder(folder: Path, questions: Sequence[str] = ()) -> list[Question]:
+    """Requests about all images and documents of a folder.
+
+    A file with its text in `NAME.txt` gets OCR, others a description, and each file gets each of
+    `questions`.
 
     Raises:
-        ValueError: there is no such folder, or nothing in it.
+        ValueError: the folder does not exist or holds no images.
     """
     if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder.")
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+        raise ValueError(f"{folder} is not a folder.")
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
     if not files:
-        raise ValueError(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))}).")
-    seen = [read if read.truth else _described(read.file) for read in map(_read, files)]
-    # File after file, not question after question: a picture that was just asked about is in the
-    # engine's cache.
-    return [*seen, *(_answered(file, question) for question in questions for file in files)]
+        raise ValueError(f"{folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}).")
+    seen = [read if read.truth else _describe(read.file) for read in map(_ocr, files)]
+    # One file after another, because an image of the previous request is in the engine's cache.
+    return [*seen, *(_ask(file, question) for question in questions for file in files)]
 
 
-def _described(file: Path) -> Question:
+def _describe(file: Path) -> Question:
     return Question(file, "describe", {"seed": SEED})
 
 
-def _answered(file: Path, question: str) -> Question:
+def _ask(file: Path, question: str) -> Question:
     return Question(file, "vqa", {"seed": SEED, "question": question})
 
 
-def _read(file: Path) -> Question:
-    beside = file.with_suffix(".txt")
-    truth = _text(beside.read_bytes()) if beside.is_file() else ""
+def _ocr(file: Path) -> Question:
+    truth_file = file.with_suffix(".txt")
+    truth = _decode(truth_file.read_bytes()) if truth_file.is_file() else ""
     return Question(file, "ocr", {"seed": SEED}, truth if truth.strip() else None)
 
 
-def _text(data: bytes) -> str:
-    """UTF-8, else what Korean Windows writes."""
+def _decode(data: bytes) -> str:
+    """Decode UTF-8, else CP949 as written by Korean Windows."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

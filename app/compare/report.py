@@ -1,4 +1,4 @@
-"""What came of a comparison, filled while it runs; times in seconds."""
+"""The results of a comparison, filled while it runs. Times are in seconds."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -6,17 +6,17 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from app.compare.mistakes import Mistakes
+from app.compare.error_rates import ErrorRates
 from app.compare.questions import Question
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One answer, once the model was loaded.
+    """One answer of a loaded model.
 
-    first_s, total_s: from sending to the first text and to the end, as a client sees it. Without
-    any text there is no first.
-    tokens_per_second: the engine's own, of writing alone; 0 where it does not say.
+    first_s, total_s: time from sending to the first text and to the end, measured by the client;
+    first_s is None if there is no text.
+    tokens_per_second: the engine's value for generation; 0 if it reports none.
     """
 
     first_s: float | None
@@ -30,8 +30,8 @@ class Run:
 
 
 @dataclass(slots=True)
-class Cell:
-    """A model's answers to a question; `problem` is why there are no (more) runs."""
+class QuestionResult:
+    """The answers of a model to a question; `problem` is why there are no (more) runs."""
 
     question: Question
     runs: list[Run] = field(default_factory=list)
@@ -39,51 +39,51 @@ class Cell:
 
     @property
     def text(self) -> str:
-        """What is shown: the first answer."""
+        """The first answer, which the report shows."""
         return self.runs[0].text if self.runs else ""
 
     @property
-    def varied(self) -> bool:
+    def answers_differ(self) -> bool:
         return len({run.text for run in self.runs}) > 1
 
     @property
-    def mistakes(self) -> Mistakes | None:
-        """Of what is shown, where the truth is known."""
+    def error_rates(self) -> ErrorRates | None:
+        """The error rates of the first answer, if the truth is known."""
         truth = self.question.truth
-        return Mistakes.of(self.text, truth) if self.runs and truth else None
+        return ErrorRates.measure(self.text, truth) if self.runs and truth else None
 
     @property
     def first_s(self) -> float | None:
-        return middle(run.first_s for run in self.runs)
+        return median_of(run.first_s for run in self.runs)
 
     @property
     def total_s(self) -> float | None:
-        return middle(run.total_s for run in self.runs)
+        return median_of(run.total_s for run in self.runs)
 
     @property
     def tokens_per_second(self) -> float | None:
-        return middle(run.tokens_per_second or None for run in self.runs)
+        return median_of(run.tokens_per_second or None for run in self.runs)
 
 
 @dataclass(slots=True)
-class Subject:
-    """A model, and what it did.
+class ModelResult:
+    """A model and its results.
 
-    load_s: what its first request took, which is in no other number; `loaded_s` is the engine's
-    own part of that, and next to nothing where the model was there already.
-    vram_ratio: the share of it in the GPU's memory, 0 to 1; None where the engine does not say.
-    problem: why it was not asked.
+    first_request_s: time of the first request, which is in no other value; `load_s` is the time
+    that the engine spent loading in it, close to 0 if the model was loaded already.
+    vram_ratio: share of the model in GPU memory, 0 to 1; None if the engine does not report it.
+    problem: why the model was not measured.
     """
 
     name: str
+    first_request_s: float | None = None
     load_s: float | None = None
-    loaded_s: float | None = None
     vram_ratio: float | None = None
     num_ctx: int | None = None
     digest: str = ""
     note: str = ""
     problem: str = ""
-    cells: list[Cell] = field(default_factory=list)
+    cells: list[QuestionResult] = field(default_factory=list)
 
     @property
     def answered(self) -> int:
@@ -91,38 +91,38 @@ class Subject:
 
     @property
     def first_s(self) -> float | None:
-        """Medians are over the medians of the questions, so that each counts the same."""
-        return middle(cell.first_s for cell in self.cells)
+        """The median over the medians of the questions, so that each counts the same."""
+        return median_of(cell.first_s for cell in self.cells)
 
     @property
     def total_s(self) -> float | None:
-        return middle(cell.total_s for cell in self.cells)
+        return median_of(cell.total_s for cell in self.cells)
 
     @property
     def tokens_per_second(self) -> float | None:
-        return middle(cell.tokens_per_second for cell in self.cells)
+        return median_of(cell.tokens_per_second for cell in self.cells)
 
     @property
-    def mistakes(self) -> Mistakes | None:
-        """The mean over what was read."""
-        found = [cell.mistakes for cell in self.cells if cell.mistakes]
+    def error_rates(self) -> ErrorRates | None:
+        """The mean over the questions with a known truth."""
+        found = [cell.error_rates for cell in self.cells if cell.error_rates]
         if not found:
             return None
 
         def mean(values: Iterable[float]) -> float:
             return sum(values) / len(found)
 
-        return Mistakes(
+        return ErrorRates(
             mean(one.cer for one in found),
             mean(one.cer_spaced for one in found),
             mean(one.wer for one in found),
         )
 
-    def times_as_fast(self, other: "Subject") -> float | None:
-        """How many times as fast as the other, by whole answers: the median over the questions
-        that both have answered."""
+    def speedup_over(self, other: "ModelResult") -> float | None:
+        """How many times as fast as the other, by total time: the median over the questions that
+        both answered."""
         pairs = zip(self.cells, other.cells, strict=False)
-        return middle(
+        return median_of(
             theirs.total_s / mine.total_s if theirs.total_s and mine.total_s else None
             for mine, theirs in pairs
         )
@@ -130,40 +130,40 @@ class Subject:
 
 @dataclass(slots=True)
 class Report:
-    """All of it. `repeat` runs were asked for each question; `whole` is whether all was done."""
+    """The comparison. `repeat`: runs per question; `complete`: all runs were made."""
 
-    begun: datetime
+    started: datetime
     engine: str
     repeat: int
     questions: Sequence[Question]
-    subjects: list[Subject] = field(default_factory=list)
-    whole: bool = False
+    models: list[ModelResult] = field(default_factory=list)
+    complete: bool = False
 
-    def plain(self) -> dict[str, Any]:
-        """As JSON, every single run with it."""
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON, with every run."""
         return {
-            "begun": self.begun.isoformat(timespec="seconds"),
+            "begun": self.started.isoformat(timespec="seconds"),
             "engine": self.engine,
             "repeat": self.repeat,
-            "whole": self.whole,
-            "models": [_subject(one) for one in self.subjects],
+            "whole": self.complete,
+            "models": [_subject(one) for one in self.models],
         }
 
 
-def middle(values: Iterable[float | None]) -> float | None:
-    """The median of those that are there."""
+def median_of(values: Iterable[float | None]) -> float | None:
+    """The median of the values that are not None."""
     found = [value for value in values if value is not None]
     return median(found) if found else None
 
 
-def _subject(one: Subject) -> dict[str, Any]:
+def _subject(one: ModelResult) -> dict[str, Any]:
     return {
         "model": one.name,
         "digest": one.digest,
         "num_ctx": one.num_ctx,
         "vram_ratio": one.vram_ratio,
-        "first_request_s": _rounded(one.load_s),
-        "load_s": _rounded(one.loaded_s),
+        "first_request_s": _rounded(one.first_request_s),
+        "load_s": _rounded(one.load_s),
         "problem": one.problem or None,
         "note": one.note or None,
         "median": _medians(one),
@@ -171,12 +171,12 @@ def _subject(one: Subject) -> dict[str, Any]:
     }
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def _cell(cell: QuestionResult) -> dict[str, Any]:
     question = cell.question
     return {
         "file": question.name,
         "task": question.task,
-        "question": question.asked or None,
+        "question": question.question_text or None,
         "problem": cell.problem or None,
         "median": _medians(cell),
         "runs": [
@@ -195,12 +195,12 @@ def _cell(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _medians(of: Cell | Subject) -> dict[str, float | None]:
-    wrong = of.mistakes
+def _medians(measure: QuestionResult | ModelResult) -> dict[str, float | None]:
+    wrong = measure.error_rates
     named: dict[str, float | None] = {
-        "first_s": of.first_s,
-        "total_s": of.total_s,
-        "tokens_per_second": of.tokens_per_second,
+        "first_s": measure.first_s,
+        "total_s": measure.total_s,
+        "tokens_per_second": measure.tokens_per_second,
         "cer": wrong.cer if wrong else None,
         "cer_spaced": wrong.cer_spaced if wrong else None,
         "wer": wrong.wer if wrong else None,

@@ -1,4 +1,4 @@
-"""Asks each model everything, one request at a time, and measures."""
+"""Sends the requests of a comparison to each model, one at a time, and measures them."""
 
 import io
 import time
@@ -8,73 +8,75 @@ from contextlib import aclosing
 from PIL import Image
 
 from app.client.client import Client
-from app.client.form import Image as File
 from app.client.problem import ServerProblem
+from app.client.request_body import Image as File
 from app.compare.questions import Question
-from app.compare.report import Cell, Report, Run, Subject
+from app.compare.report import ModelResult, QuestionResult, Report, Run
 
 WARM = {"max_tokens": 16}
-# Of the server or of the one who asks, not of a model: nothing else would fare better.
+# Errors of the server or the client, not of a model: they end the comparison.
 GENERAL = {"engine_unavailable", "draining", "unauthorized", "rate_limited", "queue_full"}
 
 
 async def compare(
-    client: Client, report: Report, models: Sequence[str], took: Callable[[Subject, int], None]
+    client: Client,
+    report: Report,
+    models: Sequence[str],
+    on_step: Callable[[ModelResult, int], None],
 ) -> None:
     """Fill the report, model by model, so that each is loaded once.
 
-    The rounds go over all questions: asked twice in a row, a picture would be in the engine's
-    cache the second time.
+    Each round covers all questions, because the engine caches the image of the previous request.
 
     Args:
-        took: told after each step of a model, with how many steps that was (of `steps`).
+        on_step: called after each step of a model with the number of steps (of `steps`).
 
     Raises:
-        ServerProblem: there is no server, or no engine behind it.
+        ServerProblem: the server or its engine does not answer.
     """
     for name in models:
-        subject = Subject(name)
-        report.subjects.append(subject)
-        if not await _loaded(client, subject):
-            took(subject, steps(report))
+        model_result = ModelResult(name)
+        report.models.append(model_result)
+        if not await _loaded(client, model_result):
+            on_step(model_result, steps(report))
             continue
-        took(subject, 1)
-        subject.cells = [Cell(question) for question in report.questions]
+        on_step(model_result, 1)
+        model_result.cells = [QuestionResult(question) for question in report.questions]
         for _ in range(report.repeat):
-            for cell in subject.cells:
+            for cell in model_result.cells:
                 if not cell.problem:
                     await _measured(client, name, cell)
-                took(subject, 1)
-    report.whole = True
+                on_step(model_result, 1)
+    report.complete = True
 
 
 def steps(report: Report) -> int:
-    """Requests that a model takes."""
+    """Number of requests per model."""
     return 1 + report.repeat * len(report.questions)
 
 
-async def _loaded(client: Client, subject: Subject) -> bool:
-    """The model's first request, which loads it; whether it answers at all."""
+async def _loaded(client: Client, model_result: ModelResult) -> bool:
+    """Send the first request, which loads the model; return whether it answered."""
     try:
         began = time.perf_counter()
-        first = await client.ask("describe", [_picture()], {**WARM, "model": subject.name})
-        subject.load_s = time.perf_counter() - began
-        subject.loaded_s = first["timings"]["load_ms"] / 1e3
-        found = (await client.status(subject.name)).get("model") or {}
+        first = await client.ask("describe", [_picture()], {**WARM, "model": model_result.name})
+        model_result.first_request_s = time.perf_counter() - began
+        model_result.load_s = first["timings"]["load_ms"] / 1e3
+        found = (await client.status(model_result.name)).get("model") or {}
     except ServerProblem as problem:
         if problem.unreachable or problem.code in GENERAL:
             raise
-        subject.problem = problem.detail
+        model_result.problem = problem.detail
         return False
-    subject.vram_ratio = found.get("vram_ratio")
-    subject.num_ctx = found.get("num_ctx")
-    subject.digest = found.get("digest") or ""
-    subject.note = found.get("warning") or ""
+    model_result.vram_ratio = found.get("vram_ratio")
+    model_result.num_ctx = found.get("num_ctx")
+    model_result.digest = found.get("digest") or ""
+    model_result.note = found.get("warning") or ""
     return True
 
 
-async def _measured(client: Client, model: str, cell: Cell) -> None:
-    """One more run. A question that fails is not asked again, and the others go on."""
+async def _measured(client: Client, model: str, cell: QuestionResult) -> None:
+    """Measure one more run. A question that fails is not sent again."""
     try:
         cell.runs.append(await _run(client, cell.question, model))
     except ServerProblem as problem:
@@ -110,7 +112,7 @@ async def _run(client: Client, question: Question, model: str) -> Run:
 
 
 def _picture() -> bytes:
-    """A small white one."""
+    """A small white image."""
     out = io.BytesIO()
     Image.new("RGB", (64, 64), "white").save(out, "PNG")
     return out.getvalue()

@@ -1,15 +1,18 @@
-"""A small program that speaks Ollama's HTTP API and tells of images what a CPU can know.
+"""A separate program that speaks Ollama's HTTP API and describes images with models for a CPU.
 
-`python -m app.embedded` serves one model, `embedded`, where no GPU and no Ollama is at hand. It
-is a program of its own and imports nothing else of `app`: the server meets it only over HTTP. It
-reads text, measures, decodes codes and detects common things; what it cannot know it says it
-cannot. Text set in vertical columns (Japanese, Chinese) it does not read.
+`python -m app.embedded` serves one model, `embedded`, on machines without a GPU and without Ollama.
+It imports nothing else of `app`; the server reaches it only over HTTP. It reads text, measures
+pixels, decodes barcodes and detects common objects. To any other question it answers that it cannot
+know. It does not read text in vertical columns (Japanese, Chinese).
 
-    guard -> origins            who may ask, and how much a request may bring
-    server -> protocol, chat    HTTP and Ollama's objects
-    answer -> intent            what was asked, and what this engine may say to it
-    saying, vqa, extract        facts in words, as answers, as a schema's fields
-    picture -> containers       files become pixels, at a bounded cost
-    facts -> kind, sight, codes what is known of a picture beside its text
-    ocr -> page, line, hangul   a picture becomes lines of text
+    api/           Ollama's HTTP API: routes, request checks, limits on bodies and origins
+    engine         worker threads and slots
+    answers/       the task of a message, and the text or JSON of its answer
+    models         the loaded models
+    content_cache  facts and text of the last image
+    vision/        statistics, image type, colours, barcodes, objects and classes of an image
+    ocr/           pixels -> lines of text: PP-OCR for every line, Tesseract for Hangul
+    images/        image files -> upright pixels, with a bound on memory and time
+
+Imports go down this list. `weights`, `onnx_session` and `cancellation` are below all of them.
 """

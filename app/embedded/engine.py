@@ -1,4 +1,4 @@
-"""The loaded models, and the threads that use them."""
+"""The loaded models and the worker threads that use them."""
 
 import asyncio
 import os
@@ -11,45 +11,47 @@ from app.embedded import models
 from app.embedded.models import Models
 
 CORES = os.cpu_count() or 1
-THREADS = min(2, CORES)  # of one inference: a line of text hardly gains from more
-SLOTS = max(1, CORES // THREADS)
+THREADS_PER_INFERENCE = min(2, CORES)  # one line of text gains little from more
+SLOTS = max(1, CORES // THREADS_PER_INFERENCE)
 
-Work = Callable[[Models, threading.Event], Iterator[str]]
+Job = Callable[[Models, threading.Event], Iterator[str]]
 
 
 class Engine:
-    """Runs at most `SLOTS` works at once, each in a thread; the rest wait in their order."""
+    """Runs at most `SLOTS` jobs at once, each in a thread. Other jobs wait in order of arrival."""
 
     def __init__(self) -> None:
         self._models: Models | None = None
         self._loading = asyncio.Lock()
         self._slots = asyncio.Semaphore(SLOTS)
-        self._threads = ThreadPoolExecutor(SLOTS + 1, "embedded")  # one more, that loads
+        self._threads = ThreadPoolExecutor(SLOTS + 1, "embedded")  # one more for loading
 
     @property
     def loaded(self) -> bool:
         return self._models is not None
 
     async def load(self) -> Models:
-        """The models, loaded if they were not.
+        """Loads the models unless they are loaded.
 
         Raises:
-            WeightsError: they are missing or damaged.
+            WeightsError: a weights file is missing or damaged.
         """
         async with self._loading:
             if self._models is None:
                 loop = asyncio.get_running_loop()
-                self._models = await loop.run_in_executor(self._threads, models.load, THREADS)
+                self._models = await loop.run_in_executor(
+                    self._threads, models.load, THREADS_PER_INFERENCE
+                )
             return self._models
 
     def unload(self) -> None:
-        """Let go of the models; works that run keep theirs until they end."""
+        """Drops the models. Running jobs keep theirs until they end."""
         self._models = None
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator["Slot"]:
-        """Wait for a slot. It is free again when the work in it has ended, which may be a moment
-        after this context has."""
+        """Waits for a slot. The slot is released when its job has ended, which can be shortly
+        after this context ends."""
         await self._slots.acquire()
         slot = Slot(self._threads)
         try:
@@ -59,39 +61,39 @@ class Engine:
             if slot.thread is None:
                 self._slots.release()
             else:
-                slot.thread.add_done_callback(self._ended)
+                slot.thread.add_done_callback(self._release)
 
-    def _ended(self, thread: "asyncio.Future[None]") -> None:
+    def _release(self, thread: "asyncio.Future[None]") -> None:
         self._slots.release()
         if not thread.cancelled():
-            thread.exception()  # looked at, so that asyncio does not report it
+            thread.exception()  # retrieved, so that asyncio does not log it
 
     def close(self) -> None:
-        """Take no more work. What runs ends at its next step once its slot is given back."""
+        """Accepts no more jobs. A running job ends at its next check for cancellation."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class Slot:
-    """The right to run one work."""
+    """Permission to run one job."""
 
     def __init__(self, threads: ThreadPoolExecutor) -> None:
         self._threads = threads
         self.cancelled = threading.Event()
         self.thread: asyncio.Future[None] | None = None
 
-    async def run(self, work: Work, models: Models) -> AsyncIterator[str]:
-        """What the work yields, as it does; raises what it raises."""
+    async def run(self, job: Job, models: Models) -> AsyncIterator[str]:
+        """Yields what the job yields as it arrives. Raises what the job raises."""
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[str | None] = asyncio.Queue()
 
-        def steps() -> None:
+        def run_job() -> None:
             try:
-                for piece in work(models, self.cancelled):
+                for piece in job(models, self.cancelled):
                     loop.call_soon_threadsafe(queue.put_nowait, piece)
             finally:
                 loop.call_soon_threadsafe(queue.put_nowait, None)
 
-        self.thread = loop.run_in_executor(self._threads, steps)
+        self.thread = loop.run_in_executor(self._threads, run_job)
         while (piece := await queue.get()) is not None:
             yield piece
         await self.thread

@@ -1,29 +1,29 @@
-"""What is in memory while the model is loaded."""
+"""Everything that is in memory while the model is loaded."""
 
 from dataclasses import dataclass, field
 
-from app.embedded import ocr
-from app.embedded.memory import Memory
-from app.embedded.page import Readers
-from app.embedded.sight import Sight
+from app.embedded.content_cache import ContentCache
+from app.embedded.ocr import models as ocr_models
+from app.embedded.ocr.models import OcrModels
+from app.embedded.vision.models import VisionModels
 
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What reads, what sees, and what is still known of the last picture."""
+    """The models, and the content of the last image."""
 
-    readers: Readers
-    sight: Sight
-    memory: Memory = field(default_factory=Memory)
+    ocr: OcrModels
+    vision: VisionModels
+    content_cache: ContentCache = field(default_factory=ContentCache)
 
 
 def load(threads: int) -> Models:
-    """Load what reads; what sees is loaded when it is first needed.
+    """Loads the OCR models. The vision models are loaded at their first use.
 
     Args:
-        threads: of one inference.
+        threads: number of threads of one inference.
 
     Raises:
         WeightsError: PP-OCR's weights are missing or damaged.
     """
-    return Models(ocr.load(threads), Sight(threads))
+    return Models(ocr_models.load(threads), VisionModels(threads))

@@ -10,7 +10,7 @@ import orjson
 
 from app.engine import markup
 from app.engine.chat import Chat, Chunk
-from app.engine.events import Cut, Delta, Generated, Reasoning, Say
+from app.engine.events import Cut, Generated, Say, Text, Thinking
 from app.engine.loops import LoopGuard
 from app.engine.ollama import Ollama
 from app.engine.prompt import Prompt, request
@@ -19,7 +19,7 @@ from app.errors import ContextOverflow, EngineError, Problem, RepeatLimit, Unfin
 
 __all__ = ["Answered", "Prompt", "generate"]
 
-Answered = Delta | Cut | Reasoning
+Answered = Text | Cut | Thinking
 
 LONGEST = 1_000_000  # characters of an answer, and of the thoughts before it
 PIECE = 4096  # characters that are read at once: what reads them has the event loop meanwhile
@@ -188,10 +188,10 @@ async def _ask(
     while chunks := await _read(stream, part):
         thought, text = part.take(chunks)
         if thought and prompt.think:
-            await say(Reasoning(thought))
+            await say(Thinking(thought))
         for piece in (text,) if len(text) <= PIECE else _pieces(text):
             if piece:
-                await say(Delta(piece))
+                await say(Text(piece))
             unyielded += len(piece)
             if unyielded >= PIECE:  # what has come already is read without waiting
                 unyielded = 0

@@ -20,6 +20,7 @@ def escaped(text: str) -> str:
 
 
 def is_escaped(text: str) -> bool:
+    """Whether the text was changed by `escaped`."""
     return JOINER in text
 
 

@@ -1,6 +1,7 @@
 """The engine's chunks as they come, none of them waited for too long."""
 
 import asyncio
+from contextlib import suppress
 from typing import Self
 
 import stamina
@@ -8,7 +9,7 @@ import stamina
 from app.engine.chat import Chat, Chunk, Lines
 from app.engine.ollama import Ollama
 from app.engine.watch import Watch
-from app.errors import EngineInterrupted, EngineUnavailable, Problem, Unfinished
+from app.errors import Problem, TransientEngineProblem
 
 # Before the first token a model may load and read for long. Whether the engine lives is then
 # asked by the way: it answers that at once, whatever else it does.
@@ -63,19 +64,13 @@ class Stream:
     async def _first(self) -> Chunks:
         """What breaks before the first chunk is tried again: nobody has seen anything of it yet,
         and an engine that was just started again is back in a moment."""
-        try:
+        with suppress(TransientEngineProblem):
             return await self._try()
-        except Problem as problem:
-            if not _passes(problem):
-                raise
         await asyncio.sleep(AGAIN_S)
-        tries = stamina.retry_context(
-            on=_passes, attempts=2, timeout=2.0, wait_initial=3 * AGAIN_S, wait_jitter=AGAIN_S
+        retry = stamina.AsyncRetryingCaller(
+            attempts=2, timeout=2.0, wait_initial=3 * AGAIN_S, wait_jitter=AGAIN_S
         )
-        async for attempt in tries:
-            with attempt:
-                return await self._try()
-        raise AssertionError("the last try returns or raises")
+        return await retry(TransientEngineProblem, self._try)
 
     async def _try(self) -> Chunks:
         try:
@@ -103,8 +98,3 @@ class Stream:
         if self._lines:
             await self._lines.aclose()
             self._lines = None
-
-
-def _passes(problem: Exception) -> bool:
-    """Whether it may be over with the next try; a model that does not load stays so."""
-    return type(problem) in (EngineUnavailable, EngineInterrupted, Unfinished)

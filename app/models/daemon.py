@@ -36,7 +36,11 @@ HOLDS_AT_ONCE = (0, 31, 0)  # commit 892e7f6be (July 2026); proven by each model
 
 @cache
 def numbers(version: str) -> tuple[int, ...]:
-    """(0, 12, 7) of `0.12.7-rc1`; empty for what is no version."""
+    """(0, 12, 7) for `0.12.7-rc1`; empty if it is not a version.
+
+    Not `packaging.version`: download_model.sh runs this before any package is installed, and
+    packaging refuses `0.9.3-embedded` and puts a release candidate before its release.
+    """
     found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
     return tuple(map(int, found.groups())) if found else ()
 

@@ -35,10 +35,12 @@ def call(url: str, body: dict[str, str] | None = None, timeout: float = 600) -> 
 
 
 def version(url: str) -> None:
+    """Print the version of the daemon."""
     say(json.load(call(f"{url}/api/version", timeout=5))["version"])
 
 
 def at_least(_: str, found: str, wanted: str) -> None:
+    """Exit with 1 where version `found` is older than `wanted`."""
     if not new_enough(found, wanted):
         raise SystemExit(1)
 
@@ -160,6 +162,7 @@ def explained(url: str, model: str, error: str) -> str:
 
 
 def say(*words: str, end: str = "\n") -> None:
+    """Print at once."""
     sys.stdout.write(" ".join(words) + end)
     sys.stdout.flush()
 
@@ -173,6 +176,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 
 def main(argv: list[str]) -> None:
+    """Run one command."""
     url, command, *arguments = argv
     try:
         COMMANDS[command](url, *arguments)

@@ -10,11 +10,12 @@ import time
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.engine.events import Delta, Done, Event, Start, Work
-from app.errors import Draining, InternalError, Problem
-from app.logs import log
+from app.context import RequestContext
+from app.engine.events import Work
+from app.errors import Draining, Problem
+from app.problems import internal_error, problem_format, problem_response
 from app.routes.forms import Form
-from app.routes.problems import problem_response
+from app.tasks.events import Delta, Done, Event, Start
 
 ENDED = "This server ended before the answer was done. Ask again, or another one."
 SILENCE_S = 15.0  # proxies close what is silent for longer
@@ -27,10 +28,10 @@ class AnswerResponse(Response):
     stream was asked for.
     """
 
-    def __init__(self, work: Work[Event], form: Form, request_id: str) -> None:
+    def __init__(self, work: Work[Event], form: Form, context: RequestContext) -> None:
         self.work = work
         self.form = form
-        self.request_id = request_id
+        self.context = context
         self.background = None
         self.started = self.ended = self.said = self.left = False
 
@@ -60,48 +61,54 @@ class AnswerResponse(Response):
                 pulse.stop()
 
     async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"]["read_at"] = time.perf_counter()
+        self.context.read_at = time.perf_counter()
 
         async def say(event: Event) -> None:
-            self._note(event, scope)
+            self._note(event)
             if data := self.form.encode(event):
                 over = isinstance(event, Done)  # and goes out with what ends the answer
                 await self._send(send, data, self.form.headers(event), over)
 
         try:
-            await self.work(say)
+            await self._taken_work()(say)
             if not self.ended:
                 await self._send(send, b"", over=True)
         except Exception as error:  # whatever it is, the client is told
-            problem = error
-            if not isinstance(problem, Problem):
-                log.exception("a bug ended the request", request_id=self.request_id)
-                problem = InternalError("A fault in this server ended the request.")
+            problem = (
+                error if isinstance(error, Problem) else internal_error(self.context.request_id)
+            )
             await self._fail(problem, scope, receive, send)
+
+    def _taken_work(self) -> Work[Event]:
+        """The work, which is done once. No reference to it is kept: among its arguments are the
+        files of the request, whose memory is free once they are decoded."""
+        work = self.work
+        del self.work
+        return work
 
     async def _fail(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer ends with a problem, in the form that it has begun in."""
-        scope["state"]["code"] = problem.code
+        self.context.code = problem.code
         if self.started:
-            told = self.form.encode_error(problem.body(self.request_id))
-            await self._send(send, told, over=not self.form.breaks_off)
+            body = problem_format(scope).body(problem, self.context.request_id)
+            await self._send(send, self.form.encode_error(body), over=not self.form.breaks_off)
         else:
             self.ended = True
             await problem_response(problem, scope)(scope, receive, send)
 
-    def _note(self, event: Event, scope: Scope) -> None:
+    def _note(self, event: Event) -> None:
         """What the log and the metrics want to know of an answer on its way."""
-        state = scope["state"]
+        context = self.context
         match event:
             case Start():
-                state["model"] = event.model
-                state["images"] = event.images
-                state["prepared_at"] = time.perf_counter()
+                context.model = event.model
+                context.images = event.images
+                context.prepared_at = time.perf_counter()
             case Delta() if not self.said:
                 self.said = True
-                state["first_text_at"] = time.perf_counter()
+                context.first_text_at = time.perf_counter()
             case Done():
-                state["answer"] = event.answer
+                context.answer = event.answer
 
     async def _send(
         self, send: Send, data: bytes, headers: dict[str, str] | None = None, over: bool = False

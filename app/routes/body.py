@@ -11,6 +11,7 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
+from app.context import context_of
 from app.errors import BodyTooLarge, InvalidParameter, InvalidRequest, UploadTimeout
 from app.images.fetch import Fetcher
 from app.images.intake import check_number, from_bytes, from_text
@@ -46,7 +47,11 @@ class _Form:
 
 
 async def read_task(
-    request: Request, model: type[Fields], settings: Settings, fetcher: Fetcher | None
+    request: Request,
+    upload: Upload,
+    model: type[Fields],
+    settings: Settings,
+    fetcher: Fetcher | None,
 ) -> tuple[Fields, list[bytes]]:
     """The fields, checked, and the bytes of each image.
 
@@ -58,7 +63,7 @@ async def read_task(
         InvalidParameter: a field's value is not allowed, or there are too many images.
         Problem: an image is none (see `images.intake`).
     """
-    body = await _read(request, int(settings.max_body_mb * 1e6))
+    body = await _read(request, upload, int(settings.max_body_mb * 1e6))
     told = request.headers.get("content-type", "")
     content_type = told.partition(";")[0].strip().lower()
     if content_type in FORM_TYPES:
@@ -82,7 +87,7 @@ async def read_task(
     return fields, images
 
 
-async def json_body(request: Request, max_body_mb: float) -> dict[str, Any]:
+async def json_body(request: Request, upload: Upload, max_body_mb: float) -> dict[str, Any]:
     """The JSON object that a body is.
 
     Raises:
@@ -91,10 +96,10 @@ async def json_body(request: Request, max_body_mb: float) -> dict[str, Any]:
         ServerBusy: the bodies in hand leave no room for it.
         InvalidRequest: it is none.
     """
-    return _object(await _read(request, int(max_body_mb * 1e6)))
+    return _object(await _read(request, upload, int(max_body_mb * 1e6)))
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def _read(request: Request, upload: Upload, limit: int) -> bytes:
     """The whole body; stops as soon as it is known to be too large, comes too slowly, or does not
     fit beside the others."""
     announced = request.headers.get("content-length", "0")
@@ -102,7 +107,6 @@ async def _read(request: Request, limit: int) -> bytes:
     size = expected if expected > limit else 0
     first, whole = b"", BytesIO()  # most bodies come in one piece; a list of crumbs would be large
     if not size:
-        upload: Upload = request.state.upload
         upload.check(expected)
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -131,7 +135,7 @@ async def _read(request: Request, limit: int) -> bytes:
                 f"The body came too slowly: {size} bytes in {loop.time() - started:.0f} s. Send "
                 f"at least {LEAST_RATE // 1024} kB a second, without a pause of {SILENCE_S:g} s."
             ) from None
-    request.state.body_bytes = size
+    context_of(request.scope).body_bytes = size
     if size > limit:
         raise BodyTooLarge(
             f"The body is larger than {limit / 1e6:g} MB. Send smaller or fewer images."

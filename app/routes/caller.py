@@ -1,16 +1,20 @@
-"""Who asks, and whether anything is taken of them now."""
+"""Whether a request is taken now, and who sent it."""
 
 from fastapi import Request
 
+from app.context import RequestContext
 from app.engine.gate import Gate
 from app.errors import Draining
 from app.images.fetch import Fetcher
-from app.tasks.run import Caller, Line
-from app.uploads import Upload
+from app.tasks.run import Line
+from app.uploads import Upload, Uploads
 
 
-def admit(request: Request) -> Caller:
-    """Whoever sent the request, where it may go on.
+def admit(request: Request, context: RequestContext) -> Upload:
+    """Let the request go on, and note who sent it.
+
+    Returns:
+        What counts the bytes that it holds.
 
     Raises:
         Draining: the server is about to end.
@@ -18,20 +22,12 @@ def admit(request: Request) -> Caller:
     """
     line: Line = request.app.state.line
     refuse_if_draining(line.gate)
-    key = getattr(request.state, "client", "")
-    address = request.client.host if request.client else ""
-    upload: Upload = request.app.state.uploads.open(key or address)
-    caller = Caller(
-        request_id=request.state.request_id,
-        key=key,
-        address=address,
-        let_go=upload.let_go,
-        no_store="no-store" in request.headers.get("cache-control", "").lower(),
-    )
-    request.state.record = caller.record
-    request.app.state.rates.check(caller.client)
-    request.state.upload = upload
-    return caller
+    context.address = request.client.host if request.client else ""
+    context.no_store = "no-store" in request.headers.get("cache-control", "").lower()
+    request.app.state.rates.check(context.client)
+    uploads: Uploads = request.app.state.uploads
+    context.upload = upload = uploads.open(context.client)
+    return upload
 
 
 def refuse_if_draining(gate: Gate) -> None:
@@ -40,13 +36,13 @@ def refuse_if_draining(gate: Gate) -> None:
         raise Draining("This server is about to end and takes nothing new. Ask another one.")
 
 
-def fetcher_of(request: Request) -> Fetcher | None:
+def fetcher_of(request: Request, upload: Upload) -> Fetcher | None:
     """What downloads the images of a request, where that is allowed."""
     fetcher: Fetcher | None = request.app.state.fetcher
     if fetcher is None:
         return None
     line: Line = request.app.state.line
-    return _Counted(fetcher, request.state.upload, int(line.settings.max_body_mb * 1e6))
+    return _Counted(fetcher, upload, int(line.settings.max_body_mb * 1e6))
 
 
 class _Counted(Fetcher):

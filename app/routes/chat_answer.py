@@ -1,4 +1,4 @@
-"""What OpenAI's API answers, as the document tells it; `chat_forms` and `problems` write it."""
+"""What OpenAI's API answers, as the document tells it; `chat_forms` and `app.problems` write it."""
 
 from typing import Literal
 

@@ -10,22 +10,20 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.errors import InvalidParameter
-from app.schemas import AnyDetail, Detail, MaxTokens, whole
+from app.schemas import AnyDetail, Detail, MaxTokens, as_list, whole
 from app.tasks.chat import ChatRequest, ChatTurn
 
 # Tokens of reasoning that an effort stands for.
 EFFORTS = {"none": 0, "minimal": 0, "low": 512, "medium": 1024, "high": 4096, "xhigh": 8192}
 ORDER = (Detail.LOW, Detail.AUTO, Detail.HIGH)
 
-One = Annotated[int, Field(ge=1, json_schema_extra={"maximum": 1}), BeforeValidator(whole)]
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else _without_nulls(value)
-
 
 def _without_nulls(value: Any) -> Any:
     return [one for one in value if one is not None] if isinstance(value, list) else value
+
+
+def _listed(value: Any) -> Any:
+    return _without_nulls(as_list(value))
 
 
 class _Lenient(BaseModel):
@@ -153,7 +151,9 @@ class ChatBody(_Lenient):
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     seed: Annotated[int, BeforeValidator(whole)] | None = None
     stop: Annotated[
-        Stops | None, BeforeValidator(_listed, json_schema_input_type=str | StopsOrNull | None)
+        Stops | None,
+        BeforeValidator(as_list, json_schema_input_type=str | StopsOrNull | None),
+        BeforeValidator(_without_nulls),
     ] = None
     response_format: ResponseFormat | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None

@@ -5,10 +5,9 @@ from typing import Any
 
 import orjson
 
-from app.engine.events import Delta, Done, Event, Reasoning, Start
 from app.routes.forms import Form, server_timing
-from app.routes.problems import openai_error
 from app.schemas import Answer
+from app.tasks.events import Delta, Done, Event, Reasoning, Start
 
 
 def usage_of(answer: Answer) -> dict[str, Any]:
@@ -106,7 +105,7 @@ class Chunks(_Completion):
         return b""
 
     def encode_error(self, problem: dict[str, Any]) -> bytes:
-        return _data(openai_error(problem))
+        return _data(problem)
 
     def _delta(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
         first = b""

@@ -1,7 +1,7 @@
 """The OpenAPI document: what holds for every operation is said here, once.
 
 The routes name the statuses they answer with; which object comes with a problem, which headers
-come with every answer and where a key is wanted follows from the path.
+come with every answer and where a key is wanted follows from the path and its route.
 """
 
 from collections.abc import Container
@@ -10,8 +10,8 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from app.problems import OPENAI, RFC_9457, DeclaredFormats, ProblemFormat, format_of_path
 from app.routes.chat_answer import ErrorBody
-from app.routes.problems import OPENAI
 from app.schemas import ProblemBody
 
 Schema = dict[str, Any]
@@ -38,6 +38,7 @@ HEADERS = {
     },
 }
 ALWAYS = ("X-Request-ID", "Server-Timing")
+PROBLEM_MODELS: dict[ProblemFormat, type[BaseModel]] = {RFC_9457: ProblemBody, OPENAI: ErrorBody}
 TEXT: Schema = {"type": "string"}
 
 
@@ -103,27 +104,32 @@ def _inlined(schema: Any, definitions: Schema) -> Any:
     return {name: _inlined(value, definitions) for name, value in schema.items()}
 
 
-def complete(app: FastAPI, wants_key: bool, open_paths: Container[str]) -> None:
+def complete(
+    app: FastAPI, wants_key: bool, open_paths: Container[str], formats: DeclaredFormats
+) -> None:
     """Have the document of an app say it all.
 
     Args:
         open_paths: that want no key in any case.
+        formats: of the problems, by path.
     """
     make = app.openapi
 
     def openapi() -> Schema:
         document = make()
         if "headers" not in document["components"]:  # it is made once, and kept
-            _complete(document, wants_key, open_paths)
+            _complete(document, wants_key, open_paths, formats)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _complete(document: Schema, wants_key: bool, open_paths: Container[str]) -> None:
+def _complete(
+    document: Schema, wants_key: bool, open_paths: Container[str], formats: DeclaredFormats
+) -> None:
     components = document["components"]
     components["headers"] = HEADERS
-    for model in (ProblemBody, ErrorBody):
+    for model in PROBLEM_MODELS.values():
         components["schemas"][model.__name__] = body_schema(model)
     if wants_key:
         components["securitySchemes"] = KEYS
@@ -133,10 +139,11 @@ def _complete(document: Schema, wants_key: bool, open_paths: Container[str]) -> 
             if wants_key and path not in open_paths:
                 more.append(401)
                 operation["security"] = [{name: []} for name in KEYS]
-            _complete_responses(operation["responses"], path, more)
+            form = format_of_path(path, formats)
+            _complete_responses(operation["responses"], form, more)
 
 
-def _complete_responses(responses: Schema, path: str, more: list[int]) -> None:
+def _complete_responses(responses: Schema, form: ProblemFormat, more: list[int]) -> None:
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]  # the framework's own; ours are told by the routes
     responses |= {str(status): {} for status in more}
@@ -146,9 +153,6 @@ def _complete_responses(responses: Schema, path: str, more: list[int]) -> None:
             name: {"$ref": f"#/components/headers/{name}"} for name in ALWAYS + after
         }
         if status >= "400":
-            openai = path.startswith(OPENAI)
-            model = ErrorBody if openai else ProblemBody
-            kind = "application/json" if openai else "application/problem+json"
-            schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-            response["content"] = {kind: {"schema": schema}}
+            schema = {"$ref": f"#/components/schemas/{PROBLEM_MODELS[form].__name__}"}
+            response["content"] = {form.media_type: {"schema": schema}}
             response.setdefault("description", "")

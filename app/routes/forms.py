@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from app.engine.events import Delta, Done, Event, Queued, Reasoning, Start
 from app.schemas import Timings
+from app.tasks.events import Delta, Done, Event, Queued, Reasoning, Start
 
 
 def event_data(event: Event) -> dict[str, Any]:
@@ -25,8 +25,13 @@ def event_data(event: Event) -> dict[str, Any]:
             return event.answer.model_dump(exclude_unset=True)
 
 
+NAMES = {Start: "start", Queued: "queued", Delta: "delta", Reasoning: "reasoning", Done: "done"}
+ERROR = "error"
+
+
 def _name(event: Event) -> str:
-    return type(event).__name__.lower()
+    """The contract's name of an event."""
+    return NAMES[type(event)]
 
 
 def server_timing(timings: Timings) -> str:
@@ -50,7 +55,7 @@ class Form:
         raise NotImplementedError
 
     def encode_error(self, problem: dict[str, Any]) -> bytes:
-        """The end of an answer that had begun."""
+        """The end of an answer that had begun, with the problem as the protocol writes it."""
         raise NotImplementedError
 
     def headers(self, event: Event) -> dict[str, str]:
@@ -80,7 +85,7 @@ class EventStream(Form):
         return self._event(_name(event), event_data(event))
 
     def encode_error(self, problem: dict[str, Any]) -> bytes:
-        return self._event("error", problem)
+        return self._event(ERROR, problem)
 
     @staticmethod
     def _event(name: str, data: dict[str, Any]) -> bytes:
@@ -96,7 +101,7 @@ class NdJson(Form):
         return orjson.dumps({"event": _name(event), **event_data(event)}) + b"\n"
 
     def encode_error(self, problem: dict[str, Any]) -> bytes:
-        return orjson.dumps({"event": "error", **problem}) + b"\n"
+        return orjson.dumps({"event": ERROR, **problem}) + b"\n"
 
 
 class Text(Form):

@@ -1,22 +1,18 @@
 """The task endpoints: one route a task, all alike."""
 
-from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.routing import APIRoute
 from starlette.responses import Response
-from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import Problem
+from app.context import context_of
 from app.routes.answer import AnswerResponse
 from app.routes.body import read_task
 from app.routes.caller import admit, fetcher_of
+from app.routes.direct import DirectRoute
 from app.routes.document import TEXT, body_schema, events, problems
-from app.routes.forms import choose
-from app.routes.problems import problem_response
+from app.routes.forms import ERROR, NAMES, choose
 from app.schemas import Answer, TaskRequest
 from app.tasks import describe, detect, extract, ocr, vqa
 from app.tasks.run import Line
@@ -26,11 +22,10 @@ TASKS = (describe.TASK, ocr.TASK, vqa.TASK, extract.TASK, detect.TASK)
 IMAGE = "An image or document, or several: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC, PDF"
 STATUSES = (400, 403, 404, 408, 413, 415, 422, 429, 502, 503, 504)
 # The forms of an answer beside JSON (`app.routes.forms`).
-EVENTS = ("start", "queued", "delta", "reasoning", "done", "error")
 STREAMS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
-            "text/event-stream": events(*EVENTS),
+            "text/event-stream": events(*NAMES.values(), ERROR),
             "application/x-ndjson": {"schema": TEXT},
             "text/plain": {"schema": TEXT},
         }
@@ -77,45 +72,17 @@ def _without_null(field: dict[str, Any]) -> dict[str, Any]:
     return {**kinds[0], **rest}
 
 
-class Direct:
-    """Takes a task's requests straight to its endpoint: FastAPI's own way there, which resolves
-    what these do not have, is a tenth of what the server costs. All else goes on as it came."""
-
-    def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
-        self.app = app
-        self._routes = {route.path: route for route in routes if isinstance(route, Bare)}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        post = scope["type"] == "http" and scope["method"] == "POST"
-        route = self._routes.get(scope["path"]) if post else None
-        if route is None:
-            await self.app(scope, receive, send)
-            return
-        scope["route"] = route
-        try:
-            response = await route.endpoint(Request(scope, receive, send))
-        except Problem as problem:
-            response = problem_response(problem, scope)
-        await response(scope, receive, send)
-
-
-class Bare(APIRoute):
-    """A route whose endpoint reads the request itself: nothing is resolved before it."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        return self.endpoint
-
-
 def _add(router: APIRouter, task: Task, max_images: int) -> None:
     async def endpoint(request: Request) -> Response:
         line: Line = request.app.state.line
-        request.state.task = task.name
-        caller = admit(request)
-        fetcher = fetcher_of(request)
-        fields, images = await read_task(request, task.request, line.settings, fetcher)
+        context = context_of(request.scope)
+        context.task = task.name
+        upload = admit(request, context)
+        fetcher = fetcher_of(request, upload)
+        fields, images = await read_task(request, upload, task.request, line.settings, fetcher)
         form = choose(fields.stream, request.headers.get("accept", ""))
-        work = partial(line.run, task, fields, images, caller)
-        return AnswerResponse(work, form, caller.request_id)
+        work = partial(line.run, task, fields, images, context)
+        return AnswerResponse(work, form, context)
 
     router.add_api_route(
         f"/v1/{task.name}",
@@ -133,7 +100,7 @@ def _add(router: APIRouter, task: Task, max_images: int) -> None:
 
 def router(max_images: int) -> APIRouter:
     """The routes of all tasks; the document says how many images they take."""
-    made = APIRouter(route_class=Bare)
+    made = APIRouter(route_class=DirectRoute)
     for task in TASKS:
         _add(made, task, max_images)
     return made

@@ -1,23 +1,24 @@
 """A job on its way through the gate and the engine, and back as pieces of the answer."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 
-from app.engine.events import Cut, Delta, Piece, Queued, Reasoning, Say
+from app.context import RequestContext
+from app.engine.events import Cut, Say, Text, Thinking
 from app.engine.gate import Gate, Ticket
 from app.engine.generate import Answered, generate
 from app.engine.ollama import Ollama
 from app.engine.watch import Watch
 from app.errors import ContextOverflow, DeadlineExceeded, Problem, Unheld
-from app.images.decoder import SMALL, Decoder
 from app.images.picture import Prepared
 from app.models.tokens import Cost
+from app.tasks.events import Delta, Piece, Queued, Reasoning
 from app.tasks.job import Job
 from app.tasks.order import in_order
+from app.tasks.prepared import PreparedPictures
 from app.tasks.reader import Part
 from app.tasks.record import Record
 from app.tasks.task import Ask, Group
@@ -41,33 +42,13 @@ class Asking:
 
     job: Job
     record: Record
-    decoder: Decoder
+    prepared: PreparedPictures
     gate: Gate
     ollama: Ollama
-    client: str  # who asks; the gate lets clients take turns
-    _decoding: dict[int, asyncio.Future[Prepared]] = field(default_factory=dict)
-
-    async def prepare(self, deadline: float | None = None) -> None:
-        """Decode what is not a page, so that damage is known before anything is answered; a large
-        file is let go then. Pages are decoded at their turn: the first is out before the last is
-        rendered.
-
-        Raises:
-            UnreadableImage: one of them is damaged.
-        """
-        singles = [i for i, one in enumerate(self.job.pictures) if one.page is None]
-        await self._images(singles, deadline)
-        if large := [i for i in singles if len(self.job.pictures[i].data) > SMALL]:
-            self.job = self.job.without_files(large)
-
-    def close(self) -> None:
-        """End the decoding that nobody waits for any more."""
-        for decoding in self._decoding.values():
-            if not decoding.cancel() and not decoding.cancelled():
-                decoding.exception()  # looked at, so that asyncio does not report it
+    context: RequestContext
 
     async def fingerprint(self, key: str) -> bytes:
-        """What two requests with the same answer have in common; `prepare` must be over.
+        """What two requests with the same answer have in common; files must be decoded.
 
         Args:
             key: the API key's hash: answers are not shared beyond it.
@@ -80,11 +61,11 @@ class Asking:
         ]
         files = {picture.index: picture.data for picture in job.pictures if picture.page}
         seen = [
-            (await self._image(position)).base64
+            (await self.prepared.coming(job, position)).base64
             for position, picture in enumerate(job.pictures)
             if picture.page is None
         ]
-        return await self.decoder.digest([repr(told).encode(), *files.values(), *seen])
+        return await self.prepared.decoder.digest([repr(told).encode(), *files.values(), *seen])
 
     async def all(self, say: Say[Piece]) -> None:
         """Every group, in order; while some run, the next is decoded and queues."""
@@ -116,11 +97,11 @@ class Asking:
             return
         limit_s = self.job.settings.request_timeout_s
         deadline = asyncio.get_running_loop().time() + limit_s
-        images = await self._images(group[0].pictures, deadline)
+        images = await self.prepared.get(self.job, group[0].pictures, deadline)
         self.record.notes += [note for image in images for note in image.warnings]
         within_s = deadline - asyncio.get_running_loop().time()
-        with self.gate.enter(self.client, within_s) as ticket:
-            self.record.ticket = self.record.ticket or ticket
+        with self.gate.enter(self.context.client, within_s) as ticket:
+            self.context.ticket = self.context.ticket or ticket
             try:
                 async with asyncio.timeout_at(deadline + UNREAD_S) as limit:
                     if not ticket.granted:
@@ -145,8 +126,8 @@ class Asking:
     async def _turn(
         self, ask: Ask, part: Part, images: list[Prepared], deadline: float, say: Say[Piece]
     ) -> None:
-        """One turn; asked once more where its reader says so. Where the engine has no grammar for
-        the format (`pattern` with `\\d`, say), it is told what to write, and its answer checked."""
+        r"""One turn; asked once more where its reader says so. Where the engine has no grammar for
+        the format (`pattern` with `\d`, say), it is told what to write, and its answer checked."""
         ask = await self._ask_held(ask, part, images, deadline, say)
         answer = part.reader.raw()
         whole = self.record.ends[-1].finish_reason == "stop"
@@ -177,13 +158,13 @@ class Asking:
 
         async def take(event: Answered) -> None:
             match event:
-                case Delta():
+                case Text():
                     if text := part.take(event.text):
                         await say(self._placed(ask, text))
                 case Cut():
                     part.cut(event.characters)
-                case Reasoning() if self.job.request.think:
-                    await say(event)
+                case Thinking() if self.job.request.think:
+                    await say(Reasoning(event.text))
 
         prompt = self.job.prompt(ask, [image.base64 for image in images])
         try:
@@ -208,29 +189,6 @@ class Asking:
         model.observed.faults["lost_image"] += 1
         if model.separation == "tags" and cost.images > 1:
             model.observed.tags_separate = False
-
-    async def _images(
-        self, positions: Sequence[int], deadline: float | None = None
-    ) -> list[Prepared]:
-        """Raises DeadlineExceeded where they are not decoded by `deadline` (the loop's clock)."""
-        coming = list(map(self._image, positions))
-        if all(future.done() for future in coming):
-            return [future.result() for future in coming]
-        if deadline is None:
-            return await asyncio.gather(*coming)
-        with Watch(deadline) as watch:
-            return await watch.wait(asyncio.gather(*coming))
-
-    def _image(self, position: int) -> asyncio.Future[Prepared]:
-        """The image of a picture, decoded once."""
-        size = self.job.sizes[position]
-        if size is None:
-            raise AssertionError("a picture that nobody asks about was wanted")
-        if position not in self._decoding:
-            picture = self.job.pictures[position]
-            pad = self.job.pads[position]
-            self._decoding[position] = self.decoder.prepare(picture, size, self.client, pad)
-        return self._decoding[position]
 
     def _placed(self, ask: Ask, text: str) -> Delta:
         """A piece of the answer with what it belongs to, where there is more than one."""

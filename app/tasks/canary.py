@@ -11,13 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.engine.events import Done, Event
+from app.context import RequestContext
 from app.engine.registry import Model
 from app.errors import Problem
 from app.logs import log
 from app.schemas import VqaRequest
 from app.tasks import vqa
-from app.tasks.run import Caller, Line
+from app.tasks.events import Done, Event
+from app.tasks.run import Line
 
 FIRST_S = 5.0  # delay after start-up
 EVERY_S = 30.0
@@ -123,8 +124,8 @@ class Canary:
                 said.append(event.answer.text)
 
         request = VqaRequest(question=[probe.question], language="en")
-        caller = Caller("canary", key="canary", no_store=True)
-        await self._line.run(vqa.TASK, request, list(probe.files), caller, take)
+        context = RequestContext("canary", key="canary", no_store=True)
+        await self._line.run(vqa.TASK, request, probe.files, context, take)
         return "".join(said)
 
     def _judge(self, model: Model, faults: list[str]) -> None:

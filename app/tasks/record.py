@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass, field
 
 from app.engine.events import Generated
-from app.engine.gate import Ticket
 from app.errors import Problem
 from app.schemas import Answer, Timings, Usage
 from app.tasks.job import Job
@@ -25,7 +24,6 @@ class Record:
     lacks_images: bool = False  # the engine counted too little for all of them
     prepare_ms: float = 0.0
     queue_ms: float = 0.0
-    ticket: Ticket | None = None  # the first that was asked for, waiting or served
     started: float = field(default_factory=time.perf_counter)
 
     def elapsed_ms(self) -> float:

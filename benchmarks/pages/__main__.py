@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.compare.mistakes import Mistakes
+from app.compare.error_rates import ErrorRates
 from app.images.picture import Limits, Picture
 from app.images.probe import probe
 from benchmarks.ocr_pages import FontMissing
@@ -47,7 +47,7 @@ def _fault(case: Case, picture: Picture) -> str:
     if done == "read":
         return ""
     text = "\n".join(filter(None, (picture.text, picture.below)))
-    wrong = Mistakes.of(text, case.text).cer
+    wrong = ErrorRates.measure(text, case.text).cer
     if wrong > MOST_WRONG:
         return f"CER {wrong:.2f}: {text[:100]!r}"
     told = any(f"{case.hidden} characters" in warning for warning in picture.warnings)
@@ -55,6 +55,7 @@ def _fault(case: Case, picture: Picture) -> str:
 
 
 def main() -> None:
+    """Print the decisions; exit with 1 where one is wrong."""
     parser = argparse.ArgumentParser(description="Decisions about text layers of PDF pages.")
     parser.add_argument("--fonts", type=Path, action="append", default=[], help="a folder of fonts")
     parser.add_argument("--fetch", action="store_true", help="get the fonts from Debian first")

@@ -140,6 +140,7 @@ def shaped(text: str) -> str:
 
 
 def unshaped(char: str) -> str:
+    """The letter behind a presentation form (NFKC)."""
     return unicodedata.normalize("NFKC", char)
 
 
@@ -147,10 +148,12 @@ def unshaped(char: str) -> str:
 
 
 def shifted(by: int) -> Claims:
+    """A cipher: each character claims to be the one `by` places later."""
     return lambda char: char if char == " " else chr(ord(char) + by)
 
 
 def rotated(char: str) -> str:
+    """A cipher: ROT13."""
     for first in ("a", "A"):
         if ord(first) <= ord(char) < ord(first) + 26:
             return chr((ord(char) - ord(first) + 13) % 26 + ord(first))
@@ -158,11 +161,13 @@ def rotated(char: str) -> str:
 
 
 def swapped(char: str) -> str:
+    """A cipher: the two bytes of each UTF-16 unit in the other order."""
     code = ord(char)
     return chr((code & 0xFF) << 8 | code >> 8) if char != " " else char
 
 
 def private(char: str) -> str:
+    """A cipher: each character in the private use area."""
     return char if char == " " else chr(0xE000 + ord(char) % 0x1000)
 
 

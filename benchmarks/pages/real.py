@@ -142,6 +142,7 @@ def _bare(text: str | None) -> str:
 
 
 def main() -> None:
+    """Compare two checkouts on real PDFs."""
     parser = argparse.ArgumentParser(description="Text layers of real PDFs, before and after.")
     parser.add_argument("--against", type=Path, required=True, help="a checkout to compare with")
     parser.add_argument("--cache", type=Path, default=REPO / ".cache" / "real_pdfs")

@@ -19,6 +19,7 @@ SIZE = (595, 842)  # A4, points
 
 
 def truthful(char: str) -> str:
+    """A character that claims to be itself."""
     return char
 
 

@@ -33,6 +33,7 @@ Rounds = dict[str, dict[str, list[float]]]  # target: measure: a value a round
 
 
 async def run(rounds: int, with_curves: bool) -> dict[str, object]:
+    """All measurements of all targets, by name."""
     found: Rounds = {name: defaultdict(list) for name in PEERS}
     with contextlib.ExitStack() as stack:
         engine = stack.enter_context(Target("direct", 0))
@@ -112,6 +113,7 @@ def ratios(found: Rounds) -> str:
 
 
 def main() -> None:
+    """Install the peers, measure, and write `docs/SPEED.md` and what belongs to it."""
     parser = argparse.ArgumentParser(description="What the server costs beside others.")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--curves", action="store_true")

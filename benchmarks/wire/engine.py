@@ -1,11 +1,15 @@
-"""A stand-in for Ollama that costs next to nothing: `python -m benchmarks.wire.engine PORT`.
+"""A fake Ollama for Ollama that costs next to nothing: `python -m benchmarks.wire.engine PORT`.
 
 The whole body of a chat is read and parsed, its pictures with it. Since every wrapper passes the
 prompt on, a tag in it says what is answered: `[[n=64 delay=2 first=10]]` are 64 tokens, 2 ms apart,
 the first after 10 ms. Token number i is ` tok<i>`, one line, one write and one turn of the loop.
 
-`GET /__stats` tells what came so far, see `Stats`. Bare protocols on uvloop: any HTTP server would
-be what is measured.
+`GET /__stats` tells what came so far, see `Stats`.
+
+This is not the fake Ollama of the tests, because it is on the timed path. A chat of 64 tokens costs
+it 0.46 ms of CPU, and the other one 0.63; with a photo of 960 kB it is 2.2 and 2.7 ms. A wrapper
+takes about 1.4 ms. The other one also closes the connection after each chat, to learn whether the
+client has left, so that a wrapper would be measured with a new connection for each request.
 """
 
 import asyncio

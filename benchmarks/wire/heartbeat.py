@@ -19,6 +19,7 @@ BEAT_S = 0.005
 
 
 def beating(settings: Settings) -> FastAPI:
+    """The server with a route that reports how late its event loop was."""
     app = create_app(settings)
     late: list[float] = []
     inner = app.router.lifespan_context
@@ -47,5 +48,5 @@ def beating(settings: Settings) -> FastAPI:
 
 
 if __name__ == "__main__":
-    server.create_app = beating  # type: ignore[assignment]
+    server.create_app = beating  # type: ignore[assignment,attr-defined]
     server.main()

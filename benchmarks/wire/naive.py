@@ -17,6 +17,7 @@ from fastapi.responses import StreamingResponse
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """One client for the engine, as long as the server runs."""
     async with httpx.AsyncClient(base_url=os.environ["OLLAMA"], timeout=300) as client:
         app.state.http = client
         yield
@@ -27,6 +28,7 @@ app = FastAPI(lifespan=lifespan)
 
 @app.get("/health")
 async def health() -> dict[str, bool]:
+    """200 while the process lives."""
     return {"ok": True}
 
 
@@ -36,6 +38,7 @@ async def describe(
     prompt: Annotated[str, Form()] = "Describe this image.",
     stream: Annotated[bool, Form()] = False,
 ) -> StreamingResponse | dict[str, Any]:
+    """Pass the picture on, and the answer back."""
     encoded = base64.b64encode(await image.read()).decode()
     messages = [{"role": "user", "content": prompt, "images": [encoded]}]
     body = {"model": os.environ["MODEL"], "stream": stream, "messages": messages}

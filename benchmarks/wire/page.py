@@ -68,6 +68,7 @@ def peers(told: Told) -> str:
 
 
 def median(values: Sequence[float | None]) -> str:
+    """The median of the rounds; a round that failed counts as infinite."""
     if not values:
         return ""
     return number(statistics.median(math.inf if one is None else one for one in values))

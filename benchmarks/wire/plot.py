@@ -21,6 +21,7 @@ PANELS = (
 
 
 def main(source: Path, drawn: Path) -> None:
+    """Draw the medians of `source` (JSON) as an SVG."""
     rounds = json.loads(source.read_text())["rounds"]
     pyplot.rcParams.update({"svg.hashsalt": "wire", "font.size": 9})
     figure, axes = pyplot.subplots(1, len(PANELS), figsize=(12, 2.8), layout="constrained")

@@ -10,23 +10,20 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
-import httpx
 import orjson
 
 from benchmarks.wire.client import Request
 from benchmarks.wire.engine import MODEL
+from tests.background_server import BackgroundServer, answers
 from tests.ports import free_port
 
 HERE = Path(__file__).parent
 REPO = HERE.parents[1]
 KEY = "key-of-the-benchmark"
 EDGE = "------------------------qVJ3kfEhcZx0aSJ1XBr2wp"  # as curl makes them
-STARTS_S = 120  # LiteLLM takes 20
 LITELLM = f"""\
 model_list:
   - model_name: {MODEL}
@@ -78,6 +75,7 @@ def litellm(image: bytes, how: Answered) -> Request:
 
 
 def naive(image: bytes, how: Answered) -> Request:
+    """A request to the plain wrapper."""
     return _form(image, how, 1, b"data: [DONE]" if how.stream else b'"tokens":')
 
 
@@ -114,57 +112,34 @@ def _head(path: str, kind: str, length: int) -> bytes:
 MAKERS = {"direct": direct, "litellm": litellm, "naive": naive, "ours": ours}
 
 
-@dataclass(slots=True)
-class Target:
+class Target(BackgroundServer):
     """A process that is measured. Use it as a context."""
 
-    name: str
-    engine_port: int
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
-    folder: tempfile.TemporaryDirectory[str] = field(default_factory=tempfile.TemporaryDirectory)
+    def __init__(self, name: str, engine_port: int) -> None:
+        self.name, self.engine_port, self.port = name, engine_port, free_port()
+        self.folder = tempfile.TemporaryDirectory()
+        super().__init__(
+            [],  # known when it is started: a peer may have to be installed
+            Path(self.folder.name) / "log",
+            ready=answers(f"http://127.0.0.1:{self.port}/health/liveliness"),
+            environment={},
+        )
 
     def request(self, image: bytes, how: Answered) -> Request:
         return MAKERS[self.name](image, how)
 
     @property
     def pid(self) -> int:
-        assert self.process  # noqa: S101 - of one that was started
         return self.process.pid
 
-    def __enter__(self) -> Self:
-        command, settings = self._command()
-        environment = {"PATH": os.environ["PATH"], "HOME": self.folder.name, **settings}
-        with (Path(self.folder.name) / "log").open("wb") as log:
-            self.process = subprocess.Popen(  # noqa: S603
-                command, cwd=REPO, env=environment, stdout=log, stderr=subprocess.STDOUT
-            )
-        until = time.monotonic() + STARTS_S
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > until:
-                log_text = (Path(self.folder.name) / "log").read_text(errors="replace")
-                self.__exit__()
-                raise RuntimeError(f"{self.name} did not start:\n{log_text[-2000:]}")
-            time.sleep(0.2)
-        return self
+    def start(self) -> None:
+        self.command, settings = self._command()
+        self.environment = {"PATH": os.environ["PATH"], "HOME": self.folder.name, **settings}
+        super().start()
 
-    def __exit__(self, *_: object) -> None:
-        if self.process:
-            self.process.terminate()
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:  # it waits for what a client has left
-                self.process.kill()
-                self.process.wait()
+    def stop(self) -> None:
+        super().stop()
         self.folder.cleanup()
-
-    def _answers(self) -> bool:
-        """Whatever it answers, it is there."""
-        try:
-            httpx.get(f"http://127.0.0.1:{self.port}/health/liveliness", trust_env=False, timeout=2)
-        except httpx.TransportError:
-            return False
-        return True
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
         engine, port = f"http://127.0.0.1:{self.engine_port}", str(self.port)

@@ -18,27 +18,27 @@ from app.settings import Settings
 
 START_S = 60.0
 STOP_S = 10.0
-LOGS = Path(__file__).parents[2] / ".cache" / "logs"  # where run_server.sh has its own
-TETHER = Path(__file__).with_name("tether.py")
+LOGS = Path(__file__).parents[2] / ".cache" / "logs"  # the folder of run_server.sh, too
+EXIT_WITH_PARENT = Path(__file__).with_name("exit_with_parent.py")
 
 
 class Engine:
-    """Starts with `start`, ends with `stop`, or with this process, however that ends.
+    """The engine process. It ends with `stop`, or with this process, even by SIGKILL.
 
-    It stays in the process group of the replica: what Ray cleans up then includes it and the
-    runners below it. In a session of its own it would keep the GPU's memory while the next replica
-    starts on the same GPU.
+    It stays in the process group of the replica, so that Ray's cleanup includes the engine and its
+    runners. In a session of its own it would hold GPU memory while the next replica starts on the
+    same GPU.
     """
 
     def __init__(self, command: str, settings: Settings) -> None:
-        """`{port}` in the command is replaced; OLLAMA_HOST says it, too."""
+        """`{port}` in the command is substituted; OLLAMA_HOST holds the port, too."""
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._command = shlex.split(command.replace("{port}", str(self.port)))
         self._environment = {
-            # A cache of 8 bits holds twice the context; that is planned with KV_CACHE_TYPE.
+            # Needed for an 8-bit cache, which holds twice the context (KV_CACHE_TYPE).
             "OLLAMA_FLASH_ATTENTION": "1",
-            **os.environ,  # with the CUDA_VISIBLE_DEVICES that Ray gave
+            **os.environ,  # includes CUDA_VISIBLE_DEVICES, set by Ray
             "OLLAMA_HOST": f"127.0.0.1:{self.port}",
             "OLLAMA_NUM_PARALLEL": str(settings.num_parallel),
             "OLLAMA_KV_CACHE_TYPE": settings.kv_cache_type,
@@ -50,15 +50,25 @@ class Engine:
         self._ollama = Ollama(self.url)
 
     async def start(self, ended: Callable[[], None]) -> None:
-        """Until it answers and has the model; `ended` is called in a thread if it ends by itself.
+        """Start the engine and wait until it answers and has the model.
+
+        Args:
+            ended: called in a thread if the engine exits by itself.
 
         Raises:
-            RuntimeError: it does not start, or has not the model; says what to do.
+            RuntimeError: it does not start or does not have the model; the text says what to do.
         """
-        tethered = [sys.executable, "-S", "-E", str(TETHER), str(os.getpid()), *self._command]
+        command = [
+            sys.executable,
+            "-S",
+            "-E",
+            str(EXIT_WITH_PARENT),
+            str(os.getpid()),
+            *self._command,
+        ]
         with self.log.open("wb") as log:
             self._process = process = subprocess.Popen(  # noqa: S603, ASYNC220 - a millisecond
-                tethered,
+                command,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -69,19 +79,19 @@ class Engine:
             await self._ollama.show(resolve(self._model)[0])
         except (Problem, RuntimeError) as error:
             await self.stop()
-            where = f"on {socket.gethostname()}"
-            told = getattr(error, "detail", str(error))
-            raise RuntimeError(f"The engine cannot serve {where}: {told}") from error
+            node = f"on {socket.gethostname()}"
+            reason = getattr(error, "detail", str(error))
+            raise RuntimeError(f"The engine cannot serve {node}: {reason}") from error
         threading.Thread(target=self._watch, args=(process, ended), daemon=True).start()
 
     async def check(self) -> None:
-        """Raises RuntimeError where it has ended, a Problem where it does not answer."""
+        """Raises RuntimeError if the engine has exited, Problem if it does not answer."""
         if self._process is None or self._process.poll() is not None:
-            raise RuntimeError("The engine has ended.")
+            raise RuntimeError("The engine has exited.")
         await self._ollama.version()
 
     async def stop(self) -> None:
-        """With its log, which is of use where it ended by itself. Does nothing a second time."""
+        """Stop the engine and remove its log, which is kept if it exited by itself. Idempotent."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -100,7 +110,7 @@ class Engine:
             if process.poll() is not None:
                 end = self.log.read_text(errors="replace")[-1000:]
                 command = shlex.join(self._command)
-                raise RuntimeError(f"`{command}` ended with {process.returncode}:\n{end}")
+                raise RuntimeError(f"`{command}` exited with status {process.returncode}:\n{end}")
             try:
                 await self._ollama.version()
                 return
@@ -111,7 +121,7 @@ class Engine:
 
     def _watch(self, process: subprocess.Popen[bytes], ended: Callable[[], None]) -> None:
         process.wait()
-        if self._process is process:  # else it was asked to
+        if self._process is process:  # else `stop` was called
             ended()
 
 

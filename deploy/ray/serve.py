@@ -1,8 +1,8 @@
-"""The application under Ray Serve, started by `python -m deploy.ray`.
+"""The Ray Serve application, started by `python -m deploy.ray`.
 
-The unit is a server and an engine on one GPU, which share nothing with the next. It is the same
-server as `python server.py` runs, with its queue, its keys and its errors; Ray starts as many as
-are needed, and HAProxy gives a request to the one with the fewest.
+A replica is a server and an engine on one GPU; replicas share nothing. The server is the one that
+`python server.py` runs, with its queue, keys and errors. Ray scales the number of replicas, and
+HAProxy sends a request to the replica with the fewest requests.
 """
 
 import os
@@ -17,27 +17,29 @@ from ray import serve
 from ray.serve import Application
 from ray.serve._private.constants import RAY_SERVE_ENABLE_HA_PROXY
 
-from app.auth import is_loopback
 from app.engine.gate import Gate
 from app.main import create_app
-from app.settings import Settings
+from app.settings import Settings, SettingsError, is_loopback, load, require_safe_bind
 from deploy.ray.engine import Engine
-from deploy.ray.fleet import Fleet
+from deploy.ray.settings import RaySettings
 
 NAME = "qwen3-vl"
 FLUSH_S = 0.5
-LAST_S = 5.0  # in which those whose engine has ended are told so
-OPERATIONS = 32  # probes and scrapes at once, beside the requests that the server's queue takes
+LAST_S = 5.0  # for error responses to the requests of an engine that has exited
+OPERATIONS = 32  # concurrent probes and scrapes, in addition to the server's queue
 
 
 @serve.ingress()
 class Replica:
-    """A server and its engine. When the engine ends by itself the replica ends, too: it would
-    refuse at once, so have the fewest requests, and be given all that come."""
+    """A server and its engine.
 
-    app: FastAPI  # of the wrapper that Ray makes
+    When the engine exits, the replica exits, too. It would refuse requests at once, have the fewest
+    of all replicas, and so receive all new ones.
+    """
 
-    async def __init__(  # type: ignore[misc]  # as Ray has it
+    app: FastAPI  # set by Ray's wrapper
+
+    async def __init__(  # type: ignore[misc]  # Ray's protocol
         self, settings: Settings, command: str
     ) -> None:
         self.engine = Engine(command, settings)
@@ -45,15 +47,15 @@ class Replica:
         await self.engine.start(self._end)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        # Made here: an application cannot be sent from one process to another.
+        # Created here because an application cannot be pickled.
         return create_app(self.settings)
 
     async def check_health(self) -> None:
-        """Asked by Ray every other second; the third that raises in a row ends the replica."""
+        """Called by Ray every 2 s; three errors in a row end the replica."""
         await self.engine.check()
 
     def _end(self) -> None:
-        """Those in hand are told why and no more are taken; then HAProxy goes elsewhere."""
+        """Refuse new requests, let running ones get their error, then exit."""
         deadline = time.monotonic() + LAST_S
         gate: Gate = self.app.state.line.gate
         gate.draining = True
@@ -69,8 +71,11 @@ class Replica:
 
 
 def _stop_listening() -> None:
-    """On every port of this process, which is about to end: who cannot connect is sent elsewhere
-    by HAProxy, who is cut off while it asks is not. (Ray keeps the server's sockets to itself.)"""
+    """Shut down all listening sockets of this process, which is about to exit.
+
+    HAProxy retries a refused connection on another replica, but not a broken one. Ray does not
+    expose the sockets, so they are found in /proc.
+    """
     for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(OSError), socket.socket(fileno=os.dup(int(descriptor.name))) as found:
             if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
@@ -78,50 +83,46 @@ def _stop_listening() -> None:
 
 
 def app() -> Application:
-    """The application, from the environment; there is a cluster already.
+    """The application, from the environment; Ray is initialized.
 
     Raises:
-        SystemExit: what is set would not work, or let anybody in.
+        SettingsError: the settings are invalid, or serve other machines without an API key.
     """
-    settings, fleet = Settings(), Fleet()
-    if fleet.engine == "embedded" and "model_name" not in settings.model_fields_set:
+    settings, ray_settings = load(Settings), load(RaySettings)
+    if ray_settings.engine == "embedded" and "model_name" not in settings.model_fields_set:
         settings = settings.model_copy(update={"model_name": "embedded"})
-    if not (is_loopback(settings.host) or settings.keys or settings.allow_anonymous):
-        raise SystemExit(
-            f"Listening on {settings.host} would let anybody in: set API_KEY to a secret that "
-            "clients send, or HOST=127.0.0.1, or ALLOW_ANONYMOUS=true if that is meant."
-        )
+    require_safe_bind(settings)
     if not RAY_SERVE_ENABLE_HA_PROXY:
-        raise SystemExit(
+        raise SettingsError(
             "Ray was imported before deploy.ray: start it with `python -m deploy.ray`."
         )
     if is_loopback(settings.host) and len(ray.nodes()) > 1:
-        raise SystemExit(
-            f"The replicas of other nodes cannot be reached at {settings.host}: set HOST=0.0.0.0 "
+        raise SettingsError(
+            f"HOST={settings.host} does not reach the replicas on other nodes: set HOST=0.0.0.0 "
             "and API_KEY."
         )
-    return deployment(settings, fleet, ray.cluster_resources().get("GPU", 0.0))
+    return deployment(settings, ray_settings, ray.cluster_resources().get("GPU", 0.0))
 
 
-def deployment(settings: Settings, fleet: Fleet, gpus: float) -> Application:
-    """What Ray is told, where the cluster has so many GPUs."""
-    # The keys go as an argument: Ray shows an environment to whoever sees its dashboard.
+def deployment(settings: Settings, ray_settings: RaySettings, gpus: float) -> Application:
+    """The deployment for a cluster with this many GPUs."""
+    # The keys are an argument: Ray's dashboard shows environment variables.
     return serve.deployment(
         name=NAME,
         ray_actor_options={
-            "num_gpus": fleet.gpus(gpus),
-            "num_cpus": fleet.cpus_per_replica,
+            "num_gpus": ray_settings.gpus(gpus),
+            "num_cpus": ray_settings.cpus_per_replica,
         },
-        # The server's own queue refuses first: 429, with Retry-After and a sentence.
+        # The server's own queue refuses first, with 429 and Retry-After.
         max_ongoing_requests=settings.num_parallel + settings.max_queue + OPERATIONS,
         autoscaling_config={
-            "min_replicas": fleet.min_replicas,
-            "max_replicas": fleet.most(gpus),
-            "target_ongoing_requests": fleet.target_ongoing or 2 * settings.num_parallel,
-            "upscale_delay_s": fleet.upscale_delay_s,
-            "downscale_delay_s": fleet.downscale_delay_s,
-            "look_back_period_s": fleet.look_back_s,
-            # Called deprecated, but the variable that is to replace it is read by nobody yet.
+            "min_replicas": ray_settings.min_replicas,
+            "max_replicas": ray_settings.replica_limit(gpus),
+            "target_ongoing_requests": ray_settings.target_ongoing or 2 * settings.num_parallel,
+            "upscale_delay_s": ray_settings.upscale_delay_s,
+            "downscale_delay_s": ray_settings.downscale_delay_s,
+            "look_back_period_s": ray_settings.look_back_s,
+            # Deprecated, but Ray does not read the variable that replaces it yet.
             "metrics_interval_s": 1,
         },
         health_check_period_s=2,
@@ -129,4 +130,4 @@ def deployment(settings: Settings, fleet: Fleet, gpus: float) -> Application:
         graceful_shutdown_timeout_s=settings.drain_timeout_s,
         graceful_shutdown_wait_loop_s=0.2,
         max_constructor_retry_count=3,
-    )(Replica).bind(settings, fleet.command)
+    )(Replica).bind(settings, ray_settings.command)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.bulk.worklist import Missing, Worklist, listed
+from app.bulk.worklist import InputNotFound, Worklist, read_names
 from tests.server import REPO
 
 
@@ -59,20 +59,20 @@ IN_SCANS = ["scans/a.jpg", "scans/b.PNG", "scans/below/[d].tiff", "scans/below/c
 )
 def test_what_words_name(work: Worklist, folder: Path, words: list[str], paths: list[str]) -> None:
     work.add(words)
-    found = list(work.waiting())
+    found = list(work.pending())
     assert [path for path in found if "loop/loop" not in path] == paths
 
 
 @pytest.mark.parametrize("word", ["none.png", "none/*.png", "none"])
 def test_what_is_not_there(work: Worklist, folder: Path, word: str) -> None:
-    with pytest.raises(Missing, match=r"none"):
+    with pytest.raises(InputNotFound, match=r"none"):
         work.add([word])
 
 
 def test_a_list_is_taken_as_it_is(work: Worklist, folder: Path) -> None:
     names = b"scans/below/[d].tiff\r\n\ngone.png\ncaf\xe9.png\nscans/below\n"
-    work.add(listed(io.BytesIO(names)), listed=True)
-    assert list(work.waiting()) == [
+    work.add(read_names(io.BytesIO(names)), from_list=True)
+    assert list(work.pending()) == [
         "scans/below/[d].tiff",
         "gone.png",
         os.fsdecode(b"caf\xe9.png"),
@@ -82,40 +82,40 @@ def test_a_list_is_taken_as_it_is(work: Worklist, folder: Path) -> None:
 
 def test_what_has_its_line_does_not_wait(work: Worklist, folder: Path) -> None:
     work.add(["scans"])
-    work.settle([("scans/a.jpg", None), ("not/ours.jpg", None)])
-    work.settle([("scans/b.PNG", {"code": "unreadable_image", "detail": "It\nis torn."})])
-    assert list(work.waiting()) == IN_SCANS[2:]
+    work.record([("scans/a.jpg", None), ("not/ours.jpg", None)])
+    work.record([("scans/b.PNG", {"code": "unreadable_image", "detail": "It\nis torn."})])
+    assert list(work.pending()) == IN_SCANS[2:]
     counts = work.counts()
-    assert (counts.total, counts.answered, counts.failed, counts.waiting) == (4, 1, 1, 2)
-    (failure,) = work.failed()
-    assert (failure.path, failure.code, failure.why) == (
+    assert (counts.total, counts.answered, counts.failed, counts.pending) == (4, 1, 1, 2)
+    (failure,) = work.failures()
+    assert (failure.path, failure.code, failure.detail) == (
         "scans/b.PNG",
         "unreadable_image",
         "It is torn.",
     )
-    assert work.codes() == {"unreadable_image": 1}
+    assert work.error_counts() == {"unreadable_image": 1}
     assert "scans/a.jpg" in work and "not/ours.jpg" not in work
-    work.again()
-    assert list(work.waiting()) == IN_SCANS[1:]
+    work.retry_failed()
+    assert list(work.pending()) == IN_SCANS[1:]
 
 
 def test_it_can_be_settled_while_it_is_read(work: Worklist) -> None:
-    work.add((f"{number:03}.png" for number in range(500)), listed=True)
+    work.add((f"{number:03}.png" for number in range(500)), from_list=True)
     seen = []
-    for path in work.waiting():
-        work.settle([(path, None)])
+    for path in work.pending():
+        work.record([(path, None)])
         seen.append(path)
     assert seen == [f"{number:03}.png" for number in range(500)]
-    assert work.counts().waiting == 0
+    assert work.counts().pending == 0
 
 
 MEASURE = """
 import resource, sys
 from app.bulk.worklist import Worklist
 count, work = int(sys.argv[1]), Worklist()
-work.add((f"some/long/folder/of/scans/{n:07}.png" for n in range(count)), listed=True)
-work.settle((f"some/long/folder/of/scans/{n:07}.png", None) for n in range(0, count, 2))
-assert sum(1 for _ in work.waiting()) == count // 2
+work.add((f"some/long/folder/of/scans/{n:07}.png" for n in range(count)), from_list=True)
+work.record((f"some/long/folder/of/scans/{n:07}.png", None) for n in range(0, count, 2))
+assert sum(1 for _ in work.pending()) == count // 2
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 

@@ -25,7 +25,7 @@ def call(
         env=environment(**settings),
         capture_output=True,
         input=stdin if stdin is not None else b"",
-        timeout=60,
+        timeout=120,
         check=False,
     )
     return subprocess.CompletedProcess(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.models.gpu import look
-from tests.daemon.process import Daemon
+from tests.ollama_daemon.process import Daemon
 from tests.ports import free_port
 from tests.server import Server
 

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from tests.cli.command import call, start
 from tests.client.fake import Fake, problem
+from tests.polling import wait_until
 from tests.ports import free_port
 
 
@@ -102,7 +102,7 @@ def test_texts_beside_their_files(fake: Fake, scans: Path, tmp_path: Path) -> No
     done = call(*command)
     assert done.returncode == 1
     assert fake.fields["format"] == ["markdown"]
-    assert f"{mine} is there already" in done.stderr
+    assert f"{mine} already exists" in done.stderr
     assert mine.read_text() == "mine"
     found = lines(out)
     assert found["05.png"]["error"]["code"] == "file_exists"
@@ -122,29 +122,25 @@ def test_two_runs_on_one_file(fake: Fake, scans: Path, tmp_path: Path) -> None:
     fake.delay_s = 30
     command = ("batch", "ocr", scans, "--out", out, "--server", fake.url)
     first = start(*command)
-    deadline = time.monotonic() + 20
-    while not fake.running and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: fake.running > 0)
     done = call(*command)
     assert done.returncode == 1
     assert "Another run is writing to" in done.stderr
     first.send_signal(signal.SIGINT)
-    _, said = first.communicate(timeout=20)
+    _, said = first.communicate(timeout=120)
     assert first.returncode == 130, said
     assert b"12 left: run the same command again" in said
     assert b"Traceback" not in said
-    assert fake.left.wait(3), "the requests under way are let go of"
+    assert fake.left.wait(120), "the requests under way are let go of"
     assert out.read_bytes() == b""
 
 
 def test_sigterm_is_as_ctrl_c(fake: Fake, scans: Path, tmp_path: Path) -> None:
     fake.delay_s = 30
     run = start("batch", "ocr", scans, "--out", tmp_path / "o", "--server", fake.url)
-    deadline = time.monotonic() + 20
-    while not fake.running and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: fake.running > 0)
     run.terminate()
-    _, said = run.communicate(timeout=20)
+    _, said = run.communicate(timeout=120)
     assert run.returncode == 130
     assert b"12 left" in said and b"Traceback" not in said
 
@@ -160,7 +156,7 @@ def test_what_no_file_can_be_answered_with_ends_the_run(
     out = tmp_path / "out.jsonl"
     done = call("batch", "ocr", scans, "--out", out, "--server", fake.url)
     assert done.returncode == 1
-    assert f"No file can be answered so: It says {code}." in done.stderr
+    assert f"The server rejects this request for every file: It says {code}." in done.stderr
     assert "12 left" in done.stderr
     assert out.read_bytes() == b""
     assert fake.asked < 12
@@ -192,14 +188,14 @@ def test_usage(scans: Path, arguments: tuple[str, ...], words: str) -> None:
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     done = call("batch", "ocr", tmp_path, "--out", tmp_path / "o")
-    assert (done.returncode, done.stderr) == (2, "No picture or PDF was found.\n")
+    assert (done.returncode, done.stderr) == (2, "No image or PDF was found.\n")
 
 
 def test_the_least_busy_server_gets_more(scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     for number in range(12, 60):
         (scans / f"{number}.png").write_bytes(b"%d" % number)
-    with Fake(delay_s=0.2) as slow, Fake(delay_s=0.01) as fast:
+    with Fake(delay_s=0.5) as slow, Fake(delay_s=0.01) as fast:
         servers = ("--server", slow.url, "--server", fast.url)
         done = call("batch", "ocr", scans, "--out", out, *servers)
         assert done.returncode == 0, done.stderr
@@ -219,34 +215,27 @@ def test_a_dead_server_is_set_aside_and_comes_back(scans: Path, tmp_path: Path) 
             *("batch", "ocr", scans, "--out", out),
             *("--server", living.url, "--server", dying.url),
         )
-        wait_for(lambda: dying.asked >= 5)
+        wait_until(lambda: dying.asked >= 5)
         dying.__exit__(None, None, None)
         died_at = dying.asked
-        wait_for(lambda: living.asked >= 20)
+        wait_until(lambda: living.asked >= 20)
         dying.__enter__()
-        _, said = run.communicate(timeout=50)
+        _, said = run.communicate(timeout=120)
     text = said.decode()
     print(text)
     assert run.returncode == 0, text
-    assert f"{dying.url} is set aside: No server answers" in text
-    assert f"{dying.url} is back." in text
+    assert f"{dying.url} gets no requests until it is ready again: No server" in text
+    assert f"{dying.url} is ready again." in text
     assert dying.asked > died_at
     assert len(lines(out)) == 150
-
-
-def wait_for(happens: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not happens():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_with_all_servers_gone_the_run_waits_and_then_ends(scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     with Fake(delay_s=0.2) as fake:
         run = start("batch", "ocr", scans, "-o", out, "--server", fake.url, "--patience", "1")
-        wait_for(lambda: out.exists() and out.read_bytes().count(b"\n") >= 2)
-    _, said = run.communicate(timeout=30)
+        wait_until(lambda: out.exists() and out.read_bytes().count(b"\n") >= 2)
+    _, said = run.communicate(timeout=120)
     assert run.returncode == 1
     assert b"No server answered for 1 s." in said
     assert b"left: run the same command again" in said

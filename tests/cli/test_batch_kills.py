@@ -15,10 +15,11 @@ from starlette.responses import Response
 
 from tests.cli.command import call, start
 from tests.client.fake import Fake, problem
+from tests.fake_ollama.script import says
+from tests.fake_ollama.server import SENTENCE, FakeOllama
 from tests.pictures import encoded
+from tests.polling import HANG_S
 from tests.server import Server
-from tests.standin.engine import SENTENCE, StandIn
-from tests.standin.script import says
 
 FILES = 500
 KILLS = 5
@@ -40,10 +41,10 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """The real server; its engine is a stand-in that takes its time."""
-    with StandIn() as engine:
+    """The real server; its engine is a fake Ollama that takes its time."""
+    with FakeOllama() as engine:
         engine.play(says(SENTENCE, pace_s=0.001))
-        settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "standin", "NUM_PARALLEL": "4"}
+        settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "fake-vlm", "NUM_PARALLEL": "4"}
         with Server(tmp_path / "server.log", **settings) as server:
             yield server.url
 
@@ -69,8 +70,8 @@ def killed(draw: random.Random, out: Path, *command: str | Path) -> int:
     """Start it, let it do some files, and end it with SIGKILL; how many lines there are then."""
     begun = out.read_bytes().count(b"\n") if out.exists() else 0
     process = start(*command)
-    deadline = time.monotonic() + 30
-    enough = begun + draw.randint(5, 60)
+    deadline = time.monotonic() + HANG_S
+    enough = begun + draw.randint(5, 30)
     while not out.exists() or out.read_bytes().count(b"\n") < enough:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.cli import checks
-from app.cli.checks import Engine
+from app.cli.checks import EngineState
 from app.cli.report import Report
 from app.models.catalog import BY_TAG, GIB
 from app.models.gpu import Gpu, Gpus
@@ -17,8 +17,8 @@ ENTRY = BY_TAG["qwen3-vl:32b"]
 URL = "http://127.0.0.1:11434"
 
 
-def engine(loaded: Mapping[str, Any] | None = None, **shown: Any) -> Engine:
-    return Engine(URL, "0.33.0", shown={"capabilities": ["vision"], **shown}, loaded=loaded)
+def engine(loaded: Mapping[str, Any] | None = None, **shown: Any) -> EngineState:
+    return EngineState(URL, "0.33.0", shown={"capabilities": ["vision"], **shown}, loaded=loaded)
 
 
 def test_a_model_partly_on_the_cpu_is_wrong() -> None:
@@ -41,9 +41,9 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, ok in ((20e9, False), (24e9, True)):
         usage = type("Usage", (), {"free": free})
         monkeypatch.setattr("shutil.disk_usage", lambda _, usage=usage: usage)
-        check = checks.disk_check(Engine(URL, "0.33.0"), ENTRY)
+        check = checks.disk_check(EngineState(URL, "0.33.0"), ENTRY)
         assert check.ok is ok, check.text
-    assert checks.disk_check(Engine("http://box:11434"), ENTRY).ok is None
+    assert checks.disk_check(EngineState("http://box:11434"), ENTRY).ok is None
     assert checks.disk_check(engine(), ENTRY).ok is True
 
 
@@ -51,7 +51,7 @@ def test_gpus_are_all_named() -> None:
     one = Gpu(0, "GPU-1", "A", 24 * GIB, 23 * GIB)
     check = checks.gpu_check(Gpus((one, one), "nvml"), ENTRY)
     assert check.ok
-    assert "together 48.00 GiB, over which Ollama splits" in check.text
+    assert "48.00 GiB in total, across which Ollama splits" in check.text
     assert checks.gpu_check(Gpus(reason="the engine is on another machine"), ENTRY).ok is None
     assert checks.gpu_check(Gpus(reason="there is no NVIDIA driver"), ENTRY).ok is False
     assert checks.gpu_check(Gpus(reason="there is no NVIDIA driver"), None).ok is None
@@ -78,7 +78,7 @@ def test_the_driver(driver: str, ok: bool | None) -> None:
 
 def test_the_embedded_engine_without_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "find_spec", lambda _: None)
-    check = checks.engine_check(Engine(URL, embedded="as ENGINE says"), None)
+    check = checks.engine_check(EngineState(URL, embedded="set by ENGINE"), None)
     assert check.ok is False
     report = Report("embedded", "", Gpus(), (check,), (), None, embedded=True)
     assert report.next == "ENGINE=embedded ./quick_start.sh installs what is missing."

@@ -10,12 +10,11 @@ import pytest
 
 from app.models.catalog import BY_TAG, ENTRIES, GIB
 from tests.cli.command import doctor, told
-from tests.daemon.process import Daemon
+from tests.fake_ollama.server import FakeOllama
+from tests.ollama_daemon.process import Daemon
 from tests.ports import free_port
 from tests.scripts.conftest import fake_ollama as fake_ollama  # noqa: PLC0414 - a fixture
-from tests.scripts.fake_ollama import FakeOllama
 from tests.server import REPO, Server
-from tests.standin.engine import StandIn
 
 
 def test_the_arithmetic_of_32b_on_24_gb_proves_itself() -> None:
@@ -109,7 +108,7 @@ def test_a_wrong_setting_is_one_sentence(tmp_path: Path) -> None:
     done = doctor("--vram-gb", "24", cwd=tmp_path, NUM_CTX="much")
     assert done.returncode == 1
     (sentence,) = done.stderr.splitlines()
-    assert sentence.startswith("The setting NUM_CTX is wrong")
+    assert sentence.startswith("The setting NUM_CTX is invalid")
 
 
 def test_the_real_engine_is_named(daemon: Daemon, tmp_path: Path) -> None:
@@ -134,7 +133,7 @@ def test_no_engine(tmp_path: Path, without_gpu: dict[str, str]) -> None:
     names = ("gpu", "driver", "engine", "model", "loaded", "plan", "disk", "port")
     assert [found[name] for name in names] == ["FAIL", "-", "FAIL", "-", "-", "-", "OK", "OK"]
     assert "No engine answers at" in done.stdout
-    assert lines[-1].startswith("Next: ENGINE=embedded ./quick_start.sh reads text here at once")
+    assert lines[-1].startswith("Next: ENGINE=embedded ./quick_start.sh reads text on this machine")
     assert "Traceback" not in done.stderr
 
 
@@ -142,7 +141,7 @@ def test_on_a_simulated_machine_of_24_gb_all_is_well(tmp_path: Path) -> None:
     done = doctor("--vram-gb", "24", cwd=tmp_path)
     assert done.returncode == 0
     lines = done.stdout.splitlines()
-    assert lines[0] == "Simulated: nothing of this machine was looked at, and no engine asked."
+    assert lines[0] == "Simulated: this machine and its engine were not checked."
     names = ["gpu", "driver", "engine", "model", "loaded", "plan", "disk", "port"]
     assert [line.split()[:3] for line in lines[1:9]] == [["OK", n, "Simulated:"] for n in names]
     answer = told("--vram-gb", "24")
@@ -169,10 +168,10 @@ def test_the_port(tmp_path: Path) -> None:
         assert port(server.port)["text"] == f"This server answers at {server.url}."
     with Server(tmp_path / "log", OLLAMA_HOST="127.0.0.1:9", API_KEY="a") as server:
         assert port(server.port)["text"] == f"This server answers at {server.url}."
-    with StandIn() as other:
+    with FakeOllama() as other:
         check = port(other.port)
         assert check["ok"] is False
-        assert f"{other.port} is taken by something else" in check["text"]
+        assert f"{other.port} is in use by another program" in check["text"]
 
 
 def test_an_engine_on_this_machine_with_a_gpu(fake_ollama: FakeOllama, tmp_path: Path) -> None:

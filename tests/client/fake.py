@@ -1,4 +1,5 @@
-"""A server of one's own making: it speaks the contract's tasks, and refuses as it is told."""
+"""A fake of this server's own API, for the client and the commands. It is no fake Ollama: that is
+`tests.fake_ollama`."""
 
 import asyncio
 import threading
@@ -16,27 +17,30 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tests.polling import wait_until
 from tests.ports import free_port
 
-# What one request gets instead of an answer; None: the answer. Its argument is how many came.
+# The response to a request in place of an answer; None: the answer. The argument counts requests.
 Refusal = Callable[[int], Response | None]
 
 
 def problem(status: int, code: str, retry_after: str = "", **extra: Any) -> Response:
-    """A problem of the contract."""
+    """A problem object, as the server sends it."""
     body = {"status": status, "code": code, "detail": f"It says {code}.", **extra}
     headers = {"Retry-After": retry_after} if retry_after else {}
     return JSONResponse(body, status, headers, "application/problem+json")
 
 
 class Fake:
-    """A server in a thread. It answers a picture with the hash of its bytes.
+    """A server in a thread. It answers a picture with the SHA-256 of its bytes.
 
-    refuse: what a request gets instead.
-    delay_s: how long an answer takes.
-    seen: how often the bytes of each hash were answered.
-    fields: those of the last request; `asked` counts all.
-    left: set when a client has gone away before its answer.
+    Attributes:
+        refuse: the response to a request in place of an answer.
+        delay_s: seconds that an answer takes.
+        seen: how often each hash was answered.
+        fields: of the last request.
+        asked: how many requests came; `running`: that run now; `most`: that ran at once.
+        left: set when a client has closed its connection before its answer.
     """
 
     def __init__(self, refuse: Refusal = lambda _: None, delay_s: float = 0.0) -> None:
@@ -103,10 +107,7 @@ class Fake:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
-        deadline = time.monotonic() + 10
-        while not self._server.started:
-            assert time.monotonic() < deadline, "the fake server did not start"
-            time.sleep(0.01)
+        wait_until(lambda: self._server.started)
         return self
 
     def __exit__(
@@ -116,7 +117,7 @@ class Fake:
         traceback: TracebackType | None,
     ) -> None:
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(120)
 
 
 def event(name: str, **data: Any) -> bytes:

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from starlette.responses import HTMLResponse
 
-from app.client.client import Client, address
+from app.client.client import Client, normalize_url
 from app.client.problem import ServerProblem
 from tests.client.fake import Fake, event, problem
+from tests.fake_ollama.script import Cut, Head, Script, Send
+from tests.fake_ollama.server import FakeOllama
 from tests.pictures import encoded, scene
 from tests.ports import free_port
 from tests.server import Server
-from tests.standin.engine import StandIn
-from tests.standin.script import Cut, Head, Script, Send
 
 SSE = Head(200, "text/event-stream")
 
@@ -131,7 +131,7 @@ async def test_what_is_no_address(wrong: str) -> None:
     ],
 )
 async def test_what_breaks_off(script: Script, code: str) -> None:
-    with StandIn() as server:
+    with FakeOllama() as server:
         server.play(script, at="/v1/ocr")
         async with Client(server.url) as client:
             with pytest.raises(ServerProblem) as raised:
@@ -145,7 +145,7 @@ async def test_who_leaves_closes_the_connection(fake: Fake) -> None:
     async with Client(fake.url) as client:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(client.ask("ocr", [b"a"], {}), 0.2)
-        assert await asyncio.to_thread(fake.left.wait, 3)
+        assert await asyncio.to_thread(fake.left.wait, 120)
 
 
 async def test_a_missing_file(fake: Fake, tmp_path: Path) -> None:
@@ -156,5 +156,5 @@ async def test_a_missing_file(fake: Fake, tmp_path: Path) -> None:
 
 
 def test_addresses_as_people_write_them() -> None:
-    assert address("gpu-box:8000/") == "http://gpu-box:8000"
-    assert address(" https://a.example/vlm/ ") == "https://a.example/vlm"
+    assert normalize_url("gpu-box:8000/") == "http://gpu-box:8000"
+    assert normalize_url(" https://a.example/vlm/ ") == "https://a.example/vlm"

@@ -14,10 +14,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from tests.browser import chromium
-from tests.daemon.process import Daemon
+from tests.fake_ollama.script import HANG, says
+from tests.fake_ollama.server import FakeOllama
+from tests.ollama_daemon.process import Daemon
 from tests.server import REPO, Server
-from tests.standin.engine import StandIn
-from tests.standin.script import HANG, says
 
 HOSTILE = "</pre><script>document.title='run'</script><img src=x onerror=\"document.title='run'\">"
 TRUTH = "합계 25,440원\n감사합니다\n"
@@ -35,7 +35,7 @@ def bench(server: Server, models: str, out: Path, *more: str) -> subprocess.Comp
         cwd=REPO,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         check=False,
     )
 
@@ -83,15 +83,17 @@ def test_a_reading_engine_makes_no_mistakes(on_embedded: Server, tmp_path: Path)
 
 
 @pytest.fixture(scope="module")
-def standin() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
+def fake_ollama() -> Iterator[FakeOllama]:
+    with FakeOllama() as fake_ollama:
+        yield fake_ollama
 
 
 @pytest.fixture(scope="module")
-def on_standin(standin: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def on_fake_ollama(
+    fake_ollama: FakeOllama, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("bench") / "log"
-    with Server(log, OLLAMA_HOST=standin.url, MODEL_NAME="standin") as server:
+    with Server(log, OLLAMA_HOST=fake_ollama.url, MODEL_NAME="fake-vlm") as server:
         yield server
 
 
@@ -106,38 +108,38 @@ def mine(tmp_path: Path) -> Path:
 
 
 def test_what_was_measured_is_kept_when_it_is_stopped(
-    on_standin: Server, standin: StandIn, mine: Path, tmp_path: Path
+    on_fake_ollama: Server, fake_ollama: FakeOllama, mine: Path, tmp_path: Path
 ) -> None:
-    standin.reset()
-    standin.chosen = lambda body: HANG if "think" in body["model"] else says(TRUTH)
+    fake_ollama.reset()
+    fake_ollama.chosen = lambda body: HANG if "think" in body["model"] else says(TRUTH)
     more = ["--images", str(mine), "--no-examples"]
     out = tmp_path / "page.html"
     running = subprocess.Popen(
-        command(on_standin, "standin,standin-think", out, *more),
+        command(on_fake_ollama, "fake-vlm,fake-think", out, *more),
         cwd=REPO,
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
     assert running.stderr
-    assert running.stderr.readline() == "standin: done\n"
+    assert running.stderr.readline() == "fake-vlm: done\n"
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=20)
+    _, said = running.communicate(timeout=120)
     assert running.returncode == 130
     assert "Stopped before the end" in said and "Traceback" not in said
     told = json.loads(out.with_suffix(".json").read_text())
     assert not told["whole"]
     assert told["models"][0]["median"]["cer"] == 0
-    assert "It was stopped before the end" in out.read_text()
+    assert "The run was stopped early" in out.read_text()
 
 
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        (["--models", ","], "Name one model"),
+        (["--models", ","], "Name at least one model"),
         (["--models", "a", "--no-examples"], "Nothing to ask"),
         (["--models", "a", "--question", "What?"], "--images"),
-        (["--models", "a", "--images", "/nowhere"], "is no folder"),
+        (["--models", "a", "--images", "/nowhere"], "is not a folder"),
         (["--models", "a", "--out", "/nowhere/page.html"], "cannot be written"),
         (["--models", "a", "--server", "127.0.0.1:9"], "./run_server.sh"),
     ],
@@ -195,11 +197,11 @@ def test_it_is_readable_at_any_width(compared: Path, browser: Browser, size: str
 def test_it_speaks_both_languages_without_a_script(compared: Path, browser: Browser) -> None:
     assert "<script" not in compared.read_text()
     page = looked_at(browser, compared, "phone", "language")
-    assert page.get_by_text("At a glance").is_visible()
-    assert not page.get_by_text("한눈에").is_visible()
+    assert page.get_by_text("Summary").is_visible()
+    assert not page.get_by_text("요약").is_visible()
     page.get_by_label("한국어").check()
-    assert page.get_by_text("한눈에").is_visible()
-    assert not page.get_by_text("At a glance").is_visible()
+    assert page.get_by_text("요약").is_visible()
+    assert not page.get_by_text("Summary").is_visible()
     # Every label stands in both.
     both = page.evaluate(
         "['en', 'ko'].map(tag => document.querySelectorAll(`body [lang=${tag}]`).length)"
@@ -209,17 +211,19 @@ def test_it_speaks_both_languages_without_a_script(compared: Path, browser: Brow
 
 
 def test_answers_do_nothing(
-    on_standin: Server, standin: StandIn, mine: Path, tmp_path: Path, browser: Browser
+    on_fake_ollama: Server, fake_ollama: FakeOllama, mine: Path, tmp_path: Path, browser: Browser
 ) -> None:
     """What a model says may look like HTML, and be long."""
-    standin.reset()
-    standin.chosen = lambda _: says(f"{HOSTILE} 합계 25,440원 {'x' * 300}")
-    models = "standin,standin-think"
+    fake_ollama.reset()
+    fake_ollama.chosen = lambda _: says(f"{HOSTILE} 합계 25,440원 {'x' * 300}")
+    models = "fake-vlm,fake-think"
     out = tmp_path / "page.html"
-    done = bench(on_standin, models, out, "--images", str(mine), "--no-examples", "--repeat", "2")
+    done = bench(
+        on_fake_ollama, models, out, "--images", str(mine), "--no-examples", "--repeat", "2"
+    )
     assert done.returncode == 0, done.stderr
     page = looked_at(browser, out, "phone", "hostile")
-    assert page.title() == "Models compared: standin, standin-think"
+    assert page.title() == "Model comparison: fake-vlm, fake-think"
     shown = page.locator("article pre").first.evaluate(
         "one => [...one.childNodes].filter(node => node.nodeName != 'DEL')"
         ".map(node => node.textContent).join('')"

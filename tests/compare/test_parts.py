@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app.compare.mistakes import Mistakes
-from app.compare.page import page, pieces, seconds
-from app.compare.questions import Question, examples, own
-from app.compare.report import Cell, Report, Run, Subject
+from app.compare.error_rates import ErrorRates
+from app.compare.page import diff_words, page, seconds
+from app.compare.questions import Question, examples, from_folder
+from app.compare.report import ModelResult, QuestionResult, Report, Run
 from tests.pictures import encoded, scene
 
 
@@ -26,16 +26,16 @@ from tests.pictures import encoded, scene
     ],
 )
 def test_mistakes(read: str, written: str, cer: float, wer: float) -> None:
-    wrong = Mistakes.of(read, written)
+    wrong = ErrorRates.measure(read, written)
     assert wrong.cer == pytest.approx(cer)
     assert wrong.wer == pytest.approx(wer)
 
 
 def test_the_examples_are_there() -> None:
-    asked = examples()
-    assert all(one.file.is_file() for one in asked)
-    assert sum(one.truth is not None for one in asked) == 2
-    assert all(one.file != other.file for one, other in pairwise(asked))
+    question_text = examples()
+    assert all(one.file.is_file() for one in question_text)
+    assert sum(one.truth is not None for one in question_text) == 2
+    assert all(one.file != other.file for one, other in pairwise(question_text))
 
 
 def test_ones_own_pictures(tmp_path: Path) -> None:
@@ -43,8 +43,8 @@ def test_ones_own_pictures(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(encoded(scene(32, 32)))
     (tmp_path / "a.txt").write_bytes("합계 1원".encode("cp949"))
     (tmp_path / "notes.md").write_text("no picture")
-    asked = own(tmp_path, ["What?", "Why?"])
-    assert [(one.name, one.task, one.asked) for one in asked] == [
+    question_text = from_folder(tmp_path, ["What?", "Why?"])
+    assert [(one.name, one.task, one.question_text) for one in question_text] == [
         ("a.png", "ocr", ""),
         ("b.JPG", "describe", ""),
         ("a.png", "vqa", "What?"),
@@ -52,17 +52,17 @@ def test_ones_own_pictures(tmp_path: Path) -> None:
         ("a.png", "vqa", "Why?"),
         ("b.JPG", "vqa", "Why?"),
     ]
-    assert asked[0].truth == "합계 1원"
+    assert question_text[0].truth == "합계 1원"
     with pytest.raises(ValueError, match="no folder"):
-        own(tmp_path / "nowhere")
+        from_folder(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no pictures"):
-        own(tmp_path / "empty")
+        from_folder(tmp_path / "empty")
 
 
 def test_pieces_are_the_answer_and_what_it_lacks() -> None:
     read, written = "one  twO three\nfive\n", "one two three\nfour five"
-    found = pieces(read, written)
+    found = diff_words(read, written)
     assert "".join(one.text for one in found if one.kind != "missing") == read
     assert [(one.kind, one.text.strip()) for one in found if one.kind != "same"][:2] == [
         ("more", "twO"),
@@ -77,32 +77,32 @@ def run(total_s: float, text: str = "a", rate: float = 10) -> Run:
 
 def report(file: Path, *answers: str) -> Report:
     question = Question(file, "ocr", truth="합계 100원")
-    made = Report(datetime.now(UTC), "Ollama API 0", 3, [question], whole=True)
+    made = Report(datetime.now(UTC), "Ollama API 0", 3, [question], complete=True)
     for at, answer in enumerate(answers, 1):
-        cells = [Cell(question, [run(at), run(3 * at, answer), run(2 * at, answer)])]
+        cells = [QuestionResult(question, [run(at), run(3 * at, answer), run(2 * at, answer)])]
         cells[0].runs[0] = run(at, answer)
-        made.subjects.append(Subject(f"model-{at}", load_s=9, loaded_s=8, cells=cells))
+        made.models.append(ModelResult(f"model-{at}", first_request_s=9, load_s=8, cells=cells))
     return made
 
 
 def test_medians_and_ratios(tmp_path: Path) -> None:
     made = report(tmp_path / "none.png", "합계 100원", "합계 700원")
-    first, second = made.subjects
+    first, second = made.models
     assert (first.total_s, second.total_s) == (2, 4)
-    assert second.times_as_fast(first) == 0.5
-    assert first.mistakes and first.mistakes.cer == 0
-    assert second.mistakes and second.mistakes.wer == 0.5
-    plain = made.plain()["models"][1]
-    assert plain["median"]["total_s"] == 4
-    assert plain["median"]["cer"] == pytest.approx(1 / 6, abs=1e-4)
-    assert [run["total_s"] for run in plain["questions"][0]["runs"]] == [2, 6, 4]
+    assert second.speedup_over(first) == 0.5
+    assert first.error_rates and first.error_rates.cer == 0
+    assert second.error_rates and second.error_rates.wer == 0.5
+    to_dict = made.to_dict()["models"][1]
+    assert to_dict["median"]["total_s"] == 4
+    assert to_dict["median"]["cer"] == pytest.approx(1 / 6, abs=1e-4)
+    assert [run["total_s"] for run in to_dict["questions"][0]["runs"]] == [2, 6, 4]
 
 
 def test_an_answer_is_text_and_nothing_else(tmp_path: Path) -> None:
     bad = "</pre><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7 * 7 }}"
     made = report(tmp_path / "<b>.png", bad, "합계 100원")
-    made.subjects[1].problem = ""
-    made.subjects.append(Subject("<i>gone</i>", problem="<script>no</script>"))
+    made.models[1].problem = ""
+    made.models.append(ModelResult("<i>gone</i>", problem="<script>no</script>"))
     html = page(made)
     assert "<script" not in html and "<img" not in html and "<i>gone" not in html
     assert "&lt;script&gt;alert(1)" in html.replace("</ins>", "").replace("<ins>", "")

@@ -6,23 +6,22 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import httpx
 import pytest
 
-from tests.daemon.install import install
-from tests.daemon.models import store
-from tests.once import one_at_a_time
+from tests.background_server import BackgroundServer, logs
+from tests.install_lock import one_at_a_time
+from tests.ollama_daemon.install import install
+from tests.ollama_daemon.models import store
+from tests.polling import wait_until
 from tests.ports import free_port
 from tests.server import REPO
 
 LISTED = REPO / "requirements-ray.txt"
-START_S = 120
+START_S = 300
 PORTS = 16  # that are looked at, from the first replica's on
 
 
@@ -71,54 +70,32 @@ def environment(**settings: str) -> dict[str, str]:
     }
 
 
-class Cluster:
+class Cluster(BackgroundServer):
     """One box; its terminal is in `log`."""
 
     def __init__(self, log: Path, **settings: str) -> None:
         self.python = python()
-        self.environment = environment(**settings)
-        self.url = f"http://127.0.0.1:{self.environment['PORT']}"
-        self._first = int(self.environment["RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT"])
-        self.log_path = log
-        with log.open("ab") as out:
-            self.process = subprocess.Popen(
-                [self.python, "-m", "deploy.ray"],
-                cwd=REPO,
-                env=self.environment,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-            )
+        values = environment(**settings)
+        self.url = f"http://127.0.0.1:{values['PORT']}"
+        self._first = int(values["RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT"])
+        super().__init__(
+            [self.python, "-m", "deploy.ray"], log, ready=logs("Ready: "), environment=values
+        )
 
-    def __enter__(self) -> Self:
-        deadline = time.monotonic() + START_S
-        while "Ready: " not in self.log():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.close()
-                raise RuntimeError(f"It did not start:\n{self.log()}")
-            time.sleep(0.1)
-        return self
+    def wait_until_ready(self, timeout_s: float = START_S) -> None:
+        super().wait_until_ready(timeout_s)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
+    def stop(self) -> None:
         """End it, and whatever it left behind."""
-        self.process.terminate()
+        if self._process is None:
+            return
+        self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(30)
+            self._process.wait(60)
         for pid in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.process.wait()
-
-    def log(self) -> str:
-        return self.log_path.read_text(errors="replace")
+        self._process.wait()
 
     def run(self, *arguments: str, **settings: str) -> str:
         """Another program of the same environment, which talks to this cluster."""
@@ -126,10 +103,10 @@ class Cluster:
         told = subprocess.run(
             [self.python, *arguments],
             cwd=REPO,
-            env=self.environment | {"RAY_ADDRESS": address} | settings,
+            env={**self.environment} | {"RAY_ADDRESS": address} | settings,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=START_S,
             check=False,
         )
         assert told.returncode == 0, told.stdout + told.stderr
@@ -145,18 +122,13 @@ class Cluster:
         found = {}
         for port in range(self._first, self._first + PORTS):
             with suppress(httpx.TransportError):
-                httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False, timeout=5)
+                httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False, timeout=120)
                 found[port] = _listener(port, self.processes())
         return found
 
-    def wait_for_replicas(self, count: int, seconds: float) -> float:
-        """The seconds until so many answer; TimeoutError after `seconds`."""
-        began = time.monotonic()
-        while len(self.replicas()) != count:
-            if time.monotonic() - began > seconds:
-                raise TimeoutError(f"{self.replicas()} after {seconds} s, not {count}")
-            time.sleep(0.1)
-        return time.monotonic() - began
+    def wait_for_replicas(self, count: int) -> float:
+        """Wait until so many answer; how long that took, in seconds."""
+        return wait_until(lambda: len(self.replicas()) == count)
 
 
 def below(pid: int) -> list[int]:

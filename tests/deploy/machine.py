@@ -5,11 +5,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.background_server import BackgroundServer
 from tests.deploy.environment import CACHE
+from tests.polling import HANG_S
 from tests.scripts.conftest import TOOLS, ends
 from tests.server import REPO
 
@@ -69,49 +70,29 @@ class Machine:
     def start(self, command: str, **settings: str) -> "Running":
         """Start `sh -c COMMAND` in the checkout."""
         log = self.root / "log"
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                ["sh", "-c", command],
-                cwd=self.app,
-                env=self.environment(**settings),
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        return Running(process, log)
+        log.unlink(missing_ok=True)
+        running = Running(
+            ["sh", "-c", command],
+            log,
+            ready=lambda _: True,
+            environment=self.environment(**settings),
+            cwd=self.app,
+            group=True,
+        )
+        running.start()
+        return running
 
     def run(self, command: str, **settings: str) -> tuple[int, str]:
         """Status and output of a command that ends by itself."""
         running = self.start(command, **settings)
-        return running.process.wait(120), running.output
+        return running.process.wait(HANG_S), running.log()
 
 
-@dataclass(frozen=True)
-class Running:
+class Running(BackgroundServer):
     """A command in a session of its own."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    @property
-    def output(self) -> str:
-        return self.log.read_text()
-
-    def says(self, text: str, timeout_s: float = 120) -> None:
-        """Wait for it.
-
-        Raises:
-            AssertionError: it has ended, or the time has, with all it said.
-        """
-        deadline = time.monotonic() + timeout_s
-        while text not in self.output:
-            assert self.process.poll() is None, self.output
-            assert time.monotonic() < deadline, self.output
-            time.sleep(0.1)
 
     def stop(self) -> None:
         """SIGTERM to its group, after which nothing it started is left."""
         os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait(20)
-        assert ends(self.process.pid, 20)
+        self.process.wait(HANG_S)
+        assert ends(self.process.pid)

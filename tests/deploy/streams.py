@@ -7,11 +7,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import httpx
 
 from tests.deploy.cluster import Cluster
+from tests.polling import HANG_S, wait_until_async
 
 KEY = "sesame-4711"
 HEADERS = {"X-API-Key": KEY, "Cache-Control": "no-store"}
@@ -54,7 +54,7 @@ async def begin(
     streamed: list[Streamed] = []
     for _ in range(count):
         group.create_task(stream(client, streamed, tokens))
-    await until(lambda: len(streamed) == count and all(len(one.at) > 2 for one in streamed), 30)
+    await wait_until_async(lambda: sum(len(one.at) > 2 for one in streamed) == count)
     assert not any(one.ended for one in streamed), "they are over too soon to tell"
     return streamed
 
@@ -81,14 +81,14 @@ def users(url: str) -> httpx.AsyncClient:
     """A connection a request, as many users have."""
     limits = httpx.Limits(max_keepalive_connections=0)
     return httpx.AsyncClient(
-        base_url=url, headers=HEADERS, limits=limits, trust_env=False, timeout=60
+        base_url=url, headers=HEADERS, limits=limits, trust_env=False, timeout=120
     )
 
 
-async def until(condition: Any, seconds: float) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - of processes, which tell nobody
-            await asyncio.sleep(0.02)
+async def islice_async(lines: AsyncIterator[str], count: int) -> AsyncIterator[str]:
+    """The first `count` of them."""
+    for _ in range(count):
+        yield await anext(lines)
 
 
 async def running(client: httpx.AsyncClient) -> int:
@@ -104,7 +104,7 @@ def refuses(port: int) -> bool:
 async def warm(cluster: Cluster, into: list[Streamed] | None = None) -> None:
     """Until HAProxy uses both replicas, and both have loaded their model."""
     streamed = [] if into is None else into
-    async with users(cluster.url) as client, asyncio.timeout(30):
+    async with users(cluster.url) as client, asyncio.timeout(HANG_S):
         engines: set[str] = set()
         while len(engines) < 2:
             engines.add((await client.get("/v1/status")).json()["engine"]["url"])

@@ -19,10 +19,10 @@ import pytest
 
 from tests.deploy import environment
 from tests.deploy.machine import Machine
+from tests.fake_ollama.server import FakeOllama
 from tests.pictures import encoded, scene
 from tests.ports import free_port
 from tests.server import REPO
-from tests.standin.engine import StandIn
 
 DOCKERFILE = REPO / "Dockerfile"
 KEY = "a-secret"
@@ -134,17 +134,17 @@ def test_its_command_serves_and_its_check_says_so(build: Build) -> None:
     health = json.loads(build.told["HEALTHCHECK"].partition("CMD ")[2])
     command = shlex.join(json.loads(build.told["CMD"]))
     # The address to listen on is the image's own, so a key is wanted.
-    here = {**build.variables, "PORT": str(free_port()), "API_KEY": KEY, "MODEL_NAME": "standin"}
+    here = {**build.variables, "PORT": str(free_port()), "API_KEY": KEY, "MODEL_NAME": "fake-vlm"}
     check = f"cd '{build.folder}' && {shlex.join(health)}"
     assert build.machine.run(check, **here)[0] != 0
-    with StandIn() as standin:
-        here |= {"OLLAMA_HOST": standin.url}
+    with FakeOllama() as fake_ollama:
+        here |= {"OLLAMA_HOST": fake_ollama.url}
         running = build.machine.start(f"cd '{build.folder}' && exec {command}", **here)
         try:
-            running.says("serving")
+            running.wait_for_log("serving")
             transport = httpx.HTTPTransport(retries=5)
             url = f"http://127.0.0.1:{here['PORT']}"
-            with httpx.Client(base_url=url, transport=transport, timeout=30) as client:
+            with httpx.Client(base_url=url, transport=transport, timeout=120) as client:
                 assert client.get("/ready").status_code == 200
                 picture = {"image": encoded(scene(160, 120))}
                 assert client.post("/v1/describe", files=picture).status_code == 401

@@ -16,9 +16,9 @@ from app.models.catalog import GIB, MIN_OLLAMA, find, new_enough
 from app.models.plan import plan
 from tests.deploy import environment
 from tests.deploy.machine import Machine
+from tests.fake_ollama.server import FakeOllama
 from tests.pictures import encoded, scene
 from tests.server import REPO, Server
-from tests.standin.engine import StandIn
 
 FOLDER = REPO / "deploy" / "kubernetes"
 OLDEST, NEWEST = "1.30", "1.37"
@@ -158,10 +158,10 @@ def test_there_is_time_to_drain_and_the_daemon_goes_last() -> None:
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Server]:
     """The server with what the manifest tells it; port and engine are this machine's."""
-    asked = variables(SERVER) | {"MODEL_NAME": "standin", "HOST": "127.0.0.1"}
+    asked = variables(SERVER) | {"MODEL_NAME": "fake-vlm", "HOST": "127.0.0.1"}
     del asked["PORT"]
-    with StandIn() as standin:
-        asked["OLLAMA_HOST"] = standin.url
+    with FakeOllama() as fake_ollama:
+        asked["OLLAMA_HOST"] = fake_ollama.url
         with Server(tmp_path / "log", **asked) as server:
             yield server
 

@@ -14,21 +14,22 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.daemon.process import Daemon
 from tests.deploy.cluster import Cluster, below, lives
 from tests.deploy.streams import (
     KEY,
     Streamed,
     asking,
     begin,
+    islice_async,
     refuses,
     running,
     stream,
-    until,
     users,
     warm,
 )
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
+from tests.polling import HANG_S, wait_until_async
 from tests.server import REPO
 
 IDLE_S = 5  # DOWNSCALE_DELAY_S, where the fleet is to shrink
@@ -48,7 +49,7 @@ def cluster(_daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_it_is_the_same_server(cluster: Cluster) -> None:
-    with httpx.Client(base_url=cluster.url, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=cluster.url, trust_env=False, timeout=120) as client:
         refused = client.post("/v1/describe", files=FILES)
         assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
         ready = client.get("/ready", headers={"X-Request-ID": "mine"})
@@ -66,11 +67,11 @@ async def test_chunks_come_one_by_one(cluster: Cluster) -> None:
             await stream(client, streamed, 40)
     one = streamed[-1]
     assert one.ended == "done"
-    assert len(one.at) >= 25  # what comes together goes out together
     gaps = sorted(later - sooner for sooner, later in zip(one.at, one.at[1:], strict=False))
     print(f"\n{len(one.at)} chunks, gap {gaps[len(gaps) // 2] * 1e3:.1f} ms in the middle")
-    together = sum(gap < 1e-4 for gap in gaps)
-    assert together < len(gaps) / 4, gaps
+    # What the engine says together goes out together, and a busy machine joins more.
+    apart = sum(gap > 1e-3 for gap in gaps)
+    assert apart >= 8, gaps
 
 
 async def test_who_leaves_frees_the_engine(cluster: Cluster) -> None:
@@ -81,20 +82,23 @@ async def test_who_leaves_frees_the_engine(cluster: Cluster) -> None:
         request = client.stream("POST", "/v1/describe", files=FILES, data=data, headers=headers)
         async with request as answer:
             lines = answer.aiter_lines()
-            for _ in range(5):
-                await anext(lines)
+            began = time.monotonic()
+            deltas = [line async for line in islice_async(lines, 60) if line == "event: delta"]
+            per_token_s = (time.monotonic() - began) / len(deltas)
             assert await running(client) == 1
         left = time.monotonic()
         while await running(client):
-            assert time.monotonic() - left < 5
-        print(f"\nfree {(time.monotonic() - left) * 1e3:.0f} ms after the client left")
+            pass
+        took = time.monotonic() - left
+    print(f"\nfree {took * 1e3:.0f} ms after the client left, {took / per_token_s:.0f} tokens")
+    assert took < 200 * per_token_s, "of 400 tokens"
 
 
 async def test_more_replicas_under_load(cluster: Cluster) -> None:
     assert len(cluster.replicas()) == 1
     streamed: list[Streamed] = []
     async with users(cluster.url) as client, asking(client, streamed, 6, 10):
-        took = await asyncio.to_thread(cluster.wait_for_replicas, 2, 40)
+        took = await asyncio.to_thread(cluster.wait_for_replicas, 2)
     print(f"\n1 -> 2 replicas in {took:.1f} s under 6 streams; {len(streamed)} answers meanwhile")
     assert {one.ended for one in streamed} == {"done"}
 
@@ -112,11 +116,11 @@ async def test_a_replica_is_killed_under_six_streams(cluster: Cluster) -> None:
         os.kill(victim, signal.SIGKILL)
         killed = time.monotonic()
         # A request that comes while the kernel takes it apart is one that it had in hand, too.
-        await until(lambda: refuses(port), 5)
+        await wait_until_async(lambda: refuses(port))
         async with asking(client, later, 1, 3):
-            await until(lambda: not any(map(lives, family)), 10)
+            await wait_until_async(lambda: not any(map(lives, family)))
             gone = time.monotonic() - killed
-            back = gone + await asyncio.to_thread(cluster.wait_for_replicas, 2, 30)
+            back = gone + await asyncio.to_thread(cluster.wait_for_replicas, 2)
     await warm(cluster, later)
     lost = [one.ended for one in streamed if one.ended != "done"]
     print(
@@ -143,9 +147,9 @@ async def test_an_engine_is_killed(cluster: Cluster) -> None:
         killed = time.monotonic()
         while port in await asyncio.to_thread(cluster.replicas):
             await stream(client, later, 3)
-            assert time.monotonic() - killed < 30
+            assert time.monotonic() - killed < HANG_S
         gone = time.monotonic() - killed
-        back = gone + await asyncio.to_thread(cluster.wait_for_replicas, 2, 30)
+        back = gone + await asyncio.to_thread(cluster.wait_for_replicas, 2)
     lost = [one.ended for one in streamed if one.ended != "done"]
     print(
         f"\n6 streams: {len(lost)} ended as {set(lost)}; of {len(later)} others meanwhile "
@@ -174,11 +178,11 @@ def test_shards_of_a_long_list(cluster: Cluster, tmp_path: Path) -> None:
     first = cluster.run(*command, *more, **server)
     took = time.monotonic() - began
     lines = [json.loads(line) for path in out.glob("*.jsonl") for line in path.open()]
-    assert "3 shards done now, 0 not" in first
+    assert "3 shards done in this run, 0 failed." in first
     assert len(lines) == 5, lines
     (out / "00000.done").unlink()  # as if it had been cut off
     listed.write_text("".join(f"{file}\n" for file in files))
-    assert "2 shards done now, 0 not" in cluster.run(*command, *more, **server)
+    assert "2 shards done in this run, 0 failed." in cluster.run(*command, *more, **server)
     told = [line for path in sorted(out.glob("*.jsonl")) for line in path.open()]
     print(f"\n5 files in 3 shards in {took:.1f} s; {len(told)} lines after the list had grown")
     assert len(told) == 6
@@ -192,7 +196,7 @@ async def test_new_settings_replace_every_replica(cluster: Cluster) -> None:
     delay = {"DOWNSCALE_DELAY_S": str(IDLE_S)}
     async with users(cluster.url) as client, asking(client, meanwhile, 6, 10):
         assert "Ready: " in await asyncio.to_thread(cluster.run, "-m", "deploy.ray", **delay)
-        await asyncio.to_thread(cluster.wait_for_replicas, 2, 40)
+        await asyncio.to_thread(cluster.wait_for_replicas, 2)
     print(f"\n{len(meanwhile)} answers while all were replaced")
     assert {one.ended for one in meanwhile} == {"done"}
     assert not before & set(cluster.replicas().values())
@@ -204,9 +208,9 @@ async def test_fewer_replicas_when_idle(cluster: Cluster) -> None:
     streamed: list[Streamed] = []
     async with users(cluster.url) as client, asking(client, streamed, 1, 3):
         async with asking(client, streamed, 6, 10):
-            await asyncio.to_thread(cluster.wait_for_replicas, 2, 40)
+            await asyncio.to_thread(cluster.wait_for_replicas, 2)
         before = len(streamed)
-        took = await asyncio.to_thread(cluster.wait_for_replicas, 1, 30)
+        took = await asyncio.to_thread(cluster.wait_for_replicas, 1)
         then = len(streamed) - before
         await asyncio.sleep(1)
         after = len(streamed) - before - then
@@ -225,7 +229,7 @@ async def test_the_end_finishes_what_runs(cluster: Cluster) -> None:
         cluster.process.send_signal(signal.SIGTERM)
         began = time.monotonic()
     assert [one.ended for one in streamed] == ["done"] * 3
-    assert await asyncio.to_thread(cluster.process.wait, 30) == 0
+    assert await asyncio.to_thread(cluster.process.wait, HANG_S) == 0
     print(f"\n3 streams finished and all over {time.monotonic() - began:.1f} s after SIGTERM")
-    await until(lambda: not cluster.processes(), 5)
+    await wait_until_async(lambda: not cluster.processes())
     assert KEY not in cluster.log()

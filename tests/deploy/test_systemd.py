@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections import defaultdict
 from pathlib import Path
 from tempfile import gettempdir
@@ -19,11 +18,12 @@ import pytest
 
 from app.drain import END_S
 from app.settings import Settings
+from tests.background_server import BackgroundServer, answers
 from tests.deploy.environment import debian
+from tests.fake_ollama.server import FakeOllama
 from tests.pictures import encoded, scene
 from tests.ports import free_port
 from tests.server import REPO
-from tests.standin.engine import StandIn
 
 UNITS = REPO / "deploy" / "systemd"
 SERVER = UNITS / "qwen3-vl.service"
@@ -125,21 +125,21 @@ def test_the_server_writes_nothing_and_makes_no_call_that_is_filtered(
     tracer = debian("strace")
     trace, port = tmp_path / "trace", free_port()
     python = [sys.executable, "-c", DENY, sys.executable, "server.py"]
-    with StandIn() as standin, (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
+    url = f"http://127.0.0.1:{port}"
+    with (
+        FakeOllama() as fake_ollama,
+        BackgroundServer(
             [tracer.path, "-D", "-f", "-qq", "-o", trace, *python],  # -D: our child is the server
-            cwd=REPO,
-            env=variables(SERVER)
-            | {"PATH": "/usr/bin:/bin", "PORT": str(port), "MODEL_NAME": "standin"}
-            | {"OLLAMA_HOST": standin.url, **tracer.environment},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            described = describe(f"http://127.0.0.1:{port}", process)
-        finally:
-            process.terminate()
-            process.wait(20)
+            tmp_path / "log",
+            ready=answers(f"{url}/health"),
+            environment=variables(SERVER)
+            | {"PATH": "/usr/bin:/bin", "PORT": str(port), "MODEL_NAME": "fake-vlm"}
+            | {"PYTHONDONTWRITEBYTECODE": "1"}  # a fresh checkout has none yet
+            | {"OLLAMA_HOST": fake_ollama.url, **tracer.environment},
+        ),
+    ):
+        files = {"image": encoded(scene(400, 300))}
+        described = httpx.post(f"{url}/v1/describe", files=files, trust_env=False).status_code
     assert described == 200
     traced = trace.read_text()
     written = set(re.findall(r'openat\([^"]*"([^"]+)", [^)]*O_(?:WRONLY|RDWR|CREAT)', traced))
@@ -154,20 +154,6 @@ def variables(unit: Path) -> dict[str, str]:
     """Of its Environment= lines."""
     lines = re.findall(r"^Environment=(.*)$", unit.read_text(), re.M)
     return dict(word.split("=", 1) for line in lines for word in line.split())
-
-
-def describe(url: str, process: subprocess.Popen[bytes]) -> int:
-    """The status of a whole request, once the server is there."""
-    deadline = time.monotonic() + 60
-    while True:
-        assert process.poll() is None and time.monotonic() < deadline
-        try:
-            httpx.get(f"{url}/health", trust_env=False)
-            break
-        except httpx.TransportError:
-            time.sleep(0.2)
-    files = {"image": encoded(scene(400, 300))}
-    return httpx.post(f"{url}/v1/describe", files=files, trust_env=False, timeout=60).status_code
 
 
 def allowed(analyze: str) -> set[str]:

@@ -4,10 +4,10 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 from tests.deploy.machine import Machine
+from tests.polling import wait_until
 from tests.scripts.conftest import ends
 from tests.server import REPO
 
@@ -32,15 +32,13 @@ def test_the_init_script(tmp_path: Path) -> None:
     keys = []
     for _ in range(2):
         running = machine.start(text)
-        assert running.process.wait(20) == 0, running.output
-        deadline = time.monotonic() + 5
-        while not (log := home / "start.log").exists() or not log.read_text():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        assert running.process.wait(120) == 0, running.log()
+        log = home / "start.log"
+        wait_until(lambda: log.exists() and log.read_text().endswith("\n"))  # noqa: B023
         keys.append((models / "api-key").read_text().strip())
         assert log.read_text() == f"started with 0.0.0.0 8000 {models} {keys[-1]}\n"
         os.killpg(running.process.pid, signal.SIGTERM)
         assert ends(running.process.pid)
     assert keys[0] == keys[1] and len(keys[0]) == 48
     assert (models / "api-key").stat().st_mode & 0o077 == 0
-    assert keys[0] not in running.output
+    assert keys[0] not in running.log()

@@ -10,8 +10,8 @@ import pytest
 
 from tests.deploy.machine import Machine
 from tests.deploy.test_vessl_forms import ask
+from tests.fake_ollama.server import FakeOllama
 from tests.server import REPO, Server
-from tests.standin.engine import StandIn
 
 GUIDE = REPO / "docs" / "VESSL_SETUP_GUIDE.md"
 KOREAN = REPO / "docs" / "VESSL_SETUP_GUIDE.ko.md"
@@ -56,10 +56,10 @@ def test_its_requests_are_answered(tmp_path: Path) -> None:
     asked = [line for line in commands(GUIDE) if line.startswith("curl") and "$URL" in line]
     assert len(asked) == 2
     machine = Machine(tmp_path / "disk")
-    settings = {"MODEL_NAME": "standin", "API_KEY": KEY}
+    settings = {"MODEL_NAME": "fake-vlm", "API_KEY": KEY}
     with (
-        StandIn() as standin,
-        Server(tmp_path / "log", OLLAMA_HOST=standin.url, **settings) as server,
+        FakeOllama() as fake_ollama,
+        Server(tmp_path / "log", OLLAMA_HOST=fake_ollama.url, **settings) as server,
     ):
         for line in asked:
             fails = line.replace("curl", "curl -sS --fail --noproxy '*'", 1)

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.daemon.install import InstallError, install, unsupported
 from tests.docs.document import Command, commands, documents
 from tests.docs.lent import LENDER, Lent
 from tests.docs.machine import Machine
+from tests.ollama_daemon.install import InstallError, install, unsupported
 from tests.server import Server
 
 

@@ -37,7 +37,10 @@ class Command:
 def documents() -> list[Path]:
     """All that have commands for users, the landing page first; of twins the one that runs first is
     the English one."""
-    places = ("README*.md", "MODEL_INFO*.md", "docs/*.md", "deploy/**/*.md", "examples/*.md")
+    places = (
+        *("README*.md", "MODEL_INFO*.md", "CONTRIBUTING*.md", "CHANGELOG.md"),
+        *("docs/*.md", "deploy/**/*.md", "examples/*.md"),
+    )
     return [
         path
         for place in places

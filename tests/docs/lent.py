@@ -93,7 +93,7 @@ def _handler(lent: Lent) -> type[BaseHTTPRequestHandler]:
 
         def _lend(self, name: str, asked: dict[str, Any]) -> None:
             """The engine's own answer, a line as it comes, under the name that was asked for."""
-            connection = HTTPConnection(lent.engine, timeout=60)
+            connection = HTTPConnection(lent.engine, timeout=120)
             connection.request("POST", self.path, json.dumps(asked | {"model": LENDER}))
             answer = connection.getresponse()
             self.send_response(answer.status)

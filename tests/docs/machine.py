@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.ports import free_port
 from tests.server import REPO
 
-TIMEOUT_S = 120.0
+TIMEOUT_S = 300.0
 # Our server, wherever the documents say that it is.
 ADDRESS = re.compile(r"(?:localhost|127\.0\.0\.1):8000")
 # What stays until Ctrl-C, and the line that says that it is there.
@@ -112,7 +112,7 @@ def _watch(process: subprocess.Popen[bytes], ready: str) -> tuple[bytes, bool]:
             continue
         piece = os.read(process.stdout.fileno(), 65536)
         if not piece:
-            return output, told and process.wait(10) in (0, 130, -signal.SIGINT)
+            return output, told and process.wait(60) in (0, 130, -signal.SIGINT)
         output += piece
         if ready and not told and ready.encode() in output:
             told = True

@@ -21,7 +21,8 @@ SILENT = ("export ", "source ", "mkdir ")
 SHOWN = re.search(r"\$ (curl .*)\n((?:.*\n)*?)```", (REPO / "README.md").read_text())
 DOWNLOAD = re.compile(r"(?:pull|download_model\.sh) (qwen3-vl:\w+)")
 REASONS = re.compile(
-    r"needs (?:a GPU|an account|root|a machine|Ray|a cluster|systemd)|is the whole "
+    r"needs (?:a GPU|an account|root|a machine|Ray|a cluster|systemd|git|the package index)"
+    r"|is the whole "
 )
 
 
@@ -32,7 +33,7 @@ def test_command(machine: Machine, lent: Lent, command: Command, record_property
     if command.text.startswith("ollama ") and not shutil.which(
         "ollama", path=machine.environment["PATH"]
     ):
-        pytest.skip("there is no Ollama for this machine: see tests/daemon/install.py")
+        pytest.skip("there is no Ollama for this machine: see tests/ollama_daemon/install.py")
     if download := DOWNLOAD.search(command.text):
         lent.installed.discard(download[1])  # or there would be nothing to do
     result = machine.run(command.text, command.exports)

@@ -11,13 +11,13 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.background_server import BackgroundServer, logs
 from tests.docs.document import Command, commands
 from tests.docs.machine import Machine
 from tests.ports import free_port
@@ -48,27 +48,18 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 @contextlib.contextmanager
 def serving(machine: Machine, command: str) -> Iterator[Path]:
     """The server, as in a terminal that is left open; its output. Ctrl-C at the end."""
-    log = machine.repository.parent / "terminal.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            ["bash", "-c", f"exec {command}"],
-            cwd=machine.repository,
-            env=machine.environment,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    try:
-        deadline = time.monotonic() + 60
-        while "Ready: " not in log.read_text(errors="replace"):
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        yield log
-    finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(30)
-    assert process.returncode == 0, log.read_text(errors="replace")
+    terminal = BackgroundServer(
+        ["bash", "-c", f"exec {command}"],
+        machine.repository.parent / "terminal.log",
+        ready=logs("Ready: "),
+        environment=machine.environment,
+        cwd=machine.repository,
+        group=True,
+        stop_signal=signal.SIGINT,
+    )
+    with terminal:
+        yield terminal.log_path
+    assert terminal.process.returncode == 0, terminal.log()
 
 
 def steps() -> list[Command]:

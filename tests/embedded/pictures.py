@@ -1,4 +1,4 @@
-"""Requests with pictures, as the server sends them."""
+"""Chat requests with images, as the server sends them."""
 
 import base64
 import io
@@ -14,7 +14,7 @@ READ = "Transcribe all text in this image, exactly as it is written."
 
 
 def chat(text: str, *images: bytes, **more: Any) -> dict[str, Any]:
-    """The body of a chat; `more` are further fields."""
+    """The body of a chat request. `more` are additional fields."""
     encoded = [base64.b64encode(image).decode() for image in images]
     message = {"role": "user", "content": text, "images": encoded}
     return {"model": "embedded", "messages": [message], **more}
@@ -31,7 +31,7 @@ def pixels(name: str) -> NDArray[np.uint8]:
 
 
 def truth(name: str) -> list[str]:
-    """What is printed on an example, line by line, single spaces."""
+    """The text of an example, line by line, with single spaces."""
     return [" ".join(line.split()) for line in (EXAMPLES / name).read_text().splitlines()]
 
 

@@ -1,4 +1,4 @@
-"""scikit-image's pictures that are not free enough to lie here: taken from its wheel on PyPI."""
+"""scikit-image's pictures whose licence does not allow a copy here, from its wheel on PyPI."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ WANTED = ("motorcycle_left.png", "retina.jpg")
 
 
 def picture(name: str) -> Path:
-    """One of `WANTED`; fetched once (13.7 MB), and the test is skipped where it cannot be."""
+    """One of `WANTED`. Downloads them once (13.7 MB), and skips the test if that fails."""
     if not (CACHE / name).exists():
         _fetch()
     return CACHE / name

@@ -14,17 +14,19 @@ from app.engine.ollama import Ollama
 from app.errors import DeadlineExceeded, EngineInterrupted, EngineUnavailable, ModelLoadingFailed
 from tests.engine.test_generate import PLAIN, lines, prompt
 from tests.events import Heard
+from tests.polling import wait_until_async
 
 
 def test_opens_lets_a_probe_through_and_closes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSE_S", 0.05)
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     breaker = Breaker()
     for _ in range(module.OPENS_AFTER):
         breaker.enter()
         breaker.failed("Nobody there.")
     with pytest.raises(EngineUnavailable, match=r"Nobody there\. 3 attempts failed"):
         breaker.enter()
-    time.sleep(0.06)
+    now += module.PAUSE_S
     breaker.check()  # looking takes no probe away
     breaker.enter()
     with pytest.raises(EngineUnavailable):
@@ -51,7 +53,7 @@ class Failing:
             raise failure
         return failure
 
-    async def ask(self, seconds: float = 10) -> list[object]:
+    async def ask(self, seconds: float = 60) -> list[object]:
         deadline = asyncio.get_running_loop().time() + seconds
         heard: Heard[object] = Heard()
         ended = await generate(self.ollama, prompt(PLAIN), deadline, heard.say)
@@ -123,7 +125,7 @@ async def test_an_engine_is_waited_for_while_it_lives(
         return httpx.Response(200, json={"version": "0.9.3"})
 
     ollama = Ollama("http://engine.test", transport=httpx.MockTransport(answer))
-    deadline = asyncio.get_running_loop().time() + (0.3 if lives else 5)
+    deadline = asyncio.get_running_loop().time() + (0.3 if lives else 60)
     with pytest.raises(DeadlineExceeded if lives else EngineUnavailable):
         await generate(ollama, prompt(PLAIN), deadline, Heard[object]().say)
 
@@ -145,10 +147,9 @@ async def test_who_leaves_while_a_dead_engine_is_asked_again(
         return httpx.Response(200, json={"version": "0.9.3"})
 
     ollama = Ollama("http://engine.test", transport=httpx.MockTransport(answer))
-    deadline = asyncio.get_running_loop().time() + 10
+    deadline = asyncio.get_running_loop().time() + 60
     asking = asyncio.create_task(generate(ollama, prompt(PLAIN), deadline, Heard[object]().say))
-    await asyncio.sleep(1)
-    assert tries == 2
+    await wait_until_async(lambda: tries == 2)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.engine.events import Cut, Delta, Generated, Reasoning
+from app.engine.events import Cut, Generated, Text, Thinking
 from app.engine.generate import Prompt, generate
 from app.engine.ollama import Ollama
 from app.engine.registry import Model
@@ -48,7 +48,7 @@ def prompt(model: Model, **how: Any) -> Prompt:
     return Prompt(model, turns, {"temperature": 0}, **{"max_tokens": 100, **how})
 
 
-async def run(engine: Scripted, asked: Prompt, seconds: float = 5) -> list[Any]:
+async def run(engine: Scripted, asked: Prompt, seconds: float = 60) -> list[Any]:
     deadline = asyncio.get_running_loop().time() + seconds
     heard: Heard[Any] = Heard()
     ended = await generate(engine.ollama, asked, deadline, heard.say)
@@ -56,7 +56,7 @@ async def run(engine: Scripted, asked: Prompt, seconds: float = 5) -> list[Any]:
 
 
 def said(events: list[Any]) -> str:
-    return "".join(event.text for event in events if isinstance(event, Delta))
+    return "".join(event.text for event in events if isinstance(event, Text))
 
 
 async def test_a_thinking_model_gets_closed_thoughts_and_no_think_field() -> None:
@@ -81,7 +81,7 @@ async def test_a_model_that_thinks_all_the_same_is_made_to_answer() -> None:
     engine = Scripted(lines(thinking="hm well so"), lines(content="a cat"))
     events = await run(engine, prompt(THINKER))
     assert said(events) == "a cat"
-    assert not [event for event in events if isinstance(event, Reasoning)]
+    assert not [event for event in events if isinstance(event, Thinking)]
     assert engine.asked[1]["messages"][-1]["thinking"] == "hm well so "
     end = events[-1]
     assert isinstance(end, Generated)
@@ -100,7 +100,7 @@ async def test_only_reasoning_up_to_the_last_token_is_never_a_success() -> None:
 async def test_reasoning_that_ended_without_an_answer_is_asked_for_one() -> None:
     engine = Scripted(lines(thinking="hm well"), lines(content="a cat"))
     events = await run(engine, prompt(THINKER, think=True))
-    assert [type(event) for event in events] == [Reasoning, Delta, Generated]
+    assert [type(event) for event in events] == [Thinking, Text, Generated]
     assert engine.asked[0]["think"] is True
     assert engine.asked[0]["options"]["num_predict"] == 100 + 1024
     assert engine.asked[1]["options"]["num_predict"] == 100
@@ -110,7 +110,7 @@ async def test_reasoning_that_ended_without_an_answer_is_asked_for_one() -> None
 async def test_the_budget_is_kept_to_the_token() -> None:
     engine = Scripted(lines(thinking="a b c d e f g"), lines(content="yes"))
     events = await run(engine, prompt(THINKER, think=True, max_reasoning_tokens=4))
-    assert "".join(e.text for e in events if isinstance(e, Reasoning)) == "a b c d "
+    assert "".join(e.text for e in events if isinstance(e, Thinking)) == "a b c d "
     assert engine.asked[1]["messages"][-1]["thinking"] == "a b c d "
     assert events[-1].reasoning_tokens == 4
 
@@ -150,7 +150,7 @@ def whole(events: list[Any]) -> str:
     """The text as it stands at the end."""
     text = ""
     for event in events:
-        if isinstance(event, Delta):
+        if isinstance(event, Text):
             text += event.text
         elif isinstance(event, Cut):
             text = text[: -event.characters]

@@ -1,6 +1,7 @@
 """Loops, and text that really repeats."""
 
 import random
+import time
 
 import pytest
 
@@ -49,10 +50,8 @@ def test_text_that_really_repeats_is_left_alone() -> None:
 
 def test_a_long_answer_costs_little() -> None:
     """Looking is rare, and short: no more than linear."""
-    import time  # noqa: PLC0415
-
     rng = random.Random(10)
     text = "".join(rng.choice("abcdefgh \n") for _ in range(200_000))
-    started = time.perf_counter()
+    started = time.thread_time()
     assert fed(text, 4)[1] == 0
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.engine import markup
-from tests.standin.rules import CONTROL, TAG
+from tests.fake_ollama.versions import CONTROL, TAG
 
 SPECIALS = ["[img-0]", "[img]", "[img-12]", "<|image_pad|>", "<|im_end|>", "<__media__>",
             "<start_of_turn>", "</start_of_image>", "[", "<", "img", "|>", " "]  # fmt: skip

@@ -12,6 +12,7 @@ import trustme
 
 from app.engine import transport
 from app.engine.transport import Transport
+from tests.polling import HANG_S, wait_until_async
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Two: a\r\nX-Two: b\r\n\r\nhello"
@@ -102,7 +103,8 @@ async def test_at_once_there_are_as_many_as_requests() -> None:
 async def test_one_that_the_engine_closed_is_not_used_again() -> None:
     async with engine(writes(WHOLE, then_closes=True)) as (scripted, client):
         await client.post("/")
-        await asyncio.sleep(0.05)
+        for _ in range(10):  # turns of the event loop: the end of the connection comes with one
+            await asyncio.sleep(0.01)
         await client.post("/")
         assert scripted.connections == 2
 
@@ -175,7 +177,7 @@ async def test_a_silence_is_not_waited_for_without_end() -> None:
         async with engine(writes(*pieces)) as (scripted, client):
             with pytest.raises(httpx.ReadTimeout):
                 await client.get("/", timeout=0.1)
-            await asyncio.wait_for(scripted.left.wait(), 1)
+            await asyncio.wait_for(scripted.left.wait(), HANG_S)
 
 
 @pytest.mark.parametrize("said", [b"", CHUNKED + b"1\r\na\r\n"])
@@ -188,10 +190,11 @@ async def test_who_leaves_ends_the_connection(said: bytes) -> None:
                     pass
 
         asking = asyncio.create_task(ask())
+        await wait_until_async(lambda: len(scripted.asked) == 1)
         await asyncio.sleep(0.1)
         assert not scripted.left.is_set()
         asking.cancel()
-        await asyncio.wait_for(scripted.left.wait(), 1)
+        await asyncio.wait_for(scripted.left.wait(), HANG_S)
 
 
 async def test_an_answer_that_nobody_reads_does_not_pile_up() -> None:

@@ -15,7 +15,7 @@ from tests.images.corpus import Case, corpus
 
 LIMITS = Limits(max_megapixels=50)
 MUTATIONS = 12
-SLOW_S = 2.0
+SLOW_S = 2.0  # of CPU
 
 VALID = [
     case for case in corpus() if case.reference is not None and " orientation " not in case.name
@@ -37,14 +37,14 @@ def test_damage_is_a_problem(case: Case) -> None:
     rng = random.Random(case.name)
     for _ in range(MUTATIONS):
         data = damaged(case.data, rng)
-        started = time.perf_counter()
+        started = time.thread_time()
         try:
             for picture in probe(data, 0, LIMITS):
                 prepare(picture, (96, 96))
         except Problem as problem:
             assert problem.status in (413, 415, 422)
             assert "\n" not in problem.detail
-        assert time.perf_counter() - started < SLOW_S
+        assert time.thread_time() - started < SLOW_S
 
 
 def test_a_palette_that_is_missing() -> None:

@@ -7,10 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from tests.daemon.process import Daemon
-from tests.processes import stopped
-from tests.standin.engine import StandIn
-from tests.standin.script import (
+from tests.fake_ollama.script import (
     HANG,
     Cut,
     Head,
@@ -27,6 +24,9 @@ from tests.standin.script import (
     word,
     words,
 )
+from tests.fake_ollama.server import FakeOllama
+from tests.ollama_daemon.process import Daemon
+from tests.processes import stopped
 
 
 class Within(Enum):
@@ -51,21 +51,21 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Scripted(Fault):
-    """What the stand-in is told to do at a path; without scripts it is not there at all."""
+    """What the fake Ollama is told to do at a path; without scripts it is not there at all."""
 
     scripts: tuple[Script, ...] = ()
     at: str = "/api/chat"
 
-    def begin(self, standin: StandIn) -> None:
+    def begin(self, fake_ollama: FakeOllama) -> None:
         if self.scripts:
-            standin.play(*self.scripts, at=self.at)
+            fake_ollama.play(*self.scripts, at=self.at)
         else:
-            standin.stop()
+            fake_ollama.stop()
 
-    def end(self, standin: StandIn) -> None:
-        standin.reset()
+    def end(self, fake_ollama: FakeOllama) -> None:
+        fake_ollama.reset()
         if not self.scripts:
-            standin.start()
+            fake_ollama.start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ BARE_DONE = line(message={"role": "assistant", "content": ""}, done=True)
 SCRIPTED = [
     Scripted("Nobody listens at `OLLAMA_HOST`", "engine_unavailable", Within.SECONDS),
     Scripted("Something else listens there: a web page instead of the model's details",
-             "engine_error", fields={"model": "standin-think"},
+             "engine_error", fields={"model": "fake-think"},
              at="/api/show", scripts=(page(200),)),
     Scripted("Something else listens there: a web page instead of the stream", "engine_error",
              scripts=(page(200),)),
@@ -153,7 +153,7 @@ SCRIPTED = [
              scripts=(refuses(503, BUSY), says("an answer"))),
     Scripted("An error of its own: 500", "engine_error", scripts=(refuses(500, "EOF"),)),
     Scripted("The model was removed a moment ago: 404", "model_not_found",
-             scripts=(refuses(404, "model 'standin' not found"),)),
+             scripts=(refuses(404, "model 'fake-vlm' not found"),)),
     Scripted("Out of GPU memory while loading", "model_loading_failed",
              scripts=(refuses(500, OOM),)),
     Scripted("Not enough memory to load", "model_loading_failed", scripts=(refuses(500, RAM),)),
@@ -183,9 +183,9 @@ SCRIPTED = [
     Scripted("The stream ends without `done`", "engine_interrupted",
              scripts=(begins("a small"),)),
     Scripted("The engine ends an answer over 31 equal tokens, without a word", "",
-             fields={"model": "standin-think"}, scripts=(begins(DOTS), says("an answer"))),
+             fields={"model": "fake-think"}, scripts=(begins(DOTS), says("an answer"))),
     Scripted("The engine ends an answer over 101 equal tokens, with an error", "",
-             fields={"model": "standin-think"},
+             fields={"model": "fake-think"},
              scripts=(begins(DOTS + " ." * 70, line(error=REPEATED)), says("an answer"))),
     Scripted("The same where the model cannot go on behind them", "engine_interrupted",
              scripts=(begins(DOTS + " ." * 70, line(error=REPEATED)),)),
@@ -209,7 +209,7 @@ SCRIPTED = [
     Scripted("An empty answer, once", "", scripts=(says(""), says("an answer"))),
     Scripted("An empty answer, again and again", "", scripts=(says(""),)),
     Scripted("Only thoughts, again and again", "engine_error",
-             fields={"model": "standin-think", "think": "true"},
+             fields={"model": "fake-think", "think": "true"},
              scripts=(says("", thoughts="let me think"),)),
     Scripted("The prompt was cut in silence", "context_overflow",
              scripts=(says("an answer", prompt_tokens=4096),)),

@@ -15,7 +15,7 @@ from app.schemas import PAGES
 from tests.pictures import base64_of, encoded, scene
 
 PNG = encoded(scene(8, 8), "PNG")
-MODEL = "standin"
+MODEL = "fake-vlm"
 SCHEMA = {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]}
 # One answer for every task: an object of that schema, a line of text and a thing with their box.
 ANSWER = '{"total": 5, "text_content": "five", "bbox_2d": [100, 100, 500, 500]}'

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.fake_ollama.server import FakeOllama
 from tests.server import Server
-from tests.standin.engine import StandIn
 
 TRICKS = """
 http://127.0.0.1:{port}/
@@ -118,15 +118,15 @@ def test_nothing_inside_is_ever_asked(trap: Trap, tmp_path: Path) -> None:
     """Also not through OpenAI's API."""
     assert len(TRICKS) >= 40
     with (
-        StandIn() as standin,
+        FakeOllama() as fake_ollama,
         Server(
             tmp_path / "log",
-            OLLAMA_HOST=standin.url,
-            MODEL_NAME="standin",
+            OLLAMA_HOST=fake_ollama.url,
+            MODEL_NAME="fake-vlm",
             NUM_CTX="8192",
             ALLOW_URL_FETCH="true",
         ) as server,
-        httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=120) as client,
     ):
         for trick in TRICKS:
             url = trick.format(port=trap.port)
@@ -138,6 +138,6 @@ def test_nothing_inside_is_ever_asked(trap: Trap, tmp_path: Path) -> None:
             ):
                 answer = client.post(path, content=json.dumps(sent))
                 assert answer.status_code in (400, 403, 415, 422), (url, answer.text)
-        assert standin.counts.chats == 0
+        assert fake_ollama.counts.chats == 0
     assert trap.caught == []
     print(f"{len(TRICKS)} addresses: none was fetched")

@@ -17,9 +17,9 @@ import pypdfium2 as pdfium  # type: ignore[import-untyped]
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
+from tests.fake_ollama.script import says
+from tests.fake_ollama.server import FakeOllama
 from tests.pictures import STORED
-from tests.standin.engine import StandIn
-from tests.standin.script import says
 
 Box = tuple[float, float, float, float]
 
@@ -101,7 +101,7 @@ def off(one: Box, other: Box) -> float:
 
 
 def round_trip(
-    engine: StandIn, scripted: httpx.Client, data: bytes, size: tuple[int, int], **fields: str
+    engine: FakeOllama, scripted: httpx.Client, data: bytes, size: tuple[int, int], **fields: str
 ) -> Any:
     """Detect and read; the answer of detect."""
     boxes = truth(*size)
@@ -138,7 +138,7 @@ def round_trip(
 @pytest.mark.parametrize("orientation", STORED)
 @pytest.mark.parametrize("size", [(640, 480), (3000, 2000)], ids=["as it is", "shrunk"])
 def test_turned_by_exif(
-    engine: StandIn, scripted: httpx.Client, size: tuple[int, int], orientation: int
+    engine: FakeOllama, scripted: httpx.Client, size: tuple[int, int], orientation: int
 ) -> None:
     """On the grid's whole numbers, where 3000 pixels allow an error of 1.5."""
     told = round_trip(engine, scripted, photo(*size, orientation), size)
@@ -146,18 +146,18 @@ def test_turned_by_exif(
 
 
 @pytest.mark.parametrize("detail", ["low", "high"])
-def test_shrunk_more_and_less(engine: StandIn, scripted: httpx.Client, detail: str) -> None:
+def test_shrunk_more_and_less(engine: FakeOllama, scripted: httpx.Client, detail: str) -> None:
     round_trip(engine, scripted, photo(2500, 3200, 6), (2500, 3200), detail=detail)
 
 
 @pytest.mark.parametrize("turned", [0, 90, 270])
-def test_in_a_document(engine: StandIn, scripted: httpx.Client, turned: int) -> None:
+def test_in_a_document(engine: FakeOllama, scripted: httpx.Client, turned: int) -> None:
     """In points of the page as it is shown."""
     told = round_trip(engine, scripted, document(595, 842, turned), (595, 842), pages="2")
     assert {(one["image"], one["page"]) for one in told["objects"]} == {(0, 2)}
 
 
-def test_what_cannot_be_is_dropped_and_told(engine: StandIn, scripted: httpx.Client) -> None:
+def test_what_cannot_be_is_dropped_and_told(engine: FakeOllama, scripted: httpx.Client) -> None:
     things = [
         {"bbox_2d": [-50, 100, 1100, 200], "label": "red"},  # clamped
         {"bbox_2d": [500, 500, 500, 700], "label": "red"},  # no width
@@ -175,7 +175,7 @@ def test_what_cannot_be_is_dropped_and_told(engine: StandIn, scripted: httpx.Cli
     assert any("a dog" in warning for warning in told["warnings"])
 
 
-def test_the_example_draws_them(engine: StandIn, scripted: httpx.Client, tmp_path: Path) -> None:
+def test_the_example_draws_them(engine: FakeOllama, scripted: httpx.Client, tmp_path: Path) -> None:
     """`examples/boxes.py`, as a user runs it."""
     picture = tmp_path / "photo.jpg"
     picture.write_bytes(photo(640, 480, 6))

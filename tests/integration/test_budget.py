@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.daemon.process import Daemon
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 from tests.server import Server
 
@@ -22,7 +22,7 @@ def fresh(
     settings = {"OLLAMA_HOST": _daemon_process.url, "MODEL_NAME": "tiny-vlm"}
     with (
         Server(log, NUM_CTX=str(CONTEXT), **settings) as server,
-        httpx.Client(base_url=server.url, trust_env=False, timeout=60) as client,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=120) as client,
     ):
         yield client
 

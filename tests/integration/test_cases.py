@@ -6,7 +6,7 @@ import httpx
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from app.compare.mistakes import Mistakes
+from app.compare.error_rates import ErrorRates
 from benchmarks.pages.writer import Sheet, written
 from tests.pictures import encoded
 
@@ -20,7 +20,7 @@ HIDDEN = {"m_hidden_white": "bankrupt", "g_scan_bad_ocr_layer": "2JCHxf", "b2_ro
 def test_what_is_on_the_page_is_read(reader: httpx.Client, path: Path) -> None:
     truth = path.with_name(f"{path.stem}.truth.txt").read_text()
     answer = reader.post("/v1/ocr", files={"image": path.read_bytes()}).json()
-    wrong = Mistakes.of(answer["text"], truth)
+    wrong = ErrorRates.measure(answer["text"], truth)
     print(
         f"{path.stem}: CER {wrong.cer:.3f}, {wrong.cer_spaced:.3f} with spaces", answer["warnings"]
     )

@@ -8,9 +8,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from tests.fake_ollama.script import says
+from tests.fake_ollama.server import FakeOllama
 from tests.pictures import base64_of, encoded, scene
-from tests.standin.engine import StandIn
-from tests.standin.script import says
 
 PNG = base64_of(encoded(scene(64, 48), "PNG"))
 DATA = f"data:image/png;base64,{PNG}"
@@ -136,7 +136,7 @@ INTERNAL = ("list[", "tagged-union", "function-", "TextPart", "ImageUrl", "nulla
 
 @pytest.mark.parametrize("sent", [*ANSWERED, *REFUSED], ids=lambda sent: sent.name)
 def test_each_is_answered_or_refused_with_a_reason(
-    engine: StandIn, scripted: httpx.Client, sent: Sent
+    engine: FakeOllama, scripted: httpx.Client, sent: Sent
 ) -> None:
     engine.play(says('{"a": 1}'))
     body = {**({} if sent.messages is None else {"messages": sent.messages}), **sent.more}
@@ -152,7 +152,7 @@ def test_each_is_answered_or_refused_with_a_reason(
     assert not any(name in told for name in INTERNAL)
 
 
-def test_a_huge_limit_is_lowered_with_a_warning(engine: StandIn, scripted: httpx.Client) -> None:
+def test_a_huge_limit_is_lowered_with_a_warning(engine: FakeOllama, scripted: httpx.Client) -> None:
     engine.play(says("yes"))
     body = {"messages": HELLO, "max_tokens": 1_000_000}
     answer = scripted.post("/v1/chat/completions", json=body).json()
@@ -161,7 +161,7 @@ def test_a_huge_limit_is_lowered_with_a_warning(engine: StandIn, scripted: httpx
 
 @pytest.mark.parametrize("none", [-1, 0, None])
 def test_no_limit_is_that_of_the_task(
-    engine: StandIn, scripted: httpx.Client, none: int | None
+    engine: FakeOllama, scripted: httpx.Client, none: int | None
 ) -> None:
     engine.play(says("yes"))
     body = {"image": PNG, "max_tokens": none, "prompt": f"say {none}"}

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from tests.daemon.process import Daemon
 from tests.events import sse
 from tests.images.corpus import photo
 from tests.images.files import pdf_of
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene, text_pdf
 from tests.server import REPO
 
@@ -43,7 +43,7 @@ def test_pages_are_selected(client: httpx.Client) -> None:
 def test_another_form_is_read_by_the_model(client: httpx.Client, daemon: Daemon, form: str) -> None:
     mark = daemon.mark()
     answer = client.post("/v1/ocr", files=FILES, data={"format": form, "pages": "1-2"}).json()
-    assert len(daemon.since(mark).of("/api/chat")) == 2
+    assert len(daemon.since(mark).prompts) == 2
     assert answer["usage"]["prompt_tokens"] > 0
 
 
@@ -58,7 +58,7 @@ def test_scanned_pages_stream_in_order_with_their_numbers(
     assert all("image" not in data for name, data in events if name == "delta")
     done = events[-1][1]
     assert done["text"].count("\n\n") == 2
-    assert len(daemon.since(mark).of("/api/chat")) == 3
+    assert len(daemon.since(mark).prompts) == 3
 
 
 def test_a_description_sees_all_pages_at_once(client: httpx.Client, daemon: Daemon) -> None:

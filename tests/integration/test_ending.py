@@ -1,7 +1,7 @@
 """SIGTERM ends the server within `DRAIN_TIMEOUT_S` + 2 s, whatever it does.
 
-A busy machine may add `BUSY_S`; that the promise holds by itself, and not by the last resort, is
-seen from the exit status and the log: the last resort ends with 1 and writes where it hung.
+A busy machine may add `BUSY_S`, and the last resort, which ends with 1 and writes where the process
+hung, comes a minute later here: that it is not needed is seen from the exit status and the log.
 """
 
 import io
@@ -21,21 +21,20 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.fake_ollama.script import HANG, begins, says
+from tests.fake_ollama.server import FakeOllama
 from tests.integration.test_slow_readers import LONG
 from tests.pictures import base64_of, encoded, scene
+from tests.polling import HANG_S, wait_until
 from tests.server import REPO, Server
-from tests.standin.engine import StandIn
-from tests.standin.script import HANG, begins, says
-from tests.waiting import until
 
 DRAIN_S = 1.0
 PROMISED_S = DRAIN_S + 2
-BUSY_S = 5.0
-BUSY_READY_S = 30.0  # until a state is reached
+BUSY_S = 20.0
 PICTURE = base64_of(encoded(scene(64, 64)))
 HEAD = b"POST /v1/describe HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-HANGING = "tests/hanging_server.py"
-KNOWN = {"MODEL_NAME": "standin", "NUM_CTX": "32768", "ALLOW_URL_FETCH": "true"}
+PATCHED = "-m tests.patched_server"
+KNOWN = {"MODEL_NAME": "fake-vlm", "NUM_CTX": "32768", "ALLOW_URL_FETCH": "true"}
 
 
 @dataclass
@@ -43,7 +42,7 @@ class Scene:
     """A running server, its engine, and what is to be closed afterwards."""
 
     server: Server
-    standin: StandIn
+    fake_ollama: FakeOllama
     stack: ExitStack
 
     def connect(self, data: bytes = b"") -> socket.socket:
@@ -60,10 +59,10 @@ class Scene:
         return self.connect(HEAD + more + body)
 
     def logged(self, text: str) -> None:
-        until(lambda: text in self.server.log(), BUSY_READY_S)
+        wait_until(lambda: text in self.server.log())
 
     def asked(self, chats: int = 1) -> None:
-        until(lambda: self.standin.counts.chats >= chats, BUSY_READY_S)
+        wait_until(lambda: self.fake_ollama.counts.chats >= chats)
 
 
 def idle(_: Scene) -> None:
@@ -93,16 +92,16 @@ def a_body_nobody_waits_for(scene: Scene) -> None:
 
 
 def queued(scene: Scene) -> None:
-    scene.standin.play(begins("one", *HANG))
+    scene.fake_ollama.play(begins("one", *HANG))
     scene.ask(stream=True)
     scene.asked()
     for _ in range(3):
         scene.ask(stream=True)
-    until(lambda: _status(scene)["queue"]["waiting"] == 3, BUSY_READY_S)
+    wait_until(lambda: _status(scene)["queue"]["waiting"] == 3)
 
 
 def streaming(scene: Scene) -> None:
-    scene.standin.play(says(" ".join(map(str, range(2000))), pace_s=0.05))
+    scene.fake_ollama.play(says(" ".join(map(str, range(2000))), pace_s=0.05))
     sock = scene.ask(stream=True)
     scene.asked()
     assert sock.recv(12) == b"HTTP/1.1 200"
@@ -110,22 +109,22 @@ def streaming(scene: Scene) -> None:
 
 def unread(stream: bool, scene: Scene) -> None:
     """An answer of 4 MB that nobody reads."""
-    scene.standin.play(LONG)
+    scene.fake_ollama.play(LONG)
     scene.ask(stream=stream)
     scene.asked()
     time.sleep(3)
 
 
 def loading(scene: Scene) -> None:
-    scene.standin.play(HANG)
+    scene.fake_ollama.play(HANG)
     scene.ask(stream=True)
     scene.asked()
 
 
 def frozen_engine(scene: Scene) -> None:
     """Its kernel still takes connections, and nobody answers: as after SIGSTOP."""
-    scene.standin.stop()
-    frozen = scene.stack.enter_context(socket.create_server(("127.0.0.1", scene.standin.port)))
+    scene.fake_ollama.stop()
+    frozen = scene.stack.enter_context(socket.create_server(("127.0.0.1", scene.fake_ollama.port)))
     scene.ask(stream=True)
     frozen.settimeout(30)
     taken, _ = frozen.accept()
@@ -133,7 +132,7 @@ def frozen_engine(scene: Scene) -> None:
 
 
 def dead_engine(scene: Scene) -> None:
-    scene.standin.stop()
+    scene.fake_ollama.stop()
     for _ in range(3):
         scene.ask(stream=True)
     scene.logged("engine_unavailable")
@@ -155,7 +154,7 @@ def looking_up(scene: Scene) -> None:
 
 def _status(scene: Scene) -> dict[str, dict[str, int]]:
     told: dict[str, dict[str, int]] = httpx.get(
-        f"{scene.server.url}/v1/status", trust_env=False, timeout=30
+        f"{scene.server.url}/v1/status", trust_env=False, timeout=120
     ).json()
     return told
 
@@ -166,7 +165,6 @@ class State:
 
     reach: Callable[[Scene], None]
     settings: dict[str, str] = field(default_factory=dict)
-    program: str = "server.py"
 
 
 STATES = {
@@ -183,31 +181,32 @@ STATES = {
     "a frozen engine": State(frozen_engine),
     "a dead engine": State(dead_engine),
     "photos are decoded": State(photos),
-    "a name server that hangs": State(looking_up, {"HANG": "dns"}, HANGING),
+    "a name server that hangs": State(looking_up, {"HANG": "dns"}),
     "traces that nobody takes": State(idle, {"OTEL_EXPORTER_OTLP_ENDPOINT": "{sink}"}),
 }
 
 
 @pytest.fixture
-def standin() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
+def fake_ollama() -> Iterator[FakeOllama]:
+    with FakeOllama() as fake_ollama:
+        yield fake_ollama
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_it_ends_in_time(name: str, standin: StandIn, tmp_path: Path) -> None:
+def test_it_ends_in_time(name: str, fake_ollama: FakeOllama, tmp_path: Path) -> None:
     state = STATES[name]
     with ExitStack() as stack:
         sink = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         url = f"http://127.0.0.1:{sink.getsockname()[1]}"
         settings = {key: value.format(sink=url) for key, value in state.settings.items()}
-        settings |= {"OLLAMA_HOST": standin.url, "DRAIN_TIMEOUT_S": str(DRAIN_S), **KNOWN}
-        server = Server(tmp_path / "log", state.program, **settings)
+        settings |= {"OLLAMA_HOST": fake_ollama.url, "DRAIN_TIMEOUT_S": str(DRAIN_S), **KNOWN}
+        server = Server(tmp_path / "log", PATCHED, **settings)
         stack.enter_context(server)
         httpx.get(f"{server.url}/v1/status", trust_env=False)
-        state.reach(Scene(server, standin, stack))
+        state.reach(Scene(server, fake_ollama, stack))
         took = ended(server)
         print(f"{name}: ended {took:.2f} s after SIGTERM (promised: {PROMISED_S:g})")
+        assert took < PROMISED_S + BUSY_S
 
 
 def ended(server: Server, signals: int = 1) -> float:
@@ -216,29 +215,27 @@ def ended(server: Server, signals: int = 1) -> float:
     for _ in range(signals):
         server.process.send_signal(signal.SIGTERM)
         time.sleep(0.2)
-    status = server.process.wait(PROMISED_S + BUSY_S)
+    status = server.process.wait(HANG_S)
     assert status == 0, server.log()
     assert "Timeout (" not in server.log()
     return time.monotonic() - started
 
 
-def test_two_signals_end_it_at_once(standin: StandIn, tmp_path: Path) -> None:
-    settings = {"OLLAMA_HOST": standin.url, "DRAIN_TIMEOUT_S": "600", "HANG": "dns", **KNOWN}
+def test_two_signals_end_it_at_once(fake_ollama: FakeOllama, tmp_path: Path) -> None:
+    settings = {"OLLAMA_HOST": fake_ollama.url, "DRAIN_TIMEOUT_S": "600", "HANG": "dns", **KNOWN}
     with ExitStack() as stack:
-        server = stack.enter_context(Server(tmp_path / "log", HANGING, **settings))
-        scene = Scene(server, standin, stack)
+        server = stack.enter_context(Server(tmp_path / "log", PATCHED, **settings))
+        scene = Scene(server, fake_ollama, stack)
         streaming(scene)
         looking_up(scene)
         print(f"ended {ended(server, signals=2):.2f} s after the first of two")
 
 
 def test_it_ends_while_it_starts(tmp_path: Path) -> None:
-    server = Server(tmp_path / "log", HANGING, OLLAMA_HOST="127.0.0.1:9", HANG="driver")
+    server = Server(tmp_path / "log", PATCHED, OLLAMA_HOST="127.0.0.1:9", HANG="driver")
+    server.start()
     try:
-        deadline = time.monotonic() + 30
-        while "asking the driver" not in server.log():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: "asking the driver" in server.log())
         print(f"ended {ended(server):.2f} s after SIGTERM")
     finally:
         server.stop()
@@ -248,10 +245,11 @@ def test_it_ends_while_it_starts(tmp_path: Path) -> None:
 def test_it_ends_while_it_is_loaded(tmp_path: Path, after_s: float) -> None:
     """Before its own handler is there the signal ends it by itself."""
     server = Server(tmp_path / "log", OLLAMA_HOST="127.0.0.1:9")
+    server.start()
     try:
         time.sleep(after_s)
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(PROMISED_S + BUSY_S) in (0, -signal.SIGTERM)
+        assert server.process.wait(HANG_S) in (0, -signal.SIGTERM)
     finally:
         server.stop()
 
@@ -268,7 +266,7 @@ async def main():
 asyncio.run(main())
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 1
     assert "time.sleep" in done.stderr or "in main" in done.stderr

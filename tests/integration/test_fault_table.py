@@ -15,13 +15,13 @@ import httpx
 import pytest
 
 from app import errors
-from tests.daemon.process import Daemon
 from tests.events import sse, text_of
+from tests.fake_ollama.server import FakeOllama
 from tests.integration.faults import REAL, SCRIPTED, Broken, Fault, Scripted, Within
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 from tests.relay import Relay
 from tests.server import REPO, Server
-from tests.standin.engine import StandIn
 
 DOCS = REPO / "docs" / "FAULTS.md"
 FILES = {"image": encoded(scene(64, 64))}
@@ -67,17 +67,19 @@ SEEN: dict[tuple[str, str], Got] = {}
 
 
 @pytest.fixture(scope="module")
-def standin() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
+def fake_ollama() -> Iterator[FakeOllama]:
+    with FakeOllama() as fake_ollama:
+        yield fake_ollama
 
 
 @pytest.fixture(scope="module")
-def scripted(standin: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of a server in front of the stand-in."""
+def scripted(
+    fake_ollama: FakeOllama, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """A client of a server in front of the fake Ollama."""
     log = tmp_path_factory.mktemp("scripted") / "server.log"
-    settings = _settings(Scripted, standin.url)
-    with Server(log, MODEL_NAME="standin", **settings) as server:
+    settings = _settings(Scripted, fake_ollama.url)
+    with Server(log, MODEL_NAME="fake-vlm", **settings) as server:
         yield from _client(server)
 
 
@@ -122,13 +124,15 @@ def _client(server: Server) -> Iterator[httpx.Client]:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("fault", SCRIPTED, ids=lambda fault: fault.name)
-def test_scripted(scripted: httpx.Client, standin: StandIn, fault: Scripted, form: str) -> None:
+def test_scripted(
+    scripted: httpx.Client, fake_ollama: FakeOllama, fault: Scripted, form: str
+) -> None:
     def once() -> Got:
-        fault.begin(standin)
+        fault.begin(fake_ollama)
         try:
             return ask(scripted, form, fault.fields)
         finally:
-            fault.end(standin)
+            fault.end(fake_ollama)
 
     check(fault, form, once, scripted)
 
@@ -252,7 +256,7 @@ def recover(client: httpx.Client) -> None:
 
 def row(fault: Fault) -> str:
     one, other = (SEEN[fault.name, form] for form in FORMS)
-    engine = "real" if isinstance(fault, Broken) else "stand-in"
+    engine = "real" if isinstance(fault, Broken) else "fake"
     said = one.said if one.said == other.said else f"{one.said} / {other.said}"
     cells = (fault.name, engine, one.cell(), other.cell(), said, fault.within.value)
     return f"| {' | '.join(cells)} |\n"

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.daemon.process import Daemon
 from tests.events import sse, text_of
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
+from tests.polling import wait_until
 from tests.server import Server
 
 FILES = {"image": encoded(scene(64, 64))}  # little to take in for a slow model
@@ -23,18 +24,17 @@ def recovers(client: httpx.Client, daemon: Daemon) -> Iterator[None]:
     yield
     if not daemon.running():
         daemon.start()
-    until = time.monotonic() + 3
-    while (response := client.post("/v1/describe", files=FILES)).status_code == 503:
-        assert time.monotonic() < until, "the breaker did not let a probe through"
-        time.sleep(0.2)
-    assert response.status_code == 200
+    # The breaker lets a probe through every second.
+    wait_until(lambda: client.post("/v1/describe", files=FILES).status_code != 503)
+    assert client.post("/v1/describe", files=FILES).status_code == 200
 
 
 def break_while_running(daemon: Daemon, how: str) -> threading.Thread:
-    """Do `how` to the daemon once the slow model has said something."""
+    """Do `how` to the daemon once the slow model has said something, and the server has it."""
+    mark = daemon.mark()
 
     def later() -> None:
-        time.sleep(1.5)
+        daemon.wait_for_tokens(mark, 40)
         getattr(daemon, how)()
 
     thread = threading.Thread(target=later)
@@ -87,9 +87,7 @@ def test_plain_text_that_breaks_off_says_so_and_is_cut(
 @pytest.mark.parametrize("stream", ["true", "false"])
 def test_stopped_daemon(client: httpx.Client, daemon: Daemon, stream: str) -> None:
     daemon.stop()
-    started = time.monotonic()
     response = client.post("/v1/describe", files=FILES, data={"stream": stream})
-    assert time.monotonic() - started < 2
     if response.status_code == 200:  # the model was known, so the stream had begun
         assert stream == "true"
         problem = sse(response.text)[-1][1]
@@ -167,7 +165,7 @@ def test_prompt_that_the_daemon_cut_in_silence_is_no_success(
     log = tmp_path_factory.mktemp("cut") / "server.log"
     settings = {**SETTINGS, "OLLAMA_HOST": daemon.url, "MODEL_NAME": "tiny-vlm"}
     data = {"prompt": "words " * 1000}
-    with Server(log, **settings) as server, httpx.Client(trust_env=False, timeout=30) as client:
+    with Server(log, **settings) as server, httpx.Client(trust_env=False, timeout=120) as client:
         response = client.post(f"{server.url}/v1/describe", files=FILES, data=data)
     assert response.status_code == 422
     assert response.json()["code"] == "context_overflow"
@@ -185,7 +183,8 @@ def test_a_loop_is_cut(client: httpx.Client, daemon: Daemon, stream: str) -> Non
     assert answer["text"].count("stone road") <= 2
     assert answer["warnings"] == ["A repeated part was removed and the answer ends there."]
     assert answer["usage"]["completion_tokens"] < 1000
-    daemon.wait_for_requests(mark, "/api/chat", timeout_s=1)
+    daemon.wait_for_requests(mark, "/api/chat")
+    assert daemon.tokens(mark) < 1200
 
 
 def test_deadline(
@@ -194,16 +193,15 @@ def test_deadline(
     client.post("/v1/describe", files=FILES, data={**SLOW, "max_tokens": "1"})  # loaded
     log = tmp_path_factory.mktemp("late") / "server.log"
     settings = {**SETTINGS, "OLLAMA_HOST": daemon.url, "REQUEST_TIMEOUT_S": "4"}
-    with Server(log, **settings) as server, httpx.Client(trust_env=False, timeout=30) as late:
-        started = time.monotonic()
+    with Server(log, **settings) as server, httpx.Client(trust_env=False, timeout=120) as late:
         mark = daemon.mark()
         response = late.post(f"{server.url}/v1/describe", files=FILES, data={"max_tokens": "2000"})
-        assert time.monotonic() - started < 5
         assert response.status_code == 504
         problem = response.json()
         assert problem["code"] == "deadline_exceeded"
         assert problem["partial"]
-        daemon.wait_for_requests(mark, "/api/chat", timeout_s=1)
+        daemon.wait_for_requests(mark, "/api/chat")
+        assert daemon.tokens(mark) < 1500
 
 
 def test_full_queue_is_refused_with_a_time(
@@ -211,11 +209,11 @@ def test_full_queue_is_refused_with_a_time(
 ) -> None:
     log = tmp_path_factory.mktemp("full") / "server.log"
     settings = {**SETTINGS, "OLLAMA_HOST": daemon.url, "MAX_QUEUE": "0"}
-    with Server(log, **settings) as server, httpx.Client(trust_env=False, timeout=30) as client:
+    with Server(log, **settings) as server, httpx.Client(trust_env=False, timeout=120) as client:
         url = f"{server.url}/v1/describe"
         with client.stream("POST", url, files=FILES, data={"stream": "true"}) as first:
             lines = first.iter_lines()  # dropping the iterator would close the stream
-            next(lines)
+            assert "event: delta" in lines  # it has the slot
             refused = client.post(url, files=FILES, data={"seed": "2"})
         assert refused.status_code == 429
         assert refused.json()["code"] == "queue_full"

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from tests.events import sse
+from tests.fake_ollama.script import Script, says
+from tests.fake_ollama.server import FakeOllama
 from tests.images.files import pdf_of
 from tests.pictures import encoded, scene, text_pdf
 from tests.server import Server
-from tests.standin.engine import StandIn
-from tests.standin.script import Script, says
 
 SCANS = {"image": ("scan.pdf", pdf_of(*[scene(64 * n, 64) for n in (1, 2, 3)]))}
 MARKDOWN = [
@@ -47,18 +47,18 @@ RUNS_ON = "image[0]: Tables split by a page break were joined at the top of page
 
 
 @pytest.fixture(scope="module")
-def _standin() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
+def _fake_ollama() -> Iterator[FakeOllama]:
+    with FakeOllama() as fake_ollama:
+        yield fake_ollama
 
 
 @pytest.fixture
-def standin(_standin: StandIn) -> StandIn:
-    _standin.reset()
-    return _standin
+def fake_ollama(_fake_ollama: FakeOllama) -> FakeOllama:
+    _fake_ollama.reset()
+    return _fake_ollama
 
 
-def speaks(standin: StandIn, *pages: str) -> None:
+def speaks(fake_ollama: FakeOllama, *pages: str) -> None:
     """Page by page of `SCANS`, in whatever order they come: each is as wide as its number."""
 
     def chosen(body: dict[str, Any]) -> Script:
@@ -66,22 +66,24 @@ def speaks(standin: StandIn, *pages: str) -> None:
         width, height = Image.open(io.BytesIO(data)).size
         return says(pages[round(width / height) - 1], pace_s=0.003)
 
-    standin.chosen = chosen
+    fake_ollama.chosen = chosen
 
 
 @pytest.fixture(scope="module")
-def scripted(_standin: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    settings = {"OLLAMA_HOST": _standin.url, "MODEL_NAME": "standin"}
+def scripted(
+    _fake_ollama: FakeOllama, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    settings = {"OLLAMA_HOST": _fake_ollama.url, "MODEL_NAME": "fake-vlm"}
     log = tmp_path_factory.mktemp("scripted") / "server.log"
     with (
         Server(log, **settings) as server,
-        httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=120) as client,
     ):
         yield client
 
 
-def test_pages_become_one_document(scripted: httpx.Client, standin: StandIn) -> None:
-    speaks(standin, *MARKDOWN)
+def test_pages_become_one_document(scripted: httpx.Client, fake_ollama: FakeOllama) -> None:
+    speaks(fake_ollama, *MARKDOWN)
     answer = scripted.post("/v1/ocr", files=SCANS, data={"format": "markdown"}).json()
     assert answer["text"] == DOCUMENT
     assert answer["warnings"] == [LEFT_OUT, RUNS_ON]
@@ -98,9 +100,9 @@ def test_pages_become_one_document(scripted: httpx.Client, standin: StandIn) -> 
 
 
 def test_a_stream_has_the_pages_and_then_the_document(
-    scripted: httpx.Client, standin: StandIn
+    scripted: httpx.Client, fake_ollama: FakeOllama
 ) -> None:
-    speaks(standin, *MARKDOWN)
+    speaks(fake_ollama, *MARKDOWN)
     data = {"format": "markdown", "stream": "true"}
     fresh = {"Cache-Control": "no-store"}
     events = sse(scripted.post("/v1/ocr", files=SCANS, data=data, headers=fresh).text)
@@ -112,10 +114,10 @@ def test_a_stream_has_the_pages_and_then_the_document(
         assert len(told) > 1
 
 
-def test_html_is_safe_and_one(scripted: httpx.Client, standin: StandIn) -> None:
+def test_html_is_safe_and_one(scripted: httpx.Client, fake_ollama: FakeOllama) -> None:
     row = "<tr><th>품목</th><th>수량</th></tr>"
     speaks(
-        standin,
+        fake_ollama,
         (
             f'```html\n<body onload="x()"><h1>재고</h1><table>{row}<tr onclick="x()"><td>우유<td>2'
             "</table><script>fetch('//evil')</script><p>1 / 3</p></body>\n```"
@@ -133,16 +135,18 @@ def test_html_is_safe_and_one(scripted: httpx.Client, standin: StandIn) -> None:
     )
 
 
-def test_each_file_is_a_document_of_its_own(scripted: httpx.Client, standin: StandIn) -> None:
+def test_each_file_is_a_document_of_its_own(
+    scripted: httpx.Client, fake_ollama: FakeOllama
+) -> None:
     files = [("image", SCANS["image"][1]), ("image", encoded(scene(128, 64)))]
-    speaks(standin, "ACME\na\n1", "ACME\nb\n2", "ACME\nc\n3")
+    speaks(fake_ollama, "ACME\na\n1", "ACME\nb\n2", "ACME\nc\n3")
     answer = scripted.post("/v1/ocr", files=files).json()
     assert answer["text"] == "ACME\na\n\nb\n\nc\n\nACME\nb\n2"
     assert [one["page"] for one in answer["data"]["pages"]] == [1, 2, 3, None]
 
 
-def test_one_page_is_as_it_was_read(scripted: httpx.Client, standin: StandIn) -> None:
-    speaks(standin, "", "ACME\na\n1")
+def test_one_page_is_as_it_was_read(scripted: httpx.Client, fake_ollama: FakeOllama) -> None:
+    speaks(fake_ollama, "", "ACME\na\n1")
     answer = scripted.post("/v1/ocr", files=SCANS, data={"pages": "2"}).json()
     assert answer["text"] == "ACME\na\n1"
     assert "data" not in answer
@@ -155,9 +159,9 @@ def test_text_layers_are_joined_without_a_model(scripted: httpx.Client) -> None:
     assert 'page numbers ("- 1 -")' in answer["warnings"][-1]
 
 
-def test_the_language_is_a_hint(scripted: httpx.Client, standin: StandIn) -> None:
+def test_the_language_is_a_hint(scripted: httpx.Client, fake_ollama: FakeOllama) -> None:
     scripted.post("/v1/ocr", files=SCANS, data={"language": "ko-KR", "pages": "1"})
-    asked = standin.asked[-1]["messages"][1]["content"]
+    asked = fake_ollama.asked[-1]["messages"][1]["content"]
     assert "The text is in Korean." in asked
     assert "Do not translate" in asked and "Answer in" not in asked
 

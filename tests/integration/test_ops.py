@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from tests.daemon.process import Daemon
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 from tests.server import Server
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.daemon.process import Daemon
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import base64_of, encoded, scene
 from tests.server import Server
 

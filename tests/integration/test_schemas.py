@@ -7,11 +7,11 @@ import httpx
 import jsonschema_rs
 import pytest
 
-from tests.daemon.process import Daemon
+from tests.fake_ollama.script import refuses, says
+from tests.fake_ollama.server import FakeOllama
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 from tests.server import Server
-from tests.standin.engine import StandIn
-from tests.standin.script import refuses, says
 
 Schema = dict[str, Any]
 PICTURE = encoded(scene(64, 64))
@@ -117,7 +117,7 @@ def test_there_are_thirty() -> None:
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_right_data(engine: StandIn, scripted: httpx.Client, name: str) -> None:
+def test_right_data(engine: FakeOllama, scripted: httpx.Client, name: str) -> None:
     schema, right, _ = SCHEMAS[name]
     engine.play(says(f"Here it is:\n```json\n{written(right)}\n```"))
     answer = extract(scripted, schema)
@@ -128,7 +128,7 @@ def test_right_data(engine: StandIn, scripted: httpx.Client, name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_wrong_data_is_asked_for_once_more(
-    engine: StandIn, scripted: httpx.Client, name: str
+    engine: FakeOllama, scripted: httpx.Client, name: str
 ) -> None:
     """With the errors named; over OpenAI's API as well."""
     schema, right, wrong = SCHEMAS[name]
@@ -150,7 +150,7 @@ def test_wrong_data_is_asked_for_once_more(
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("stream", ["false", "true"])
 def test_what_stays_wrong_is_refused(
-    engine: StandIn, scripted: httpx.Client, name: str, stream: str
+    engine: FakeOllama, scripted: httpx.Client, name: str, stream: str
 ) -> None:
     schema, _, wrong = SCHEMAS[name]
     engine.play(says(written(wrong)))
@@ -167,15 +167,15 @@ def test_what_stays_wrong_is_refused(
 
 
 @pytest.mark.parametrize("thoughts", ["", "Let me see. {} or []?"])
-def test_models_that_think(engine: StandIn, scripted: httpx.Client, thoughts: str) -> None:
+def test_models_that_think(engine: FakeOllama, scripted: httpx.Client, thoughts: str) -> None:
     schema, right, _ = SCHEMAS["levels"]
     engine.play(says(written(right), thoughts=thoughts))
     for think in ("false", "true"):
-        answer = extract(scripted, schema, model="standin-think", think=think)
+        answer = extract(scripted, schema, model="fake-think", think=think)
         assert (answer.status_code, answer.json()["data"]) == (200, right)
 
 
-def test_an_engine_without_a_grammar_for_it(engine: StandIn, scripted: httpx.Client) -> None:
+def test_an_engine_without_a_grammar_for_it(engine: FakeOllama, scripted: httpx.Client) -> None:
     """It is asked without one, and its answer is checked all the same."""
     schema, right, wrong = SCHEMAS["pattern"]
     refused = refuses(500, "failed to load model vocabulary required for format")
@@ -197,7 +197,7 @@ def test_an_engine_without_a_grammar_for_it(engine: StandIn, scripted: httpx.Cli
 def test_the_real_daemon(daemon: Daemon, on_daemon: Server, name: str) -> None:
     """A tiny model that knows nothing, held by the daemon's own grammar where it has one."""
     schema = SCHEMAS[name][0]
-    with httpx.Client(base_url=on_daemon.url, trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=on_daemon.url, trust_env=False, timeout=120) as client:
         answer = extract(client, schema, max_tokens="200")
     told = answer.json()
     print(name, answer.status_code, told.get("detail", told.get("data")))

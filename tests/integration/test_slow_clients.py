@@ -13,10 +13,11 @@ import pytest
 
 from app.connection import HEAD_S, MAX_HEAD
 from app.routes.body import LEAST_RATE, SILENCE_S
+from tests.polling import HANG_S
 from tests.server import Server
 
 HALVES = 100
-SLACK_S = 2.0  # on a machine that others use, too
+EARLY_S = 0.5  # what a clock of the server may be early: it looks now and then
 GET = b"GET /health HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST /v1/describe HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 KEY = b"X-API-Key: k\r\n"
@@ -63,8 +64,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 async def be(slow: Slow, port: int) -> tuple[bytes, float]:
     """What the client got, and after how long it was cut."""
+    started = time.monotonic()  # before the server's own clock starts
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    started = time.monotonic()
 
     async def send() -> None:
         writer.write(slow.first)
@@ -100,16 +101,16 @@ async def healths(url: str, seconds: float) -> list[float]:
 async def test_slow_clients_are_cut(server: Server) -> None:
     halves = [Slow("one of many", GET)] * HALVES
     clients = [*CLIENTS, *halves]
-    answers = asyncio.gather(*(be(slow, server.port) for slow in clients))
+    answers = asyncio.gather(*(asyncio.wait_for(be(slow, server.port), HANG_S) for slow in clients))
     waits = await healths(server.url, HEAD_S)
     for slow, (got, seconds) in zip(clients, await answers, strict=True):
         assert got.startswith(slow.answer) if slow.answer else not got, (slow.name, got)
-        assert slow.cut_s - 0.5 <= seconds < slow.cut_s + SLACK_S, (slow.name, seconds)
+        assert seconds >= slow.cut_s - EARLY_S, (slow.name, seconds)
         if b"408" in slow.answer:
             assert b'"upload_timeout"' in got
             assert b"connection: close" in got
     print(f"{len(clients)} slow clients; others waited {max(waits) * 1e3:.0f} ms at most")
-    assert max(waits) < 1
+    assert max(waits) < HEAD_S / 2
     assert "a bug" not in server.log()
 
 

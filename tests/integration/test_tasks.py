@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.daemon.process import Daemon
 from tests.events import ndjson, sse, text_of
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import base64_of, encoded, scene
 
 JPEG = encoded(scene())
@@ -108,7 +108,7 @@ def test_prompt_tokens_are_the_daemons_own(client: httpx.Client, daemon: Daemon,
         "images": [base64_of(encoded(scene()))],
         "options": {"num_ctx": 4096, "num_predict": 1},
     }
-    with httpx.Client(base_url=daemon.url, trust_env=False, timeout=30) as direct:
+    with httpx.Client(base_url=daemon.url, trust_env=False, timeout=120) as direct:
         counted = direct.post("/api/generate", json=again).json()["prompt_eval_count"]
     assert used["prompt_tokens"] == counted > 234  # the picture's own, for this model
 
@@ -190,9 +190,10 @@ def test_options_reach_the_model(client: httpx.Client) -> None:
 
 def test_one_num_ctx_never_reloads_the_model(client: httpx.Client, daemon: Daemon) -> None:
     post(client, "describe")
-    loads = [post(client, task).json()["timings"]["load_ms"] for task in TASKS]
-    assert max(loads) < 100
-    assert len(daemon.runners()) >= 1
+    before = daemon.runners()
+    for task in TASKS:
+        assert post(client, task).status_code == 200
+    assert daemon.runners() == before != []
 
 
 def test_another_model_answers_where_asked(client: httpx.Client) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.daemon.process import Daemon
 from tests.events import sse, text_of
+from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 
 JPEG = encoded(scene())
@@ -23,7 +23,7 @@ def client(client: httpx.Client, daemon: Daemon) -> Iterator[httpx.Client]:
     very moment that it ends, as the tiny model's 20 ms make likely (seen once in some 20 runs)."""
     probe = {"model": "tiny-think", "max_tokens": "1"}
     try:
-        alive = client.post("/v1/describe", files={"image": JPEG}, data=probe, timeout=15)
+        alive = client.post("/v1/describe", files={"image": JPEG}, data=probe, timeout=120)
     except httpx.ReadTimeout:
         alive = None
     if alive is None or alive.status_code != 200:
@@ -90,7 +90,7 @@ def test_reasoning_stays_inside_its_budget_and_then_answers(
     assert "first I look at this" in second
     assert "</think>" in second
     # Leaving the first request freed the model at once: the second did not wait for its end.
-    assert done["timings"]["total_ms"] < 5000
+    assert done["timings"]["total_ms"] < 20_000
 
 
 def test_thoughts_do_not_reach_a_json_client(client: httpx.Client) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -17,23 +16,24 @@ import httpx
 import pytest
 from PIL import Image, ImageDraw
 
+from tests.fake_ollama.versioned import NAME, VersionedOllama
+from tests.fake_ollama.versions import Rendered, Rules
 from tests.pictures import encoded
+from tests.polling import wait_until
 from tests.server import REPO, Server
-from tests.standin.ollama import NAME, FakeOllama
-from tests.standin.rules import Rendered, Rules
 
 VERSIONS = ["0.12.7", "0.29.0", "0.30.0", "0.31.0", "0.33.0", "0.34.0"]
 CURRENT = "0.34.0"
-Start = Callable[..., tuple[FakeOllama, httpx.Client]]
+Start = Callable[..., tuple[VersionedOllama, httpx.Client]]
 
 
 @contextmanager
-def in_front(daemon: FakeOllama, log: Path, **settings: str) -> Iterator[httpx.Client]:
+def in_front(daemon: VersionedOllama, log: Path, **settings: str) -> Iterator[httpx.Client]:
     """A client of a server in front of a daemon."""
     fixed = {"OLLAMA_HOST": daemon.url, "MODEL_NAME": NAME, "NUM_CTX": "32768", "CACHE_MB": "0"}
     with (
         Server(log, **{**fixed, **settings}) as server,
-        httpx.Client(base_url=server.url, trust_env=False, timeout=60) as client,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=120) as client,
     ):
         yield client
 
@@ -42,16 +42,16 @@ def in_front(daemon: FakeOllama, log: Path, **settings: str) -> Iterator[httpx.C
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """A daemon of a version and a client of a server in front of it, for all tests of that
     version; what the model writes is for one test."""
-    running: dict[str, tuple[FakeOllama, httpx.Client]] = {}
+    running: dict[str, tuple[VersionedOllama, httpx.Client]] = {}
     with ExitStack() as stack:
 
         def run(
             version: str = CURRENT, family: str = "qwen3vl", text: Any = "A house.", **how: Any
-        ) -> tuple[FakeOllama, httpx.Client]:
+        ) -> tuple[VersionedOllama, httpx.Client]:
             key = f"{version} {family} {how}"
             if key not in running:
                 settings = how.pop("settings", {})
-                daemon = stack.enter_context(FakeOllama(Rules(version, family), **how))
+                daemon = stack.enter_context(VersionedOllama(Rules(version, family), **how))
                 log = tmp_path_factory.mktemp("server") / "server.log"
                 running[key] = daemon, stack.enter_context(in_front(daemon, log, **settings))
             running[key][0].text = text
@@ -83,7 +83,7 @@ def describe(client: httpx.Client, *files: bytes, **fields: str) -> dict[str, An
     return dict(answer.json())
 
 
-def whole(daemon: FakeOllama, planned: list[int], counted: int) -> Rendered:
+def whole(daemon: VersionedOllama, planned: list[int], counted: int) -> Rendered:
     """The last prompt, in which each picture is by itself and costs what was planned."""
     seen = daemon.prompts[-1]
     print(
@@ -146,7 +146,7 @@ def test_the_text_between_pictures_numbers_them(start: Start) -> None:
     assert "user\n<image>Describe" in daemon.prompts[-1].text
 
 
-class Swallowing(FakeOllama):
+class Swallowing(VersionedOllama):
     """It takes no notice of tags and text, and fuses what is alike."""
 
     def _answered(self, asked: Any) -> Any:
@@ -407,10 +407,8 @@ def test_a_model_elsewhere_is_refused(start: Start) -> None:
 def test_a_misread_picture_warns_everywhere(start: Start) -> None:
     """The canary of a running server: /ready, /v1/status, doctor and a metric."""
     _, client = start(CURRENT, text="a house", settings={"CANARY": "true"})
-    deadline = time.monotonic() + 60
-    while "warnings" not in (ready := client.get("/ready")).json():
-        assert time.monotonic() < deadline, ready.text
-        time.sleep(0.2)
+    wait_until(lambda: "warnings" in client.get("/ready").json())
+    ready = client.get("/ready")
     assert ready.status_code == 200
     assert "misreads the test images" in ready.json()["warnings"][0]
     assert client.get("/v1/status").json()["model"]["warnings"] == ready.json()["warnings"]

@@ -4,8 +4,8 @@ import pytest
 
 from app.models.daemon import Daemon, numbers, trouble
 from app.models.tokens import image_rule
-from tests.standin.ollama import FakeOllama
-from tests.standin.rules import Rules
+from tests.fake_ollama.versioned import VersionedOllama
+from tests.fake_ollama.versions import Rules
 
 
 def test_numbers_of_a_version() -> None:
@@ -32,7 +32,7 @@ def test_the_limit_in_a_models_file_does_not_bind_llama_server() -> None:
 @pytest.mark.parametrize(("family", "slots"), [("qwen3vl", 1), ("qwen35moe", 1), ("gemma3", 4)])
 def test_slots(family: str, slots: int) -> None:
     daemon = Daemon("0.33.0", family)
-    assert daemon.slots(4) == slots == FakeOllama(Rules("0.33.0", family), parallel=4).slots
+    assert daemon.slots(4) == slots == VersionedOllama(Rules("0.33.0", family), parallel=4).slots
     assert bool(daemon.why_one_slot(4)) is (slots == 1)
     assert not daemon.why_one_slot(slots)
 

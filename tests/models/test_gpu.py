@@ -82,8 +82,8 @@ def test_it_does_not_wait_for_ever(tmp_path: Path) -> None:
     nvidia_smi(tmp_path, "exec /bin/sleep 30")
     since = time.monotonic()
     gpus = gpu.look(timeout_s=0.3)
-    assert time.monotonic() - since < 3
-    assert gpus.reason == "nvidia-smi does not answer"
+    assert time.monotonic() - since < 20
+    assert gpus.reason.endswith(" does not answer")
 
 
 def test_it_cannot_be_run(tmp_path: Path) -> None:
@@ -157,10 +157,10 @@ def test_without_nvmls_library_nvidia_smi_is_asked(
 
 
 def test_nvml_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(hangs_s=5))
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(hangs_s=60))
     since = time.monotonic()
     assert gpu.look(timeout_s=0.1).reason == "the NVIDIA driver does not answer"
-    assert time.monotonic() - since < 3
+    assert time.monotonic() - since < 20
 
 
 def test_the_real_package_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from tests.daemon.install import CACHE, InstallError, download, unsupported
+from tests.ollama_daemon.install import CACHE, InstallError, download, unsupported
 
 # Of llama.cpp: 8 August 2026, which fuses equal neighbours, and 24 August 2026, which fuses only
 # frames of a video.

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from gguf import GGUFWriter, TokenType
 
-from tests.daemon.weights import _byte_tokens
+from tests.ollama_daemon.weights import _byte_tokens
 
 DIM = 64
 CONTROL = (

@@ -18,11 +18,11 @@ from app.schemas import DescribeRequest
 from app.settings import Settings
 from app.tasks import describe
 from app.tasks.job import Job
-from tests.daemon.install import InstallError
+from tests.fake_ollama.versions import Rules
+from tests.install_lock import one_at_a_time
 from tests.mtmd.install import WHEELS, install
 from tests.mtmd.model import write_projector, write_text
-from tests.once import one_at_a_time
-from tests.standin.rules import Rules
+from tests.ollama_daemon.install import InstallError
 
 Sizes = list[tuple[int, int]]
 Tokenize = Callable[..., list[list[int]]]

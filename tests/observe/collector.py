@@ -1,7 +1,6 @@
 """A collector of traces: OTLP over HTTP, as OpenTelemetry's own takes it."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +9,8 @@ from typing import Self
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+
+from tests.polling import wait_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,8 @@ class Collector:
         return root, names
 
     def _wait(self, wanted: Callable[[Span], bool]) -> Span:
-        deadline = time.monotonic() + 10
-        while not (found := [span for span in self.spans if wanted(span)]):
-            assert time.monotonic() < deadline, "no such span came"
-            time.sleep(0.02)
+        wait_until(lambda: any(map(wanted, list(self.spans))))
+        found = [span for span in self.spans if wanted(span)]
         assert len(found) == 1
         return found[0]
 

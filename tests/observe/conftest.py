@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.daemon.process import Daemon
+from tests.ollama_daemon.process import Daemon
 from tests.server import Server
 
 KEY = "sesame-4711"
@@ -24,5 +24,5 @@ def server(_daemon_process: Daemon, tmp_path_factory: pytest.TempPathFactory) ->
 def client(server: Server, daemon: Daemon) -> Iterator[httpx.Client]:
     """A client with a key; the daemon runs."""
     headers = {"Authorization": f"Bearer {KEY}"}
-    with httpx.Client(base_url=server.url, trust_env=False, timeout=30, headers=headers) as client:
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=120, headers=headers) as client:
         yield client

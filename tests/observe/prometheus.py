@@ -17,7 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.once import one_at_a_time
+from tests.background_server import BackgroundServer, answers
+from tests.install_lock import one_at_a_time
+from tests.polling import HANG_S
 from tests.ports import free_port
 from tests.server import REPO
 
@@ -67,7 +69,7 @@ def promtool(*arguments: str, folder: Path = RULES, stdin: str = "") -> str:
     """What it says; the test fails where it finds anything."""
     command = [program("promtool"), *arguments]
     done = subprocess.run(
-        command, cwd=folder, input=stdin, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=folder, input=stdin, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -77,7 +79,7 @@ class Prometheus:
     """One that runs, with deploy/prometheus as its configuration."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, trust_env=False, timeout=10)
+        self._http = httpx.Client(base_url=url, trust_env=False, timeout=120)
 
     def get(self, path: str, **params: str) -> Any:
         """`data` of an answer of its API."""
@@ -89,7 +91,7 @@ class Prometheus:
         """Of each series that a query finds now."""
         return [float(one["value"][1]) for one in self.get("query", query=expression)["result"]]
 
-    def wait_for(self, expression: str, seconds: float = 15) -> None:
+    def wait_for(self, expression: str, seconds: float = HANG_S) -> None:
         """Until a query finds something."""
         deadline = time.monotonic() + seconds
         while not self.values(expression):
@@ -100,36 +102,14 @@ class Prometheus:
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Prometheus]:
     """Prometheus with the configuration in `folder`, where it keeps its data and its log, too."""
-    command = program("prometheus")
     port = free_port()
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                command,
-                f"--config.file={folder / 'prometheus.yml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ],
-            cwd=folder,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
     url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 20
-        while not _ready(url):
-            said = (folder / "prometheus.log").read_text
-            assert process.poll() is None and time.monotonic() < deadline, said()
-            time.sleep(0.1)
+    command = [
+        program("prometheus"),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    log, ready = folder / "prometheus.log", answers(f"{url}/-/ready", 200)
+    with BackgroundServer(command, log, ready=ready, environment=os.environ, cwd=folder):
         yield Prometheus(url)
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/-/ready", trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False

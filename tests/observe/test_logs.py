@@ -1,6 +1,7 @@
 """The log: one line a request, everything in one form, nothing private."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -12,12 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.fake_ollama.script import refuses, says
+from tests.fake_ollama.server import SENTENCE, FakeOllama
 from tests.observe.conftest import KEY
 from tests.observe.traffic import FILES
 from tests.pictures import base64_of, text_pdf
+from tests.polling import wait_until
 from tests.server import REPO, Server
-from tests.standin.engine import SENTENCE, StandIn
-from tests.standin.script import refuses, says
 
 FORMS = ["json", "console"]
 MARK = "zebra-0815"  # in everything that is private
@@ -26,10 +28,8 @@ ANSWER = "the answer is quokka 4711"
 
 def line_of(server: Server, request_id: str) -> dict[str, Any]:
     """The request's line, which is written when its answer is already here."""
-    deadline = time.monotonic() + 5
-    while not (found := [one for one in server.log().splitlines() if request_id in one]):
-        assert time.monotonic() < deadline, request_id
-        time.sleep(0.02)
+    wait_until(lambda: re.search(rf"{request_id}.*\n", server.log()) is not None)
+    found = [one for one in server.log().splitlines() if request_id in one]
     assert len(found) == 1, found
     told: dict[str, Any] = json.loads(found[0])
     return told
@@ -39,9 +39,9 @@ def test_the_line_of_a_request(client: httpx.Client, server: Server) -> None:
     data = {"max_tokens": "8", "prompt": "a line", "temperature": "1"}
     started = time.perf_counter()
     response = client.post("/v1/describe", files=FILES, data=data)
-    took_ms = (time.perf_counter() - started) * 1e3
     answer = response.json()
     line = line_of(server, answer["id"])
+    until_line_ms = (time.perf_counter() - started) * 1e3
     image = answer["images"][0]
     exact = {
         "event": "request",
@@ -64,7 +64,8 @@ def test_the_line_of_a_request(client: httpx.Client, server: Server) -> None:
     assert {name: line.pop(name) for name in exact} == exact
     assert len(line.pop("client")) == 8
     assert line.pop("timestamp").endswith("Z")
-    assert answer["timings"]["total_ms"] - 0.2 <= line["total_ms"] <= took_ms + 250
+    # The line may be written after the answer is here: what came in between is the machine's.
+    assert answer["timings"]["total_ms"] - 0.2 <= line["total_ms"] <= until_line_ms
     parts = [line[name] for name in ("read_ms", "prepare_ms", "queue_ms")]
     assert sum(parts) <= line["first_token_ms"] + 0.3 <= line["total_ms"] + 0.6
     assert set(line) == {"read_ms", "prepare_ms", "queue_ms", "first_token_ms", "total_ms"}
@@ -113,19 +114,19 @@ def test_every_line_has_the_same_form(server: Server, client: httpx.Client) -> N
 @pytest.fixture(params=FORMS)
 def private(
     request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[tuple[StandIn, Server, httpx.Client]]:
-    settings = {"MODEL_NAME": "standin", "LOG_FORMAT": request.param, "API_KEYS": f"{KEY},x"}
+) -> Iterator[tuple[FakeOllama, Server, httpx.Client]]:
+    settings = {"MODEL_NAME": "fake-vlm", "LOG_FORMAT": request.param, "API_KEYS": f"{KEY},x"}
     settings["CACHE_MB"] = "0"
     headers = {"Authorization": f"Bearer {KEY}"}
     with (
-        StandIn() as engine,
+        FakeOllama() as engine,
         Server(tmp_path / "log", OLLAMA_HOST=engine.url, **settings) as server,
-        httpx.Client(base_url=server.url, trust_env=False, headers=headers, timeout=20) as client,
+        httpx.Client(base_url=server.url, trust_env=False, headers=headers, timeout=120) as client,
     ):
         yield engine, server, client
 
 
-def test_nothing_private_is_logged(private: tuple[StandIn, Server, httpx.Client]) -> None:
+def test_nothing_private_is_logged(private: tuple[FakeOllama, Server, httpx.Client]) -> None:
     """Prompts, answers, file names, keys, queries; of good requests and of bad ones."""
     engine, server, client = private
     engine.play(says(ANSWER))
@@ -157,12 +158,10 @@ def test_nothing_private_is_logged(private: tuple[StandIn, Server, httpx.Client]
         engine.play(script)
         assert client.post("/v1/vqa", files=named, data=asked).status_code >= 500
     client.get("/v1/status", headers={"X-Request-ID": "the-last"})
-    deadline = time.monotonic() + 5
-    while "the-last" not in (log := server.log()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: "the-last" in server.log())
+    log = server.log()
     assert log.count("/v1/vqa") == 4
-    assert log.count("the engine is asked again") >= 1
+    assert log.count("the request to the engine is retried") >= 1
     for private_text in (MARK, KEY, "quokka", SENTENCE, base64_of(image)[:40]):
         assert private_text not in log, [one for one in log.splitlines() if private_text in one]
 
@@ -180,7 +179,7 @@ try:
     except LookupError as error:
         raise ValueError("zebra-0815 again") from error
 except ValueError:
-    logs.log.exception("a bug ended the request", request_id="req_1")
+    logs.log.exception("unhandled exception", request_id="req_1")
     logging.getLogger("uvicorn.error").exception("Exception in ASGI application\\n")
 async def forgotten():
     asyncio.create_task(lost())
@@ -199,7 +198,7 @@ def test_an_exception_is_told_without_its_message(form: str) -> None:
     )
     told = done.stderr
     assert "zebra" not in told.replace('raise LookupError("zebra', "")
-    assert told.count("a bug ended the request") == told.count("Exception in ASGI application") == 1
+    assert told.count("unhandled exception") == told.count("Exception in ASGI application") == 1
     assert "Task exception was never retrieved" in told and "take care" in told
     assert "nothing" not in told
     if form == "json":

@@ -1,39 +1,41 @@
 """Traces, as a collector gets them; and that nothing of them is there where nobody asked."""
 
 import json
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 
 import httpx
 import pytest
 
 from app import traces
+from tests.fake_ollama.script import HANG, begins, refuses, says
+from tests.fake_ollama.server import FakeOllama
 from tests.observe.collector import Collector
 from tests.observe.test_logs import line_of
 from tests.observe.traffic import FILES
+from tests.polling import HANG_S, wait_until
 from tests.server import REPO, Server
-from tests.standin.engine import StandIn
-from tests.standin.script import HANG, begins, refuses, says
 
 ALL = ["read", "prepare", "queue", "first_token", "generate"]
 WORDS = "one two three four five six seven eight"
-Parts = tuple[StandIn, Server, Collector, httpx.Client]
+Parts = tuple[FakeOllama, Server, Collector, httpx.Client]
 
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
     log = tmp_path_factory.mktemp("traced") / "server.log"
-    settings = {"MODEL_NAME": "standin", "LOG_FORMAT": "json", "CACHE_MB": "0"}
+    settings = {"MODEL_NAME": "fake-vlm", "LOG_FORMAT": "json", "CACHE_MB": "0"}
     settings["OTEL_BSP_SCHEDULE_DELAY"] = "100"
-    with StandIn() as engine, Collector() as collector:
+    with FakeOllama() as engine, Collector() as collector:
         settings |= {"OLLAMA_HOST": engine.url, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
         with (
             Server(log, **settings) as server,
-            httpx.Client(base_url=server.url, trust_env=False, timeout=20) as client,
+            httpx.Client(base_url=server.url, trust_env=False, timeout=120) as client,
         ):
             yield engine, server, collector, client
 
@@ -58,7 +60,7 @@ def test_a_span_a_stage(parts: Parts) -> None:
         "http.route": "/v1/describe",
         "http.response.status_code": 200,
         "vlm.task": "describe",
-        "vlm.model": "standin",
+        "vlm.model": "fake-vlm",
         "vlm.code": "ok",
         "vlm.completion_tokens": answer["usage"]["completion_tokens"],
         "vlm.image_tokens": answer["images"][0]["tokens"],
@@ -70,8 +72,8 @@ def test_a_span_a_stage(parts: Parts) -> None:
     for span, (start, end) in zip(spans, pairwise(edges), strict=True):
         assert span.trace_id == root.trace_id
         assert abs(span.start - start) < 1e-5 and abs(span.end - end) < 1e-5
-    assert 0.04 < below["first_token"].end - below["first_token"].start < 2
-    assert 0.3 < below["generate"].end - below["generate"].start < 3
+    assert below["first_token"].end - below["first_token"].start > 0.04
+    assert below["generate"].end - below["generate"].start > 0.3
     line = line_of(server, "traced-1")
     assert (line["trace_id"], line["span_id"]) == (root.trace_id, root.span_id)
 
@@ -130,23 +132,30 @@ def test_a_mistake_ends_in_reading(parts: Parts) -> None:
 def test_who_leaves_the_queue_was_in_the_queue(parts: Parts) -> None:
     engine, _, collector, client = parts
     engine.play(HANG)
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(_leaves_after, client, "leaves-1", 2.5)
-        time.sleep(0.8)
-        _leaves_after(client, "leaves-2", 1.0)
-        first.result()
+    with _asked(client, "leaves-1"):
+        wait_until(lambda: engine.counts.running == 1)
+        with _asked(client, "leaves-2"):
+            wait_until(lambda: client.get("/v1/status").json()["queue"]["waiting"] == 1)
+            time.sleep(0.3)
     _, below = collector.of("leaves-2")
     assert list(below) == ["read", "prepare", "queue"]
-    assert 0.2 < below["queue"].end - below["queue"].start < 1.6
+    assert below["queue"].end - below["queue"].start > 0.25
     root, below = collector.of("leaves-1")
     assert list(below) == ["read", "prepare", "queue", "first_token"]
     assert root.attributes["vlm.code"] == "client_left"
 
 
-def _leaves_after(client: httpx.Client, ident: str, seconds: float) -> None:
-    data, headers = {"prompt": ident}, {"X-Request-ID": ident}
-    with pytest.raises(httpx.ReadTimeout):
-        client.post("/v1/describe", files=FILES, data=data, headers=headers, timeout=seconds)
+@contextmanager
+def _asked(client: httpx.Client, ident: str) -> Iterator[None]:
+    """A client that has sent its request and leaves at the end."""
+    asked = client.build_request(
+        "POST", "/v1/describe", files=FILES, data={"prompt": ident}, headers={"X-Request-ID": ident}
+    )
+    head = f"POST {asked.url.path} HTTP/1.1\r\n".encode()
+    fields = b"".join(b"%b: %b\r\n" % field for field in asked.headers.raw)
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as sock:
+        sock.sendall(head + fields + b"\r\n" + asked.read())
+        yield
 
 
 def test_nothing_private_is_in_a_span(parts: Parts) -> None:
@@ -161,20 +170,18 @@ def test_nothing_private_is_in_a_span(parts: Parts) -> None:
 def test_the_last_spans_are_sent_and_a_lost_collector_is_not_waited_for(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    with StandIn() as engine, Collector() as collector:
+    with FakeOllama() as engine, Collector() as collector:
         for number, url in enumerate((collector.url, "http://127.0.0.1:9")):
             log = tmp_path_factory.mktemp("ending") / "log"
-            settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "standin"}
+            settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "fake-vlm"}
             settings |= {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_SERVICE_NAME": "mine"}
             with (
                 Server(log, **settings) as server,
                 httpx.Client(base_url=server.url, trust_env=False) as client,
             ):
                 assert describe(client, f"last-{number}").status_code == 200
-                started = time.monotonic()
-                server.stop()
-                assert time.monotonic() - started < 8
-                assert server.process.returncode == 0
+                server.process.terminate()
+                assert server.process.wait(HANG_S) == 0
         assert collector.of("last-0")[0].service == "mine"
 
 

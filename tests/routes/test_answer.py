@@ -2,17 +2,24 @@
 
 import asyncio
 import json
-from collections.abc import MutableMapping
+import weakref
+from collections.abc import MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 
-from app.engine.events import Delta, Event, Say, Start, Work
+from app.context import RequestContext
+from app.engine.events import Say, Work
 from app.errors import EngineInterrupted, QueueFull
-from app.routes import answer
+from app.routes import answer, openai
 from app.routes.answer import AnswerResponse
+from app.routes.chat_forms import Chunks
+from app.routes.direct import DirectRoute
 from app.routes.forms import EventStream, Form, Json, NdJson, Text, choose
+from app.tasks.events import Delta, Event, Start
 from tests.events import sse
+from tests.polling import wait_until_async
 
 START = Start("req_1", "ocr", "m", ())
 FORMS = {"sse": EventStream, "ndjson": NdJson, "text": Text, "json": Json}
@@ -21,10 +28,16 @@ FORMS = {"sse": EventStream, "ndjson": NdJson, "text": Text, "json": Json}
 class Client:
     """The other side of an ASGI answer."""
 
-    def __init__(self, leaves_after_s: float = 60) -> None:
+    def __init__(self, leaves_after_s: float = 60, route: object = DirectRoute) -> None:
         self.messages: list[MutableMapping[str, Any]] = []
         self.leaves_after_s = leaves_after_s
-        self.scope: dict[str, Any] = {"type": "http", "method": "POST", "state": {}}
+        self.context = RequestContext("req_1")
+        self.scope: dict[str, Any] = {
+            "type": "http",
+            "method": "POST",
+            "state": {"context": self.context},
+            "route": route,
+        }
 
     async def receive(self) -> MutableMapping[str, Any]:
         await asyncio.sleep(self.leaves_after_s)
@@ -33,7 +46,9 @@ class Client:
     async def send(self, message: MutableMapping[str, Any]) -> None:
         self.messages.append(message)
 
-    async def read(self, response: AnswerResponse) -> str:
+    async def read(self, work: Work[Event], form: Form) -> str:
+        response = AnswerResponse(work, form, self.context)
+        del work
         await response(self.scope, self.receive, self.send)
         return b"".join(message.get("body", b"") for message in self.messages[1:]).decode()
 
@@ -67,7 +82,7 @@ async def test_what_fails_before_the_first_byte_has_its_own_status(
     form: str, error: Exception, status: int, code: str
 ) -> None:
     client = Client()
-    body = await client.read(AnswerResponse(breaks(error), FORMS[form](), "req_1"))
+    body = await client.read(breaks(error), FORMS[form]())
     assert client.status == status
     assert json.loads(body)["code"] == code
     headers = dict(client.messages[0]["headers"])
@@ -84,18 +99,34 @@ async def test_what_fails_before_the_first_byte_has_its_own_status(
 async def test_what_fails_later_is_the_last_event(error: Exception, code: str) -> None:
     client = Client()
     events = breaks(error, START, Delta("ab"))
-    told = sse(await client.read(AnswerResponse(events, EventStream(), "req_1")))
+    told = sse(await client.read(events, EventStream()))
     assert [name for name, _ in told] == ["start", "delta", "error"]
     assert told[-1][1]["code"] == code
     assert "a bug" not in json.dumps(told)
-    assert client.scope["state"]["code"] == code
+    assert client.context.code == code
     assert client.ended
+
+
+@pytest.mark.parametrize("before", [(), (START, Delta("ab"))], ids=["whole", "stream"])
+async def test_the_protocol_of_the_route_chooses_the_shape(before: tuple[Event, ...]) -> None:
+    work = breaks(QueueFull("full."), *before)
+    body = await Client(route=openai.OpenAiRoute).read(work, Chunks(False))
+    error = json.loads(body.rpartition("data: ")[2])
+    assert error == {
+        "error": {
+            "message": "full.",
+            "type": "rate_limit_error",
+            "param": None,
+            "code": "queue_full",
+            "request_id": "req_1",
+        }
+    }
 
 
 async def test_text_that_breaks_off_is_left_open() -> None:
     client = Client()
     events = breaks(EngineInterrupted("cut."), START, Delta("ab"))
-    body = await client.read(AnswerResponse(events, Text(), "req_1"))
+    body = await client.read(events, Text())
     assert body == "ab\n[engine_interrupted] cut.\n"
     assert not client.ended
 
@@ -114,22 +145,53 @@ async def test_a_client_who_leaves_ends_the_work(form: str) -> None:
             closed.set()
 
     client = Client(leaves_after_s=0.05)
-    await client.read(AnswerResponse(endless, FORMS[form](), "req_1"))
+    await client.read(endless, FORMS[form]())
     assert closed.is_set()
+
+
+async def test_the_files_of_a_request_are_not_held_while_it_is_answered() -> None:
+    class File:
+        pass
+
+    file = File()
+    known = weakref.ref(file)
+    gone: list[bool] = []
+
+    async def work(files: Sequence[File], say: Say[Event]) -> None:
+        assert len(files) == 1
+        del files
+        await say(START)
+        gone.append(known() is None)
+
+    client = Client()
+    reading = client.read(partial(work, (file,)), EventStream())
+    del file
+    await reading
+    assert gone == [True]
 
 
 async def test_silence_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answer, "SILENCE_S", 0.02)
+
+    client = Client()
+
+    def waitings() -> int:
+        return sum(b": waiting" in message.get("body", b"") for message in client.messages)
+
+    async def silent(say: Say[Event]) -> None:
+        await say(START)
+        await wait_until_async(lambda: waitings() >= 2)
+        await say(Delta("a"))
 
     async def slow(say: Say[Event]) -> None:
         await say(START)
         await asyncio.sleep(0.1)
         await say(Delta("a"))
 
-    body = await Client().read(AnswerResponse(slow, EventStream(), "req_1"))
+    body = await client.read(silent, EventStream())
     assert body.count(": waiting\n\n") >= 2
     assert [name for name, _ in sse(body)] == ["start", "delta"]
-    quiet = await Client().read(AnswerResponse(slow, NdJson(), "req_1"))
+    quiet = await Client().read(slow, NdJson())
     assert len(quiet.splitlines()) == 2
 
 

@@ -14,7 +14,8 @@ from typing import Self
 
 import pytest
 
-from tests.scripts.fake_ollama import FakeOllama
+from tests.fake_ollama.server import FakeOllama
+from tests.polling import HANG_S
 
 ROOT = Path(__file__).parents[2]
 # What the scripts may count on. PATH holds nothing else, so that neither an Ollama nor a GPU of
@@ -94,7 +95,8 @@ def checkout(tmp_path: Path) -> Checkout:
 
 @pytest.fixture
 def fake_ollama() -> Iterator[FakeOllama]:
-    with FakeOllama() as fake:
+    """An Ollama without a model."""
+    with FakeOllama("0.12.7", models={}) as fake:
         yield fake
 
 
@@ -140,7 +142,7 @@ def session(leader: int) -> list[int]:
     return members
 
 
-def ends(leader: int, timeout_s: float = 5.0) -> bool:
+def ends(leader: int, timeout_s: float = HANG_S) -> bool:
     """Whether the session is empty within `timeout_s` seconds."""
     deadline = time.monotonic() + timeout_s
     while session(leader):

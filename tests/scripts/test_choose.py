@@ -2,9 +2,9 @@
 
 import pytest
 
+from tests.fake_ollama.server import FakeOllama
 from tests.ports import free_port
 from tests.scripts.conftest import Checkout, Site
-from tests.scripts.fake_ollama import FakeOllama
 
 GPU = 'echo "GPU 0: NVIDIA GeForce RTX 4090 (UUID: GPU-1)"'
 

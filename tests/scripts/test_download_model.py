@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from app.models.catalog import new_enough
-from tests.daemon.install import install
-from tests.daemon.models import store
-from tests.daemon.process import Daemon
+from tests.fake_ollama.script import MB, SUCCESS, downloading
+from tests.fake_ollama.server import FakeOllama
+from tests.ollama_daemon.install import install
+from tests.ollama_daemon.models import store
+from tests.ollama_daemon.process import Daemon
 from tests.ports import free_port
 from tests.scripts.conftest import Checkout, ends
-from tests.scripts.fake_ollama import MB, SUCCESS, FakeOllama, downloading
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_an_installed_ollama_runs_for_the_download(checkout: Checkout, daemon: D
         OLLAMA_MODELS=str(store() / "models"),
         OLLAMA_NOPRUNE="1",
     )
-    output, _ = run.communicate(timeout=60)
+    output, _ = run.communicate(timeout=120)
     assert run.returncode == 0, output
     assert "Starting Ollama for the download" in output
     assert "tiny-vlm is installed and can see." in output

@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from tests.daemon.install import install
-from tests.daemon.models import store
-from tests.daemon.process import Daemon
+from tests.ollama_daemon.install import install
+from tests.ollama_daemon.models import store
+from tests.ollama_daemon.process import Daemon
 from tests.ports import free_port
 from tests.scripts.conftest import ROOT, Checkout, Site, ends
 
@@ -64,7 +64,7 @@ def test_the_embedded_engine_steps_in(checkout: Checkout, daemon: Daemon) -> Non
     output, _ = run.communicate(timeout=120)
     assert run.returncode == 0, output
     assert "qwen3-vl needs 0.12.7 or newer" in output
-    assert "Going on with the embedded engine" in output
+    assert "Continuing with the embedded engine" in output
     assert "25,440" in output
     assert output.strip().endswith("ENGINE=embedded MODEL_NAME=embedded ./run_server.sh")
     assert ends(run.pid)

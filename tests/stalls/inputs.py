@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from tests.fake_ollama.script import Head, Script, Send, done, says, word
 from tests.pictures import base64_of, encoded, scene, text_pdf
-from tests.standin.script import Head, Script, Send, done, says, word
 
 PNG = encoded(scene(64, 64), "PNG")
 IMAGE = base64_of(PNG)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from tests.fake_ollama.server import FakeOllama
 from tests.server import REPO, Server
 from tests.stalls.inputs import IMAGE, INPUTS, Input, request_of
 from tests.stalls.watch import Seen, Watcher, watching
-from tests.standin.engine import StandIn
 
 PAGES = [REPO / "docs" / "LIMITS.md", REPO / "docs" / "LIMITS.ko.md"]
 TABLE = re.compile(r"(<!-- table: stalls -->\n(?:\|.*\n){2})(?:\|.*\n)*(<!-- end -->)")
@@ -40,15 +40,15 @@ SEEN: dict[tuple[str, int], Got] = {}
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[StandIn]:
-    with StandIn() as engine:
+def engine() -> Iterator[FakeOllama]:
+    with FakeOllama() as engine:
         yield engine
 
 
 @pytest.fixture(scope="module")
-def server(engine: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(engine: FakeOllama, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("stalls") / "server.log"
-    settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "standin", "NUM_CTX": "32768"}
+    settings = {"OLLAMA_HOST": engine.url, "MODEL_NAME": "fake-vlm", "NUM_CTX": "32768"}
     with Server(log, **settings, CACHE_MB="0") as server:
         yield server
 
@@ -70,7 +70,7 @@ def watcher(server: Server, client: httpx.Client) -> Iterator[Watcher]:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("one", INPUTS, ids=lambda one: one.name)
 def test_nobody_waits(
-    engine: StandIn, client: httpx.Client, watcher: Watcher, one: Input, size: int
+    engine: FakeOllama, client: httpx.Client, watcher: Watcher, one: Input, size: int
 ) -> None:
     sent = one.make(size)
     engine.play(sent.script)
@@ -90,7 +90,7 @@ def test_nobody_waits(
     assert growth < MOST_GROWTH, growth
 
 
-def test_the_server_still_answers(client: httpx.Client, engine: StandIn) -> None:
+def test_the_server_still_answers(client: httpx.Client, engine: FakeOllama) -> None:
     engine.reset()
     assert _described(client).json()["text"]
 

@@ -20,8 +20,8 @@ from app.schemas import DescribeRequest, Detail
 from app.settings import Settings
 from app.tasks import describe
 from app.tasks.job import Job
+from tests.fake_ollama.versions import Rules, render
 from tests.pictures import base64_of, encoded
-from tests.standin.rules import Rules, render
 
 SETTINGS = Settings(_env_file=None)
 SEES = frozenset({"completion", "vision", "thinking"})

@@ -7,18 +7,19 @@ from contextlib import asynccontextmanager
 
 from PIL import Image, ImageOps
 
-from app.engine.cache import Answers
 from app.engine.gate import Gate
 from app.engine.ollama import Ollama
 from app.engine.registry import Registry, Room
 from app.images.decoder import Decoder
 from app.images.picture import Limits
 from app.settings import Settings
+from app.tasks.cache import Answers
 from app.tasks.canary import Canary, probes
 from app.tasks.run import Line
-from tests.standin.ollama import NAME, FakeOllama
-from tests.standin.rules import Rendered, Rules
-from tests.standin.script import HANG
+from tests.fake_ollama.script import HANG
+from tests.fake_ollama.versioned import NAME, VersionedOllama
+from tests.fake_ollama.versions import Rendered, Rules
+from tests.polling import HANG_S, wait_until_async
 
 
 def reads(told: Rendered) -> str:
@@ -43,7 +44,7 @@ def _ink(image: Image.Image) -> int:
 
 
 @asynccontextmanager
-async def canary(daemon: FakeOllama) -> AsyncIterator[tuple[Canary, Line]]:
+async def canary(daemon: VersionedOllama) -> AsyncIterator[tuple[Canary, Line]]:
     settings = Settings(_env_file=None, model_name=NAME, ollama_host=daemon.url, num_ctx=8192)
     ollama = Ollama(daemon.url)
     registry = Registry(ollama, NAME, frozenset(), Room(8192))
@@ -57,7 +58,7 @@ async def canary(daemon: FakeOllama) -> AsyncIterator[tuple[Canary, Line]]:
 
 
 async def test_it_reads_once_and_again_after_a_change() -> None:
-    with FakeOllama(Rules("0.34.0"), text=reads) as daemon:
+    with VersionedOllama(Rules("0.34.0"), text=reads) as daemon:
         async with canary(daemon) as (bird, line):
             assert await bird.look()
             assert daemon.generations == 2
@@ -74,7 +75,7 @@ async def test_it_reads_once_and_again_after_a_change() -> None:
 
 
 async def test_a_misread_picture_is_named() -> None:
-    with FakeOllama(Rules("0.34.0"), text="a house") as daemon:
+    with VersionedOllama(Rules("0.34.0"), text="a house") as daemon:
         async with canary(daemon) as (bird, line):
             assert await bird.look()
             model = await line.registry.find()
@@ -85,25 +86,23 @@ async def test_a_misread_picture_is_named() -> None:
 
 async def test_it_gives_way() -> None:
     """To who is there already, and to who comes while it reads."""
-    with FakeOllama(Rules("0.34.0"), text=reads) as daemon:
+    with VersionedOllama(Rules("0.34.0"), text=reads) as daemon:
         async with canary(daemon) as (bird, line):
             with line.gate.enter():
                 assert not await bird.look()
             assert daemon.generations == 0
             daemon.chosen = lambda body: HANG  # it takes for ever
             looking = asyncio.create_task(bird.look())
-            for _ in range(500):
-                if not line.gate.running:
-                    await asyncio.sleep(0.01)
+            await wait_until_async(lambda: line.gate.running > 0)
             with line.gate.enter("client") as ticket:
-                assert not await asyncio.wait_for(looking, 10)
-                await asyncio.wait_for(anext(line.gate.places(ticket), None), 10)
+                assert not await asyncio.wait_for(looking, HANG_S)
+                await asyncio.wait_for(anext(line.gate.places(ticket), None), HANG_S)
                 assert ticket.granted
             daemon.chosen = None
 
 
 async def test_it_loads_no_model_and_asks_none_that_cannot_see() -> None:
-    with FakeOllama(Rules("0.34.0"), text=reads) as daemon:
+    with VersionedOllama(Rules("0.34.0"), text=reads) as daemon:
         async with canary(daemon) as (bird, _):
             daemon.is_loaded = False
             assert not await bird.look()

@@ -8,6 +8,7 @@ import pytest
 from app.engine.events import Say, Work
 from app.tasks.order import in_order
 from tests.events import Heard
+from tests.polling import wait_until_async
 
 running = most = 0
 
@@ -58,8 +59,7 @@ async def test_an_error_comes_in_its_turn_and_ends_the_rest() -> None:
 async def test_leaving_ends_all(works: int) -> None:
     heard: Heard[str] = Heard()
     task = asyncio.create_task(in_order([work("a", 999)] * works, 2, heard.say))
-    await asyncio.sleep(0.05)
-    assert heard
+    await wait_until_async(lambda: bool(heard))
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

@@ -7,8 +7,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.browser import FLAGS, program
+from tests.fake_ollama.server import FakeOllama
 from tests.server import Server
-from tests.standin.engine import StandIn
 from tests.web.visit import SHOTS, Visit, visit
 
 Open = Callable[..., Awaitable[Visit]]
@@ -21,25 +21,25 @@ def server(on_embedded: Server) -> Server:
 
 
 @pytest.fixture(scope="package")
-def _standin_process() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
+def _fake_ollama_process() -> Iterator[FakeOllama]:
+    with FakeOllama() as fake_ollama:
+        yield fake_ollama
 
 
 @pytest.fixture(scope="package")
-def on_standin(
-    _standin_process: StandIn, tmp_path_factory: pytest.TempPathFactory
+def on_fake_ollama(
+    _fake_ollama_process: FakeOllama, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("page") / "log"
-    with Server(log, OLLAMA_HOST=_standin_process.url, MODEL_NAME="standin") as server:
+    with Server(log, OLLAMA_HOST=_fake_ollama_process.url, MODEL_NAME="fake-vlm") as server:
         yield server
 
 
 @pytest.fixture
-def standin(_standin_process: StandIn) -> StandIn:
-    """The engine behind `on_standin`, healthy."""
-    _standin_process.reset()
-    return _standin_process
+def fake_ollama(_fake_ollama_process: FakeOllama) -> FakeOllama:
+    """The engine behind `on_fake_ollama`, healthy."""
+    _fake_ollama_process.reset()
+    return _fake_ollama_process
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.once import one_at_a_time
+from tests.install_lock import one_at_a_time
 
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".cache"

@@ -8,10 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.daemon.process import Daemon
+from tests.fake_ollama.script import begins, says
+from tests.fake_ollama.server import FakeOllama
+from tests.ollama_daemon.process import Daemon
+from tests.polling import HANG_S
 from tests.server import Server
-from tests.standin.engine import StandIn
-from tests.standin.script import begins, says
 from tests.web.conftest import Open
 from tests.web.test_tasks import done, squeezed
 from tests.web.visit import EXAMPLES, Visit
@@ -76,7 +77,7 @@ async def test_waiting_is_told_and_can_be_stopped(
             await visit.check("queued-360-ko")
             await visit.page.click("#stop")
             await visit.settled("stopped")
-            deadline = time.monotonic() + 2
+            deadline = time.monotonic() + HANG_S
             while (await client.get("/v1/status")).json()["queue"]["waiting"]:
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.02)
@@ -127,7 +128,7 @@ async def test_no_engine(open_page: Open, tmp_path: Path) -> None:
         await visit.settled("failed")
         shown = await visit.page.locator(".trouble").inner_text()
         assert "engine_unavailable" in shown and "127.0.0.1:9" in shown
-        assert "Worth another try in" in shown
+        assert "Try again in" in shown
         await visit.check("no-engine-360")
         visit.forgive(503)
 
@@ -145,17 +146,17 @@ async def test_no_server(open_page: Open, server: Server) -> None:
 
 
 async def test_an_answer_that_breaks_off_keeps_its_text(
-    open_page: Open, on_standin: Server, standin: StandIn
+    open_page: Open, on_fake_ollama: Server, fake_ollama: FakeOllama
 ) -> None:
-    standin.play(begins(TEXT))
-    visit = await open_page(on_standin)
+    fake_ollama.play(begins(TEXT))
+    visit = await open_page(on_fake_ollama)
     await visit.choose(PHOTO)
     events = await visit.ask("failed")
     assert events[-1][0] == "error"
     assert squeezed(await visit.body()) == squeezed(events[-1][1]["partial"])
     assert events[-1][1]["detail"] in await visit.page.locator(".trouble").inner_text()
     assert await visit.view("curl")
-    standin.play(says("All of it."))
+    fake_ollama.play(says("All of it."))
     await visit.page.click(".again")
     await visit.settled("done")
     assert await visit.body() == "All of it."
@@ -166,12 +167,12 @@ async def test_nothing_is_sent_without_a_picture_or_a_question(
 ) -> None:
     visit = await open_page(server)
     await visit.send()
-    assert await visit.page.locator("#fault").inner_text() == "Choose a picture first."
+    assert await visit.page.locator("#fault").inner_text() == "Choose an image first."
     assert await visit.page.evaluate("document.activeElement.id") == "choose"
     await visit.choose(PHOTO)
     await visit.task("vqa")
     await visit.send()
-    assert await visit.page.locator("#fault").inner_text() == "Write a question first."
+    assert await visit.page.locator("#fault").inner_text() == "Enter a question first."
     await visit.task("detect")
     await visit.send()
     assert "at least one thing" in await visit.page.locator("#fault").inner_text()
@@ -179,13 +180,15 @@ async def test_nothing_is_sent_without_a_picture_or_a_question(
     assert await visit.page.locator(".card").count() == 0
 
 
-async def test_thoughts_are_apart(open_page: Open, on_standin: Server, standin: StandIn) -> None:
-    standin.play(says("A house.", thoughts="Let me see."))
-    visit = await open_page(on_standin)
+async def test_thoughts_are_apart(
+    open_page: Open, on_fake_ollama: Server, fake_ollama: FakeOllama
+) -> None:
+    fake_ollama.play(says("A house.", thoughts="Let me see."))
+    visit = await open_page(on_fake_ollama)
     await visit.choose(PHOTO)
     await visit.page.click(".more summary")
     await visit.page.check("#think")
-    await visit.page.select_option("#model", "standin-think")
+    await visit.page.select_option("#model", "fake-think")
     answer = done(await visit.ask())
     assert await visit.body() == answer["text"] == "A house."
     await visit.page.click(".thoughts summary")
@@ -194,10 +197,10 @@ async def test_thoughts_are_apart(open_page: Open, on_standin: Server, standin: 
 
 
 async def test_a_screen_reader_hears_states_not_words(
-    open_page: Open, on_standin: Server, standin: StandIn
+    open_page: Open, on_fake_ollama: Server, fake_ollama: FakeOllama
 ) -> None:
-    standin.play(says(TEXT * 6, pace_s=0.01))
-    visit = await open_page(on_standin)
+    fake_ollama.play(says(TEXT * 6, pace_s=0.01))
+    visit = await open_page(on_fake_ollama)
     await visit.choose(PHOTO)
     await visit.page.evaluate(WATCH)
     await visit.send()
@@ -207,7 +210,7 @@ async def test_a_screen_reader_hears_states_not_words(
     said = await visit.page.evaluate("window.said")
     print(f"60 tokens, said: {said}")
     assert len(said) <= 4
-    assert said[-1].startswith("The answer is here. One two three")
+    assert said[-1].startswith("The answer is complete. One two three")
     assert await visit.page.locator(".card").get_attribute("aria-busy") == "false"
 
 

@@ -113,7 +113,7 @@ async def test_extract(open_page: Open, server: Server) -> None:
     assert json.loads(await visit.view("text")) == answer["data"]
     await visit.page.fill("#schema", "{")
     await visit.send()
-    assert "not JSON" in await visit.page.locator("#fault").inner_text()
+    assert "not valid JSON" in await visit.page.locator("#fault").inner_text()
     assert await visit.page.get_attribute("#schema", "aria-invalid") == "true"
     assert await visit.page.evaluate("document.activeElement.id") == "schema"
 

@@ -94,7 +94,7 @@ class Visit:
     async def settled(self, state: str = "done") -> None:
         """The newest request is over, in this state."""
         await self.page.wait_for_selector(
-            f".card:first-child:not(.running) .state.{state}", timeout=60_000
+            f".card:first-child:not(.running) .state.{state}", timeout=120_000
         )
 
     async def body(self) -> str:
@@ -153,7 +153,7 @@ async def visit(
         device_scale_factor=2 if phone else 1,
         permissions=["clipboard-read", "clipboard-write"],
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     await context.add_init_script(NOTE)
     made = Visit(await context.new_page(), url)
     await made.open()

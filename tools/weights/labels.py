@@ -1,4 +1,4 @@
-"""The names of COCO's 80 classes of things, in the order of detectors trained on them."""
+"""The names of COCO's 80 classes, in the order of the detector's outputs."""
 
 COCO = (
     *("person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat"),

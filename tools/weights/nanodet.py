@@ -1,7 +1,7 @@
-"""The detector's TensorFlow.js graph as ONNX.
+"""Converts the detector's TensorFlow.js graph to ONNX.
 
-The graph holds the 22 kinds of node of one model and was itself made from ONNX ("onnx_tf_prefix"
-in its names); a kind that is not here stops the conversion.
+Supports the 22 operations of this graph, which was itself converted from ONNX ("onnx_tf_prefix" in
+its names). Any other operation stops the conversion.
 """
 
 from typing import Any
@@ -15,15 +15,15 @@ from tools.weights.tfjs import Graph, Node
 
 NCHW, NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
 CLASSES = 80
-# Input of the package's ONNX-to-TensorFlow helpers that are constants here.
+# Operations that are evaluated here if their inputs are constant.
 FOLDED = ("SparseToDense", "Add", "AddV2", "Transpose")
 
 
 def model(graph: Graph) -> onnx.ModelProto:
-    """Input `x` (1, 3, 416, 416), BGR, less MEAN and over STD of app/embedded/detector.py.
+    """Input `x` (1, 3, 416, 416): BGR, normalised as app/embedded/vision/object_detector.py does.
 
-    Outputs, the grids of strides 8, 16 and 32 one after another, row by row: `scores`
-    (1, 3549, 80) and `distances` (1, 3549, 44), for each side 11 odds of a distance in strides.
+    Outputs: `scores` (1, 3549, 80) and `distances` (1, 3549, 44), where each side has 11 logits of
+    a distance in strides. The rows are the cells of the grids of strides 8, 16 and 32.
     """
     net = _Net(graph)
     for node in graph.nodes:
@@ -48,7 +48,7 @@ def model(graph: Graph) -> onnx.ModelProto:
 
 
 class _Net:
-    """ONNX nodes, and what is constant by name."""
+    """The graph under construction, and its constants by name."""
 
     def __init__(self, graph: Graph) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -61,7 +61,7 @@ class _Net:
         return output
 
     def node(self, node: Node) -> None:
-        """Add what the node computes; nothing where that is constant."""
+        """Converts a node. A constant node is evaluated instead."""
         if node.op == "Const":
             return
         if node.op == "Placeholder":
@@ -92,7 +92,7 @@ class _Net:
     def _channels_first(
         self, kind: str, node: Node, more: list[str] | None = None, **attributes: Any
     ) -> None:
-        """A node whose ONNX twin wants the channels in front."""
+        """A node whose ONNX operation expects the channels first."""
         first = self.add("Transpose", [self._input(node.inputs[0])], f"{node.name}_i", perm=NCHW)
         done = self.add(kind, [first, *(more or [])], f"{node.name}_o", **attributes)
         self.add("Transpose", [done], node.name, perm=NHWC)
@@ -110,7 +110,7 @@ class _Net:
     def _resizebilinear(self, node: Node, values: list[Any]) -> None:
         if not node.flag("half_pixel_centers"):
             raise NotImplementedError("ResizeBilinear without half_pixel_centers")
-        # The number of channels is the input's own: (batch, channels) of its shape, then the size.
+        # ONNX wants the full shape: (batch, channels) of the input, then the new size.
         name = node.name
         first = self.add("Transpose", [self._input(node.inputs[0])], f"{name}_i", perm=NCHW)
         bounds = [self._constant(f"bound_{n}", np.array([n])) for n in (0, 2)]

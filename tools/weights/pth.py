@@ -1,4 +1,4 @@
-"""PyTorch's old file format, read without torch and without running what a pickle may hold."""
+"""Reads PyTorch's legacy file format without torch and without executing pickled code."""
 
 import collections
 import io
@@ -17,7 +17,7 @@ TYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A view of a storage: offset, shape and strides are counted in values."""
+    """A view of a storage. Offset and strides are in values."""
 
     storage: str
     kind: str
@@ -27,7 +27,7 @@ class Tensor:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows the three names such a file needs and refuses every other."""
+    """Allows only the three names that such a file needs."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -50,10 +50,10 @@ def _tensor(
 
 
 def load(data: bytes) -> dict[str, NDArray[Any]]:
-    """The tensors of a state dict by their names.
+    """Returns the tensors of a state dict by name.
 
     Raises:
-        pickle.UnpicklingError: the file names anything but tensors.
+        pickle.UnpicklingError: the file contains anything but tensors.
     """
     file = io.BytesIO(data)
     unpickle: Callable[[], Any] = lambda: _Unpickler(file).load()  # noqa: E731

@@ -1,4 +1,4 @@
-"""TensorFlow.js' graph models, read without tensorflow: nodes and weights."""
+"""Reads nodes and weights of a TensorFlow.js graph model without tensorflow."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ STORED = {"float16": "<f2"}
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """`inputs` are names of nodes, `name:1` for the second output of one."""
+    """`inputs` are names of nodes; `name:1` is the second output of a node."""
 
     op: str
     name: str
@@ -36,7 +36,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Nodes in the order of their arithmetic; `outputs` by name with their shapes."""
+    """Nodes in order of evaluation. `outputs` are shapes by name."""
 
     nodes: tuple[Node, ...]
     constants: dict[str, NDArray[Any]]
@@ -44,7 +44,7 @@ class Graph:
 
 
 def load(description: bytes, weights: bytes) -> Graph:
-    """Raises ValueError where the two files do not fit together."""
+    """Parses a model. Raises ValueError if the two files do not match."""
     model = json.loads(description)
     constants, place = {}, 0
     for group in model["weightsManifest"]:
@@ -57,17 +57,19 @@ def load(description: bytes, weights: bytes) -> Graph:
             values = values.astype(TYPES[weight["dtype"]]).reshape(weight["shape"])
             constants[weight["name"]] = values
     if place != len(weights):
-        raise ValueError(f"{len(weights)} bytes of weights, {place} described")
+        raise ValueError(f"{len(weights)} bytes of weights, {place} bytes described")
     signature = model["signature"]["outputs"].values()
     outputs = {
         _bare(output["name"]): tuple(int(side["size"]) for side in output["tensorShape"]["dim"])
         for output in signature
     }
-    return Graph(_ordered(model["modelTopology"]["node"], list(outputs)), constants, outputs)
+    return Graph(
+        _topological_order(model["modelTopology"]["node"], list(outputs)), constants, outputs
+    )
 
 
-def _ordered(described: list[dict[str, Any]], outputs: list[str]) -> tuple[Node, ...]:
-    """The nodes that the outputs need, each after its inputs."""
+def _topological_order(described: list[dict[str, Any]], outputs: list[str]) -> tuple[Node, ...]:
+    """The nodes that the outputs depend on, each after its inputs."""
     nodes = {
         node["name"]: Node(
             node["op"], node["name"], tuple(node.get("input", ())), node.get("attr", {})

@@ -19,6 +19,8 @@ from app.images.pdf.language_tables import COMMON, PAIRS, PAIRS_JA, PAIRS_KO
 
 
 class Verdict(Enum):
+    """What the characters of a text layer look like."""
+
     SOUND = "text of a language"
     BROKEN = "text of no language"
     DOUBT = "too little or too odd to tell"

@@ -29,6 +29,7 @@ _V, _I, _F = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
 
 
 def call(function: Any, result: Any, *arguments: Any) -> Callable[..., Any]:
+    """A function of PDFium that keeps the GIL: faster for calls that take no time."""
     address = ctypes.cast(function, _V).value or 0
     return ctypes.PYFUNCTYPE(result, *arguments)(address)
 

@@ -108,6 +108,7 @@ def around(chars: Sequence[Char], first: visible_text.Box) -> tuple[list[Char], 
 
 
 def shares(region: visible_text.Box, frame: Frame) -> Shares:
+    """The region with a margin, as shares of the page's width and height."""
     left, top, right, bottom = _clamped(
         (region[0] - MARGIN, region[1] - MARGIN, region[2] + MARGIN, region[3] + MARGIN), frame
     )

@@ -1,0 +1,1 @@
+"""Text recognition: pixels become lines of text with boxes and confidences."""
