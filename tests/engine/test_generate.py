@@ -86,7 +86,7 @@ async def test_a_model_that_thinks_all_the_same_is_made_to_answer() -> None:
     end = events[-1]
     assert isinstance(end, Generated)
     assert end.reasoning_tokens == 3
-    assert "reasoned although it was asked not to" in end.warnings[0]
+    assert "reasoned although reasoning was off" in end.warnings[0]
 
 
 async def test_only_reasoning_up_to_the_last_token_is_never_a_success() -> None:

@@ -164,7 +164,7 @@ def test_a_picture_that_did_not_reach_the_model_is_told(tmp_path: Path) -> None:
     ):
         answer = describe(client, scene(0), scene(1))
         assert len(daemon.prompts[-1].pictures) == 1
-        assert "left a picture out" in answer["warnings"][0]
+        assert "dropped an image" in answer["warnings"][0]
         metrics = client.get("/metrics").text
         assert f'vlm_engine_faults_total{{fault="lost_image",model="{NAME}"}} 1.0' in metrics
         answer = describe(client, scene(0), scene(1))
