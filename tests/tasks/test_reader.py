@@ -1,4 +1,4 @@
-"""Lines with boxes, from what a model writes."""
+"""Lines with boxes are read from a model's output."""
 
 import json
 import random
