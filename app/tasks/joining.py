@@ -44,7 +44,7 @@ BESIDE = PAGE | {"of", "제", "총", "중", "전체", "면", "第", "共", "von"
 FIXED = re.compile(r"\s*(\||`{3}|~{3}|\$\$|\\[\[\]]|<(table|pre)\b)")
 HEADING = re.compile(r"\s*(#{1,6}\s|<h[1-6]\b)")
 MARKS = re.compile(r"[#>*_`~]+")
-STEP = "\0"  # marks the difference between the printed page number and the page's index
+STEP = "\0"  # delimits the difference between the printed page number and the page's index
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ class PreparedPictures:
 
     async def decode_files(self, job: Job, deadline: float) -> Job:
         """Decode all pictures that are not pages, so that damage is found before the answer starts.
-        Pages are decoded later, each before its model call.
+        Pages are decoded later, each before its model call, so that the first page is answered
+        before the last one is rendered.
 
         Args:
             deadline: seconds on the event loop's clock.
