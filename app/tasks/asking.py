@@ -184,8 +184,6 @@ class Asking:
     def _compare(self, cost: Cost, planned: int, counted: int) -> None:
         """Learn from the engine's token count, and warn if an image did not reach the model."""
         model = self.job.model
-        if counted == planned:
-            return
         if not model.estimator.lacks_images(cost, counted):
             model.estimator.learn(cost, counted)
             return
