@@ -26,6 +26,8 @@ from tests.pictures import base64_of, encoded, scene
 from tests.processes import memory_mb, peak_mb
 from tests.server import Server
 
+TOO_BUSY = "This machine is too busy to decode"  # with 503: the file is not at fault
+TRIES = 5
 SETTINGS = {"MODEL_NAME": "fake-vlm", "CACHE_MB": "0", "API_KEYS": "attacker,other"}
 
 
@@ -46,10 +48,13 @@ class Others:
         }
 
     def ask(self) -> None:
-        """Each request once."""
+        """Each request once; again where other programs leave the decoder too little of the CPU."""
         for name, (path, body) in self._requests.items():
             began = time.perf_counter()
-            response = self._http.post(path, **body)  # type: ignore[arg-type]
+            for _ in range(TRIES):
+                response = self._http.post(path, **body)  # type: ignore[arg-type]
+                if TOO_BUSY not in response.text:
+                    break
             self.took[name].append(time.perf_counter() - began)
             if response.status_code != 200:
                 self.failed.append(f"{name}: {response.status_code} {response.text[:200]}")

@@ -1,4 +1,4 @@
-"""`python -m deploy.ray` as a process of the test run, with the test daemon on every replica."""
+"""`python -m deploy.ray` as a process of the test run, with a test daemon on each replica."""
 
 import hashlib
 import os
@@ -27,8 +27,8 @@ PORTS = 16  # that are looked at, from the first replica's on
 
 @one_at_a_time
 def python() -> Path:
-    """The interpreter that has Ray, installed once into `.cache`; the test is skipped where it
-    cannot be had. 700 MB."""
+    """The interpreter that has Ray, installed once into `.cache` (700 MB). The test is skipped when
+    it cannot be installed."""
     digest = hashlib.sha256(LISTED.read_bytes()).hexdigest()[:8]
     home = REPO / ".cache" / f"ray-{digest}"
     done = home / "done"
@@ -46,7 +46,7 @@ def python() -> Path:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """Of a box that serves the daemon's slow model; every port is one that nobody else has."""
+    """The environment of a machine that serves the slow model; all ports are free ones."""
     home = install()
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return kept | {
@@ -71,7 +71,7 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 class Cluster(BackgroundServer):
-    """One box; its terminal is in `log`."""
+    """Ray on one machine."""
 
     def __init__(self, log: Path, **settings: str) -> None:
         self.python = python()
@@ -86,7 +86,7 @@ class Cluster(BackgroundServer):
         super().wait_until_ready(timeout_s)
 
     def stop(self) -> None:
-        """End it, and whatever it left behind."""
+        """End Ray, and all processes that it leaves behind."""
         if self._process is None:
             return
         self._process.terminate()
@@ -98,7 +98,7 @@ class Cluster(BackgroundServer):
         self._process.wait()
 
     def run(self, *arguments: str, **settings: str) -> str:
-        """Another program of the same environment, which talks to this cluster."""
+        """Run another program that talks to this cluster; what it prints."""
         address = self.log().partition("RAY_ADDRESS=")[2].partition(")")[0]
         told = subprocess.run(
             [self.python, *arguments],
@@ -113,12 +113,12 @@ class Cluster(BackgroundServer):
         return told.stdout
 
     def processes(self) -> list[int]:
-        """All that were started by it, directly or not, and live: they know its token."""
+        """The living processes of the cluster, which have its token in their environment."""
         token = self.environment["RAY_AUTH_TOKEN"].encode()
         return [pid for pid in _pids() if token in _read(pid, "environ")]
 
     def replicas(self) -> dict[int, int]:
-        """Those that answer: port and process id."""
+        """The replicas that answer: port and process id."""
         found = {}
         for port in range(self._first, self._first + PORTS):
             with suppress(httpx.TransportError):
@@ -127,12 +127,12 @@ class Cluster(BackgroundServer):
         return found
 
     def wait_for_replicas(self, count: int) -> float:
-        """Wait until so many answer; how long that took, in seconds."""
+        """Wait until `count` replicas answer; how long that took, in seconds."""
         return wait_until(lambda: len(self.replicas()) == count)
 
 
 def below(pid: int) -> list[int]:
-    """Its children and theirs."""
+    """The descendants of a process."""
     children = [child for child in _pids() if _parent(child) == pid]
     return children + [other for child in children for other in below(child)]
 
@@ -157,7 +157,7 @@ def _read(pid: int, name: str) -> bytes:
 
 
 def _listener(port: int, among: list[int]) -> int:
-    """The process that listens on a port of IPv4; 0 where none is found."""
+    """The process that listens on a port of IPv4; 0 when none is found."""
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         if fields[3] == "0A" and int(fields[1].partition(":")[2], 16) == port:

@@ -1,4 +1,4 @@
-"""A bare machine to deploy on: the repository's files as git has them, and a short PATH."""
+"""A bare machine to deploy on: the files of the repository, and a PATH with few commands."""
 
 import os
 import shutil
@@ -14,13 +14,13 @@ from tests.polling import HANG_S
 from tests.scripts.conftest import TOOLS, ends
 from tests.server import REPO
 
-# So that nothing is fetched twice, and that what reaches a registry here does so there.
+# Downloads are kept, and the settings that reach a registry here apply there.
 KEPT = ("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
 @dataclass
 class Machine:
-    """A folder that stands for a container's disk: a checkout, a home, a folder for models."""
+    """A folder in place of a container's disk, with a checkout, a home and a folder for models."""
 
     root: Path
     settings: dict[str, str] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Machine:
         return self.root / "app"
 
     def clone(self) -> None:
-        """A fresh checkout, as `git clone` gives it; what the last one held is gone."""
+        """Make a fresh checkout, as `git clone` does; the last one is removed."""
         shutil.rmtree(self.app, ignore_errors=True)
         listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         names = subprocess.run(listing, cwd=REPO, capture_output=True, text=True, check=True)
@@ -83,7 +83,7 @@ class Machine:
         return running
 
     def run(self, command: str, **settings: str) -> tuple[int, str]:
-        """Status and output of a command that ends by itself."""
+        """Run a command to its end; its status and output."""
         running = self.start(command, **settings)
         return running.process.wait(HANG_S), running.log()
 
@@ -92,7 +92,7 @@ class Running(BackgroundServer):
     """A command in a session of its own."""
 
     def stop(self) -> None:
-        """SIGTERM to its group, after which nothing it started is left."""
+        """Send SIGTERM to the group; fails when a process of it is left."""
         os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(HANG_S)
         assert ends(self.process.pid)

@@ -1,4 +1,4 @@
-"""Streams through a fleet, and what became of each."""
+"""Streams through several replicas, and how each of them ends."""
 
 import asyncio
 import json
@@ -19,14 +19,14 @@ HEADERS = {"X-API-Key": KEY, "Cache-Control": "no-store"}
 
 @dataclass
 class Streamed:
-    """One stream: when each piece came, and how it ended: `done`, `cut`, a status, or a code."""
+    """One stream: the time of each piece; its end: `done`, `cut`, a status, or an error code."""
 
     at: list[float] = field(default_factory=list)
     ended: str = ""
 
 
 async def stream(client: httpx.AsyncClient, into: list[Streamed], tokens: int) -> None:
-    """A question without an image: the slow model is slow to read, too."""
+    """Ask without an image, which the slow model would be slow to read."""
     one = Streamed()
     into.append(one)
     body = {"messages": [{"role": "user", "content": "1"}], "stream": True, "max_tokens": tokens}
@@ -50,7 +50,7 @@ async def stream(client: httpx.AsyncClient, into: list[Streamed], tokens: int) -
 async def begin(
     client: httpx.AsyncClient, group: asyncio.TaskGroup, count: int, tokens: int
 ) -> list[Streamed]:
-    """Streams that have begun; each replica has its model already."""
+    """Start streams and wait until all have begun; each replica has loaded its model before."""
     streamed: list[Streamed] = []
     for _ in range(count):
         group.create_task(stream(client, streamed, tokens))
@@ -63,7 +63,7 @@ async def begin(
 async def asking(
     client: httpx.AsyncClient, into: list[Streamed], count: int, tokens: int
 ) -> AsyncIterator[None]:
-    """So many users who ask again and again, until the block is over."""
+    """Run `count` users, who ask again and again until the block ends."""
     over = asyncio.Event()
 
     async def user() -> None:
@@ -78,7 +78,7 @@ async def asking(
 
 
 def users(url: str) -> httpx.AsyncClient:
-    """A connection a request, as many users have."""
+    """A client that opens a connection for each request, as many users do."""
     limits = httpx.Limits(max_keepalive_connections=0)
     return httpx.AsyncClient(
         base_url=url, headers=HEADERS, limits=limits, trust_env=False, timeout=120
@@ -102,7 +102,7 @@ def refuses(port: int) -> bool:
 
 
 async def warm(cluster: Cluster, into: list[Streamed] | None = None) -> None:
-    """Until HAProxy uses both replicas, and both have loaded their model."""
+    """Wait until HAProxy uses both replicas, and both have loaded their model."""
     streamed = [] if into is None else into
     async with users(cluster.url) as client, asyncio.timeout(HANG_S):
         engines: set[str] = set()

@@ -1,4 +1,4 @@
-"""What an engine can do wrong: the rows of docs/FAULTS.md, with what the client must get."""
+"""The faults of an engine: the rows of docs/FAULTS.md, with what the client must get."""
 
 import os
 import signal
@@ -51,7 +51,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Scripted(Fault):
-    """What the fake Ollama is told to do at a path; without scripts it is not there at all."""
+    """Scripts that the fake Ollama plays at a path; without scripts it is stopped."""
 
     scripts: tuple[Script, ...] = ()
     at: str = "/api/chat"
@@ -70,8 +70,8 @@ class Scripted(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Broken(Fault):
-    """What is done to the real daemon, before the request or while it is answered, and what
-    brings it back."""
+    """A fault of the real daemon: what begins it, before the request or in the middle of the
+    answer, and what ends it."""
 
     begin: Callable[[Daemon], None] = Daemon.kill
     end: Callable[[Daemon], None] = Daemon.start
@@ -103,7 +103,7 @@ def restart(daemon: Daemon) -> None:
 
 
 def nothing(daemon: Daemon) -> None:
-    """It needs no help."""
+    """The daemon recovers by itself."""
 
 
 REAL = [

@@ -1,4 +1,4 @@
-"""A collector of traces: OTLP over HTTP, as OpenTelemetry's own takes it."""
+"""A collector of traces: OTLP over HTTP, as the one of OpenTelemetry."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ from tests.polling import wait_until
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One that came. Ids in hex, times in seconds since 1970."""
+    """A span that was received. Ids in hex, times in seconds since 1970."""
 
     name: str
     trace_id: str
@@ -29,7 +29,7 @@ class Span:
 
 
 class Collector:
-    """Listens on loopback, and keeps what comes."""
+    """Listens on loopback and keeps the spans that it receives."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
@@ -63,7 +63,7 @@ class Collector:
         self._server.server_close()
 
     def of(self, request_id: str) -> tuple[Span, dict[str, Span]]:
-        """The request's own span and those below it, by name; waits for them."""
+        """Wait for the span of a request; that span, and its children by name."""
         root = self._wait(lambda span: span.attributes.get("vlm.request_id") == request_id)
         # A batch holds the stages before the request that they are of, which ends last.
         below = [span for span in self.spans if span.parent_id == root.span_id]

@@ -92,7 +92,7 @@ class Prometheus:
         return [float(one["value"][1]) for one in self.get("query", query=expression)["result"]]
 
     def wait_for(self, expression: str, seconds: float = HANG_S) -> None:
-        """Until a query finds something."""
+        """Wait until a query has a result."""
         deadline = time.monotonic() + seconds
         while not self.values(expression):
             assert time.monotonic() < deadline, f"{expression} found nothing in {seconds:g} s"
@@ -101,7 +101,7 @@ class Prometheus:
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Prometheus]:
-    """Prometheus with the configuration in `folder`, where it keeps its data and its log, too."""
+    """Run Prometheus with the configuration in `folder`, which also gets its data and its log."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [

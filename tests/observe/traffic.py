@@ -1,4 +1,4 @@
-"""What comes to a server in an hour, in a second: answers, hits, mistakes, and who leaves."""
+"""Mixed traffic: answers, cache hits, bad requests, and a client that leaves."""
 
 import socket
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Expected:
 
 
 def mixed(client: httpx.Client, model: str = "tiny-vlm") -> list[Expected]:
-    """Send some of everything; `code` of a kept answer is `ok`, too."""
+    """Send one request of each kind. The code of a cached answer is `ok`, too."""
     fresh = {"prompt": str(uuid4()), "max_tokens": "8"}
     sent = []
 
@@ -48,7 +48,7 @@ def mixed(client: httpx.Client, model: str = "tiny-vlm") -> list[Expected]:
 
 
 def leave(client: httpx.Client) -> None:
-    """Go while the body is still to come."""
+    """Close the connection in the middle of the body."""
     url = client.base_url
     head = (
         "POST /v1/describe HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"

@@ -1,4 +1,4 @@
-"""A checkout of its own for every test: scripts copied, code linked, PATH made by hand."""
+"""A checkout for each test: the scripts are copied, the code is linked, PATH has few commands."""
 
 import os
 import shutil
@@ -18,8 +18,8 @@ from tests.fake_ollama.server import FakeOllama
 from tests.polling import HANG_S
 
 ROOT = Path(__file__).parents[2]
-# What the scripts may count on. PATH holds nothing else, so that neither an Ollama nor a GPU of
-# this machine plays a part.
+# The commands that the scripts may use. PATH has no others, so that tests do not depend on an
+# Ollama or a GPU of this machine.
 TOOLS = "awk bash cat df dirname du find grep id mkdir rm sed sh sleep tail"
 
 
@@ -101,7 +101,7 @@ def fake_ollama() -> Iterator[FakeOllama]:
 
 
 class Site:
-    """Ollama's web site, as far as an installer is fetched from it."""
+    """The part of Ollama's web site that serves the installer."""
 
     def __init__(self, installer: str) -> None:
         class Handler(BaseHTTPRequestHandler):
@@ -129,7 +129,7 @@ class Site:
 
 
 def session(leader: int) -> list[int]:
-    """The live processes of the session that process `leader` leads or led."""
+    """The living processes of the session that `leader` started."""
     members = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -143,7 +143,7 @@ def session(leader: int) -> list[int]:
 
 
 def ends(leader: int, timeout_s: float = HANG_S) -> bool:
-    """Whether the session is empty within `timeout_s` seconds."""
+    """Whether all processes of the session end within `timeout_s` seconds."""
     deadline = time.monotonic() + timeout_s
     while session(leader):
         if time.monotonic() > deadline:
