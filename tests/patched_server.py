@@ -3,6 +3,9 @@
 A call that hangs in a thread cannot be ended; this is what a name server that does not answer, or a
 GPU driver in trouble, looks like from here.
 
+With `DECODE_WALL=20` a decoder job may take 20 times its CPU limit by the clock, in place of 4
+times: a busy machine gives it little of the CPU.
+
 The last resort of a shutdown, which ends the process from outside of the event loop, comes after a
 minute: on a busy machine an orderly end may take longer than it would wait.
 """
@@ -13,6 +16,7 @@ import sys
 import time
 
 import app.drain
+import app.images.worker_pool
 import app.main
 import server
 from app.images.fetch import Fetcher
@@ -30,6 +34,7 @@ def look(_url: str) -> None:
 
 
 app.drain.END_S = 60
+app.images.worker_pool.WALL = int(os.environ.get("DECODE_WALL", app.images.worker_pool.WALL))
 HANG = os.environ.get("HANG")
 if HANG == "dns":
     defaults = Fetcher.__init__.__kwdefaults__
