@@ -68,7 +68,7 @@ async def test_it_reads_once_and_again_after_a_change() -> None:
             daemon.digest = "e" * 64
             await line.registry.find(fresh=True)
             assert await bird.look()
-            daemon.rules = Rules("0.35.0")
+            daemon.rules, daemon.version = Rules("0.35.0"), "0.35.0"
             await line.registry.find(fresh=True)
             assert await bird.look()
             assert daemon.generations == 6
