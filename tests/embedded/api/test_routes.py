@@ -1,4 +1,4 @@
-"""What is specific to this engine. tests/protocol compares the rest with the real daemon."""
+"""What is specific to this engine. tests/ollama_api compares the rest with the real daemon."""
 
 import base64
 
