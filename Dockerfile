@@ -1,13 +1,13 @@
-# The server. Ollama is another container, or on the host:
+# Image of the server. Ollama runs in another container or on the host:
 #
 #   docker build -t qwen3-vl-server .
 #   docker run -p 127.0.0.1:8000:8000 -e API_KEY=... -e OLLAMA_HOST=http://ollama:11434 qwen3-vl-server
-#   docker stop -t 130 ...      # what runs is finished: DRAIN_TIMEOUT_S is 120
+#   docker stop -t 130 ...      # finishes running requests: DRAIN_TIMEOUT_S is 120
 #
-# With --build-arg REQUIREMENTS=requirements-embedded.txt it is also the engine of machines without
-# a GPU: the same image, run as `python -m app.embedded`.
+# With --build-arg REQUIREMENTS=requirements-embedded.txt the image also holds the embedded engine for
+# machines without a GPU; run it as `python -m app.embedded`.
 #
-# The base image is named by its tag. To pin it, append @ and the digest that
+# The base image is referenced by tag. To pin it, append @ and the digest that
 # `docker buildx imagetools inspect python:3.12-slim-bookworm` prints.
 FROM python:3.12-slim-bookworm
 ARG REQUIREMENTS=requirements.txt

@@ -1,4 +1,4 @@
-"""The application: parts tied together, once."""
+"""Creates the application from its parts."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ from app.uploads import Uploads
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The server; settings come from the environment where none are given."""
+    """Create the server; settings come from the environment unless given."""
     settings = settings or Settings()
     logs.configure(settings.log_format)
 
@@ -81,14 +81,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         if spans:
             await asyncio.to_thread(spans.close)
 
-    # As FastAPI, but /docs takes its script from here: it works where there is no internet.
+    # FastAPI whose /docs loads its scripts from this server, so that it works without internet.
     app = FastAPIOffline(
         title="Qwen3-VL server",
         summary="Describe images, read them, ask about them",
         version=__version__,
         lifespan=lifespan,
-        redirect_slashes=False,  # a redirect would go to the `Host` that the client names
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours: `app.traces`
+        redirect_slashes=False,  # a redirect would use the client's `Host`
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # see `app.traces`
     )
     asked = tasks.router(settings.max_images)
     app.include_router(asked)
@@ -125,16 +125,18 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:
-    """The framework's own refusals, in the same words as ours."""
+    """Turn the framework's own errors into problems."""
     assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
     path = request.url.path
     problem: Problem
     match error.status_code:
         case 404:
-            problem = NotFound(f"There is nothing at {path}. GET /docs lists what there is.")
+            problem = NotFound(f"There is nothing at {path}. GET /docs lists all paths.")
         case 405:
             allowed = (error.headers or {}).get("Allow", "")
-            problem = MethodNotAllowed(f"{path} does not take {request.method}, but {allowed}.")
+            problem = MethodNotAllowed(
+                f"{path} does not allow {request.method}. Allowed: {allowed}."
+            )
         case status if status < 500:
             problem = InvalidRequest(str(error.detail))
         case _:

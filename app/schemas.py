@@ -1,4 +1,4 @@
-"""The public request and answer models. Their names are the contract's."""
+"""Public request and answer models. Their names are part of the API contract."""
 
 import types
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class Detail(StrEnum):
 
 
 class Style(StrEnum):
-    """How `/v1/describe` speaks."""
+    """Style of a description."""
 
     CAPTION = "caption"
     PARAGRAPH = "paragraph"
@@ -27,7 +27,7 @@ class Style(StrEnum):
 
 
 class TextFormat(StrEnum):
-    """What `/v1/ocr` writes."""
+    """Output format of OCR."""
 
     TEXT = "text"
     MARKDOWN = "markdown"
@@ -50,11 +50,11 @@ Several = Annotated[list[NonEmpty], Field(min_length=1, max_length=64)]
 Label = Annotated[str, Field(min_length=1, max_length=200)]
 Labels = Annotated[list[Label], Field(min_length=1, max_length=64)]
 OneOrMore = Annotated[Several, BeforeValidator(as_list, json_schema_input_type=NonEmpty | Several)]
-Named = Field(strict=False)  # JSON has no enums; their values are meant
+Named = Field(strict=False)  # JSON has no enums: accept their values
 
 
 def _detail(value: Any) -> Any:
-    """Its value in any case of letters; `auto` for names that other servers have ("original")."""
+    """Match case-insensitively; `auto` for values of other servers, such as "original"."""
     if not isinstance(value, str):
         return value
     names = [one for one in Detail if one == value.strip().lower()]
@@ -65,12 +65,12 @@ AnyDetail = Annotated[Detail, BeforeValidator(_detail, json_schema_input_type=st
 
 
 def whole(value: Any) -> Any:
-    """A float without a fraction as an int; anything else as it is."""
+    """A float without a fraction as an int; any other value unchanged."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _unlimited(value: Any) -> Any:
-    """-1 and 0, which clients send for "no limit", as no value."""
+    """None for -1 and 0, which clients send for "no limit"."""
     value = whole(value)
     if isinstance(value, str) and value.strip() in ("-1", "0"):  # of a form
         return None
@@ -79,7 +79,7 @@ def _unlimited(value: Any) -> Any:
 
 # JSON Schema: 5.0 is an integer.
 Tokens = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(whole)]
-# The longest answer. What the context cannot hold is lowered with a warning (`app.tasks.job`).
+# The longest answer; one that exceeds the context is lowered with a warning (`app.tasks.job`).
 MaxTokens = Annotated[
     Annotated[int, Field(ge=1)] | None,
     BeforeValidator(_unlimited, json_schema_input_type=Annotated[int, Field(ge=-1)] | None),
@@ -88,10 +88,10 @@ Seed = Annotated[int, Field(ge=0, le=2**31 - 1), BeforeValidator(whole)]
 
 
 class TaskRequest(BaseModel):
-    """The fields that every task takes, beside its images.
+    """The fields that all tasks share, beside the images.
 
-    Strict: `true` is no number, and `"5"` neither. A form, which has only text, is validated with
-    `strict=False`.
+    Strict: neither `true` nor `"5"` is a number. A form, whose values are all text, is validated
+    with `strict=False`.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -108,40 +108,40 @@ class TaskRequest(BaseModel):
     pages: str | None = Field(
         None,
         max_length=1000,
-        json_schema_extra={"pattern": PAGES},  # told, and checked by `images.pages`
-        description="Of a PDF or multi-page TIFF: `1-3,7`; default: all",
+        json_schema_extra={"pattern": PAGES},  # for the document; `images.pages` checks it
+        description="Pages of a PDF or multi-page TIFF, such as `1-3,7`; default: all",
     )
     detail: AnyDetail = Field(
         Detail.AUTO,
         description="Share of the image-token budget: `low`, `auto`, `high`; any other is `auto`",
     )
     max_tokens: MaxTokens = Field(
-        None, description="Longest answer, tokens; -1 and 0 set no limit of their own"
+        None, description="Longest answer in tokens; -1 and 0 mean the default"
     )
     temperature: float | None = Field(None, ge=0, le=2)
     seed: Seed | None = None
     think: bool = Field(
-        False, description="Reason first; false answers at once, also on a thinking model"
+        False, description="Reason first; false answers at once, also with a thinking model"
     )
     max_reasoning_tokens: Tokens = Field(
-        1024, description="Where `think` is true: the longest reasoning, tokens"
+        1024, description="With `think`: the longest reasoning in tokens"
     )
     model: NonEmpty | None = Field(None, description="Another installed model")
-    stream: bool = Field(False, description="Answer in events")
+    stream: bool = Field(False, description="Stream the answer as events")
 
     @property
     def reasoning_gives_way(self) -> bool:
-        """Whether `max_reasoning_tokens` is a wish, and not a number that the client chose."""
+        """Whether `max_reasoning_tokens` may be lowered, since the client did not choose it."""
         return False
 
     def sampling(self) -> dict[str, Any]:
-        """What is asked of the choice of tokens, under Ollama's names."""
+        """Sampling options of the request, under Ollama's names."""
         given = {"temperature": self.temperature, "seed": self.seed}
         return {name: one for name, one in given.items() if one is not None}
 
 
 class DescribeRequest(TaskRequest):
-    """Says what is in the image(s)."""
+    """Describes the image(s)."""
 
     style: Annotated[Style, Named] = Style.PARAGRAPH
 
@@ -149,14 +149,15 @@ class DescribeRequest(TaskRequest):
 class OcrRequest(TaskRequest):
     """Reads all text, in reading order; a document of several pages becomes one text.
 
-    As `html` it is one sound fragment of h1 to h6, p, lists, tables and pre, with inline marks:
-    no script, style, link, image or attribute but spans of cells. Formulas are LaTeX in `$`.
+    As `html` it is one well-formed fragment of h1 to h6, p, lists, tables and pre, with inline
+    markup: no script, style, link or image, and no attributes but the spans of cells. Formulas are
+    LaTeX in `$`.
     """
 
     language: str | None = Field(
         None,
         pattern=TAG,
-        description="Language of the text, BCP 47 (`ko`, `en`): a hint. Nothing is translated",
+        description="Language of the text, BCP 47 (`ko`, `en`), as a hint; nothing is translated",
     )
     format: Annotated[TextFormat, Named] = TextFormat.TEXT
 
@@ -164,7 +165,7 @@ class OcrRequest(TaskRequest):
 class VqaRequest(TaskRequest):
     """Answers questions about the image(s)."""
 
-    question: OneOrMore = Field(description="One question or more")
+    question: OneOrMore = Field(description="One or more questions")
 
 
 class ExtractRequest(TaskRequest):
@@ -176,15 +177,15 @@ class ExtractRequest(TaskRequest):
 
 
 class DetectRequest(TaskRequest):
-    """Finds things, in pixels of the original image."""
+    """Finds objects, in pixels of the original image."""
 
     labels: Annotated[Labels, BeforeValidator(as_list, json_schema_input_type=Label | Labels)] = (
-        Field(description="What to find: one label or more")
+        Field(description="What to find: one or more labels")
     )
 
 
 class ImageInfo(BaseModel):
-    """What became of one image: its own size, and the size and tokens that the model saw."""
+    """One image: its own size, and the size and tokens that the model gets."""
 
     index: int
     page: int | None = None
@@ -203,8 +204,8 @@ class QuestionAnswer(BaseModel):
 
 
 class DetectedObject(BaseModel):
-    """One thing and where it is: left, top, right, bottom in pixels of the upright original
-    (points on a PDF page)."""
+    """One object and its box: left, top, right, bottom in pixels of the upright original (points on
+    a PDF page)."""
 
     label: str
     box: tuple[float, float, float, float]
@@ -213,16 +214,16 @@ class DetectedObject(BaseModel):
 
 
 class Usage(BaseModel):
-    """Tokens as the engine counted them, summed over the requests that one answer took."""
+    """Tokens as the engine counted them, summed over the engine requests of one answer."""
 
     prompt_tokens: int
-    completion_tokens: int = Field(description="All that was generated, reasoning included")
+    completion_tokens: int = Field(description="All generated tokens, reasoning included")
     reasoning_tokens: int
-    estimated_prompt_tokens: int = Field(description="What was planned before it was sent")
+    estimated_prompt_tokens: int = Field(description="The estimate before the request was sent")
 
 
 class Timings(BaseModel):
-    """Where the time went, in milliseconds."""
+    """Time by stage, in milliseconds."""
 
     queue_ms: float
     prepare_ms: float
@@ -234,7 +235,7 @@ class Timings(BaseModel):
 
 
 class Answer(BaseModel):
-    """The whole answer; `answers`, `data` and `objects` are there for their task only."""
+    """The whole answer; `answers`, `data` and `objects` are set by their task only."""
 
     id: str
     task: str
@@ -245,11 +246,11 @@ class Answer(BaseModel):
     data: Any = Field(
         None,
         description="OCR of a document of several pages: `pages`, each with its `image`, `page` "
-        "and `text` as it was read; the answer's `text` is the document, where tables that run on "
-        "are joined, and repeated headers, footers and page numbers left out. OCR as json: "
-        "`lines`, each with its `text`, `box` in pixels of the original (left, top, right, bottom; "
-        "points on a PDF page), `image` and `page`, and `confidence` (0 to 1) where the engine "
-        "tells it. Extract: what fits the schema",
+        "and `text` as read; the answer's `text` is the document, with tables joined across pages "
+        "and without repeated headers, footers and page numbers. OCR as json: `lines`, each with "
+        "its `text`, `box` in pixels of the original (left, top, right, bottom; points on a PDF "
+        "page), `image` and `page`, and `confidence` (0 to 1) if the engine reports it. Extract: "
+        "an object that fits the schema",
     )
     objects: list[DetectedObject] | None = None
     images: list[ImageInfo]
@@ -275,8 +276,8 @@ class ProblemBody(BaseModel):
 
 @cache
 def containers(model: type[BaseModel]) -> Mapping[str, type]:
-    """The fields that hold more than a form's text says: a list may be named several times; the
-    text of a dict is its JSON."""
+    """The list and dict fields of a model by name: in a form a list field may be repeated, and a
+    dict field is JSON text."""
     found = {}
     for name, info in model.model_fields.items():
         kinds = [info.annotation]

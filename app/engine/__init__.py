@@ -1,1 +1,1 @@
-"""The way to the model and back: something that speaks Ollama's API at OLLAMA_HOST."""
+"""The client of the engine, which speaks Ollama's API at OLLAMA_HOST."""

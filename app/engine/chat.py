@@ -1,7 +1,7 @@
-"""`/api/chat`: what is sent, and the lines that come back.
+"""`/api/chat`: the request, and the lines of the response.
 
-Facts marked (findings) were seen on a real daemon: an accepted chat is 200 whatever happens next,
-an error is then one line of the stream, and a stream may end with neither an error nor `done`.
+A daemon answers an accepted chat with status 200, whatever happens next. A later error is one line
+of the stream, and a stream may end with neither an error nor `done` (docs/OLLAMA_FACTS.md).
 """
 
 import asyncio
@@ -17,9 +17,9 @@ import orjson
 from app.engine.faults import BROKE, message_of, problem_of
 from app.errors import EngineError, EngineInterrupted, Problem, Unfinished
 
-MOST_LINE = 8_000_000  # bytes; of a token it is some 150
-MOST_ERROR = 2000  # characters of an error that are told
-END_S = 0.1  # how long the end of a response may take after its last line
+MOST_LINE = 8_000_000  # bytes; a token takes about 150
+MOST_ERROR = 2000  # characters quoted of an error
+END_S = 0.1  # time limit for the end of a response after its last line
 
 
 class _Message(msgspec.Struct):
@@ -28,12 +28,12 @@ class _Message(msgspec.Struct):
 
 
 class Chunk(msgspec.Struct):
-    """One line of a chat stream; durations in nanoseconds, absent where 0."""
+    """One line of a chat stream. Durations are nanoseconds; the daemon omits those that are 0."""
 
     message: _Message = msgspec.field(default_factory=_Message)
     done: bool = False
     done_reason: str = ""
-    error: Any = ""  # a sentence, or the JSON of the engine behind the daemon
+    error: Any = ""  # a sentence, or the JSON error of llama-server
     load_duration: int = 0
     prompt_eval_count: int = 0
     prompt_eval_duration: int = 0
@@ -43,7 +43,7 @@ class Chunk(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """One request to `/api/chat`. Images inside `messages` are bare base64, as bytes."""
+    """One request to `/api/chat`. Images in `messages` are base64 bytes without a prefix."""
 
     model: str
     messages: tuple[Mapping[str, Any], ...]
@@ -54,10 +54,11 @@ class Chat:
     shift: bool | None = False
 
     def body(self) -> bytes:
-        """Always streamed, so that closing the connection cancels in every mode.
+        """The request body as JSON.
 
-        `truncate` and `shift` make newer daemons refuse what older ones cut in silence; from 0.30
-        on `shift` is left out, as other clients do (`app.models.daemon`).
+        It always streams, so that closing the connection cancels the generation. With `truncate`
+        and `shift` false newer daemons refuse a prompt that older ones truncate silently. From
+        0.30 on `shift` is omitted, as other clients do (`app.models.daemon`).
         """
         body = {
             "model": self.model,
@@ -77,8 +78,8 @@ class Chat:
 
 
 def _base64(data: object) -> orjson.Fragment:
-    """As it is: in a string orjson looks for what to escape, and makes room for the worst of it,
-    which cost 17 page faults a picture."""
+    """Embed base64 without escaping. For a string orjson searches for characters to escape and
+    reserves memory for the worst case, which cost 17 page faults for each image."""
     if not isinstance(data, bytes):
         raise TypeError
     return orjson.Fragment(b'"%b"' % data)
@@ -88,13 +89,13 @@ _decoder = msgspec.json.Decoder(Chunk)
 
 
 def _chunks(lines: bytes, model: str) -> tuple[list[Chunk], Problem | None]:
-    """What the lines say, up to the one that tells an error or is none of Ollama's."""
+    """The parsed lines up to the first error or invalid line, and that problem."""
     try:
         chunks = _decoder.decode_lines(lines)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         pass
     else:
-        if not any([chunk.error for chunk in chunks]):  # noqa: C419  half the time of a generator
+        if not any([chunk.error for chunk in chunks]):  # noqa: C419  twice as fast as a generator
             return chunks, None
     chunks = []
     for line in lines.split(b"\n"):
@@ -103,7 +104,7 @@ def _chunks(lines: bytes, model: str) -> tuple[list[Chunk], Problem | None]:
         try:
             chunk = _decoder.decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            return chunks, EngineError("The engine sent a line that is not Ollama's.")
+            return chunks, EngineError("The engine sent a line that is not valid Ollama output.")
         if chunk.error:
             return chunks, problem_of(message_of(chunk.error)[:MOST_ERROR], 500, model)
         chunks.append(chunk)
@@ -111,15 +112,18 @@ def _chunks(lines: bytes, model: str) -> tuple[list[Chunk], Problem | None]:
 
 
 class Lines:
-    """The lines of one response as they come, those together that came together; the last has
-    `done`. Closing it before that closes the connection, which cancels the generation."""
+    """Iterates over the lines of one response, in lists of those that arrived together.
+
+    The last line has `done`. Closing the iterator earlier closes the connection, which cancels the
+    generation.
+    """
 
     def __init__(self, response: httpx.Response, model: str) -> None:
         self._response = response
         self._received = aiter(cast(httpx.AsyncByteStream, response.stream))
         self._model = model
-        self._rest: list[bytes] = []  # the beginning of a line
-        self._length = 0  # of that
+        self._rest: list[bytes] = []  # the start of an incomplete line
+        self._length = 0  # bytes in `_rest`
         self._over = False
         self._problem: Problem | None = None
 
@@ -129,8 +133,8 @@ class Lines:
     async def __anext__(self) -> list[Chunk]:
         """Raises:
         Unfinished: the stream ended without `done`.
-        EngineInterrupted: the connection broke.
-        Problem: as `problem_of` reads the engine's error.
+        EngineInterrupted: the connection was lost.
+        Problem: the engine reported an error, mapped by `problem_of`.
         """
         chunks: list[Chunk] = []
         while not chunks:
@@ -151,12 +155,12 @@ class Lines:
         if self._over:
             await self._finish()
         elif not data and not self._problem:
-            told = "The engine's answer ended before it was done."
+            told = "The engine's stream ended before the answer was complete."
             self._problem = Unfinished(told, partial="")
         return chunks
 
     def _whole(self, data: bytes) -> bytes:
-        """The lines that end with this piece. What is left at the end is a line, too."""
+        """The lines completed by this piece. The rest at the end of the stream counts as a line."""
         lines, newline, rest = data.rpartition(b"\n")
         if self._rest and (newline or not data):
             lines = b"".join([*self._rest, lines])
@@ -169,8 +173,8 @@ class Lines:
         return lines
 
     async def _finish(self) -> None:
-        """Read to the end: a connection that is left a moment before it is closed, not kept, and a
-        runner of Ollama 0.9.3 was seen to hang for good over that."""
+        """Read the response to its end. A connection that is released before the end is closed
+        instead of reused, and a runner of Ollama 0.9.3 was seen to hang forever after that."""
         with suppress(TimeoutError):
             async with asyncio.timeout(END_S):
                 async for _ in self._received:

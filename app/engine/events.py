@@ -1,6 +1,6 @@
 """The events of one generation. They know no task, page or question: `app.tasks.asking` adds those.
 
-A position in the queue is `app.engine.gate.Place`.
+`app.engine.gate.Place` is a position in the queue.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,15 +24,15 @@ class Thinking:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The last `characters` of the answer were a loop. A stream has sent them already; the text of
-    the whole answer is without them, and a warning says so."""
+    """The last `characters` of the answer were a loop. A stream has already sent them. The text of
+    the complete answer omits them, and a warning reports it."""
 
     characters: int
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """The end of one generation. Counts are the engine's own tokens, times in milliseconds."""
+    """The end of one generation. Counts are the engine's token counts; times are milliseconds."""
 
     finish_reason: str
     prompt_tokens: int = 0
@@ -41,13 +41,13 @@ class Generated:
     load_ms: float = 0.0
     prompt_ms: float = 0.0
     generate_ms: float = 0.0
-    asked_tokens: int = 0  # the engine's count of the prompt as first asked; 0 where it was left
+    asked_tokens: int = 0  # the engine's count of the first prompt; 0 if it ended early
     warnings: tuple[str, ...] = ()
 
 
-# Where events go, one after another. Whoever says one waits until it is taken, so that a client
-# who reads slowly slows the engine down. (Generators of events cost more: a dozen of them stood
-# between the engine and the client, and each added 10 us to a request and 0.1 us to a token.)
+# A callback that receives events in order. The producer awaits it, so that a slow client exerts
+# backpressure on the engine. (Async generators cost more: a dozen of them between engine and client
+# each added 10 us to a request and 0.1 us to a token.)
 Said = TypeVar("Said")
 Say = Callable[[Said], Awaitable[None]]
 Work = Callable[[Say[Said]], Awaitable[None]]

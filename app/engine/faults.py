@@ -1,4 +1,4 @@
-"""What an engine's own error messages mean for the client."""
+"""Maps the error messages of the engine to problems."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from app.errors import (
 
 BROKE = "The connection to the engine broke."
 
-# What the daemon says when the model did not come up, as opposed to when a request broke it.
+# Messages of a model that failed to load, as opposed to one that failed during a request.
 LOAD_FAILURES = (
     "llama runner process has terminated",
     "requires more system memory",
@@ -31,21 +31,21 @@ LOAD_FAILURES = (
     "error starting llama-server",
     "out-of-memory during startup",
 )
-# What it says when a running generation was cut off (a killed runner, say).
+# Messages of a generation that was interrupted, for example by a killed runner.
 INTERRUPTIONS = (
     "an error was encountered while running the model",
     "model runner has unexpectedly stopped",
 )
-# What it says to a `format` that it cannot make a grammar of.
+# Messages for a `format` that cannot be converted to a grammar.
 UNHELD = (
     "invalid JSON schema in format",
     "JSON schema conversion failed",
     "failed to parse grammar",
     "failed to load model vocab",
 )
-# What it says where one token came 100 times (since pull request 18374; before it said nothing).
+# Message after 100 equal tokens (since ollama pull request 18374; silent before).
 REPEATS = ("token repeat limit reached",)
-# What newer daemons (0.13 on) answer to `truncate: false` when the prompt does not fit.
+# Messages of newer daemons (from 0.13) for `truncate: false` and a prompt that does not fit.
 OVERFLOWS = (
     "exceeds the available context size",
     "input length exceeds",
@@ -53,12 +53,12 @@ OVERFLOWS = (
 )
 
 
-COUNTED = re.compile(r"request \((\d+) tokens\)")  # of a prompt that does not fit
+COUNTED = re.compile(r"request \((\d+) tokens\)")  # tokens of a prompt that does not fit
 
 
 def message_of(error: Any) -> str:
-    """The sentence in an error: that of llama-server is JSON, which the daemon passes on as an
-    object, or as text inside its own sentence."""
+    """The message of an error. llama-server's errors are JSON, which the daemon forwards as an
+    object or as text inside its own message."""
     while isinstance(error, dict):
         error = error.get("message") or error.get("error") or json.dumps(error)
     told = str(error or "").strip()
@@ -72,9 +72,14 @@ def message_of(error: Any) -> str:
 
 
 def problem_of(error: str, status: int, model: str) -> Problem:
-    """What a daemon's error means for the client."""
+    """Map an error of the daemon to a problem.
+
+    Args:
+        error: the message, from `message_of`.
+        status: the HTTP status; 500 for an error inside a stream.
+    """
     if status == 404 or "invalid model" in error:
-        return ModelNotFound(f"{error} (on the engine: `ollama pull {model}`)")
+        return ModelNotFound(f"{error} (run `ollama pull {model}` on the engine)")
     for signs, make in _MEANINGS:
         if any(sign in error for sign in signs):
             return make(error, model)
@@ -84,7 +89,7 @@ def problem_of(error: str, status: int, model: str) -> Problem:
 
 
 def _overflow(error: str) -> ContextOverflow:
-    """With what the engine counted, where it says so."""
+    """The problem, with the engine's token count if the message has it."""
     counted = COUNTED.search(error)
     extra = {"engine_tokens": int(counted[1])} if counted else {}
     return ContextOverflow(
@@ -101,27 +106,26 @@ _MEANINGS: tuple[tuple[Sequence[str], Callable[[str, str], Problem]], ...] = (
     (
         REPEATS,
         lambda error, _model: RepeatLimit(
-            f"The engine ended an answer that repeated one token ({error}). Ask again.", partial=""
+            f"The engine stopped an answer that repeated one token ({error}). Retry it.", partial=""
         ),
     ),
     (
         UNHELD,
         lambda error, _model: Unheld(
-            f"The engine cannot be held to this schema: {error}. Make it simpler.",
+            f"The engine cannot enforce this schema: {error}. Simplify the schema.",
             parameter="schema",
         ),
     ),
     (
         LOAD_FAILURES,
         lambda error, model: ModelLoadingFailed(
-            f"The engine could not load {model}: {error}. Look at its log, or choose a "
-            "smaller model."
+            f"The engine could not load {model}: {error}. Check its log, or choose a smaller model."
         ),
     ),
     (
         INTERRUPTIONS,
         lambda error, _model: EngineInterrupted(
-            f"The engine broke off: {error}. Send the request again.", partial=""
+            f"The engine was interrupted: {error}. Retry the request.", partial=""
         ),
     ),
 )

@@ -1,8 +1,8 @@
-"""May it run now? As many requests at the daemon as it has slots; the rest wait in line.
+"""The scheduler: limits the requests at the daemon to its slots and queues the rest.
 
-The daemon itself queues without bound, and says nothing while it does (findings). So this is where
-a request is told its place, or no: at once where the line is full, or where the measured rate says
-that its deadline cannot be met.
+The daemon queues without a limit and sends nothing meanwhile (docs/OLLAMA_FACTS.md). This queue
+therefore reports positions. It refuses a request at once if it is full, or if the measured service
+time shows that the request cannot meet its deadline.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 
 from app.errors import DeadlineExceeded, QueueFull
 
-FIRST_GUESS_S = 5.0  # the service time before one was measured
-LEARNING = 0.2  # the share of the newest service time in the average
-TRUSTED = 3  # services after which the average decides who is refused
+FIRST_GUESS_S = 5.0  # service time assumed before the first measurement
+LEARNING = 0.2  # weight of the newest service time in the average
+TRUSTED = 3  # measurements before the average may refuse a request
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in the line: 1 is next; the wait that is expected, in milliseconds."""
+    """A position in the queue (1 is next) and the expected wait in milliseconds."""
 
     position: int
     eta_ms: float
@@ -29,11 +29,11 @@ class Place:
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """One that waits for a slot, or holds one."""
+    """A request that waits for a slot or holds one."""
 
     client: str
     asked: float = field(default_factory=time.perf_counter)
-    granted: float = 0.0  # when it got its slot; 0 while it waits
+    granted: float = 0.0  # time at which it got its slot; 0 while it waits
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -42,23 +42,23 @@ class Ticket:
 
 
 class Gate:
-    """Slots and a bounded line, in which clients (API keys) take turns.
+    """Slots and a bounded queue that serves clients (API keys) round-robin.
 
-    A client with a hundred requests waits behind one with one, not before it; those of one client
-    are served in their order.
+    A client with a hundred requests does not delay a client with one. Requests of one client are
+    served in order.
     """
 
     def __init__(self, slots: int, max_queue: int) -> None:
         self.slots = slots
         self.max_queue = max_queue
         self.running = 0
-        self.draining = False  # what is in the line is still served, nothing new is
-        self._lines: dict[str, deque[Ticket]] = {}  # by client, in the order of their turns
+        self.draining = False  # the queue is still served; nothing new is accepted
+        self._lines: dict[str, deque[Ticket]] = {}  # by client, in round-robin order
         self._service_s = FIRST_GUESS_S
         self._served = 0
 
     def resize(self, slots: int) -> None:
-        """The engine takes so many at once: known when it has told what it runs."""
+        """Set the number of slots, once the engine's parallelism is known."""
         self.slots = slots
         self._grant()
 
@@ -68,15 +68,15 @@ class Gate:
 
     @contextmanager
     def enter(self, client: str = "", within_s: float = float("inf")) -> Iterator[Ticket]:
-        """A ticket: wait for its slot with `places`. It is given back at the end, wherever it is.
+        """Queue a request. Its ticket waits for a slot with `places`, and is released on exit.
 
         Args:
-            client: who asks; clients take turns.
-            within_s: how long it can wait at most.
+            client: key or address of the client, for round-robin.
+            within_s: the longest wait in seconds.
 
         Raises:
-            QueueFull: with the seconds after which a place should be free.
-            DeadlineExceeded: its turn will not come in time.
+            QueueFull: the queue is full. `retry_after_s` is the expected time until a free place.
+            DeadlineExceeded: the expected wait is longer than `within_s`.
         """
         self.check(within_s)
         ticket = Ticket(client)
@@ -88,7 +88,7 @@ class Gate:
             self._leave(ticket)
 
     async def places(self, ticket: Ticket) -> AsyncGenerator[Place, None]:
-        """The ticket's place whenever it changes; ends when it has its slot."""
+        """Yield the ticket's position whenever it changes, until it has a slot."""
         last = 0
         while not ticket.granted:
             ticket.changed.clear()
@@ -100,22 +100,22 @@ class Gate:
                 await ticket.changed.wait()
 
     def check(self, within_s: float = float("inf")) -> None:
-        """Whether one more may wait; raises as `enter` does."""
+        """Raises as `enter` does if a new request would be refused now."""
         position = self.waiting + 1
         if self.running < self.slots and position == 1:
             return
         wait_s = self._wait_s(position)
         if position > self.max_queue:
             raise QueueFull(
-                f"{self.running} request(s) run and {self.waiting} wait, which is all that this "
-                f"server takes. Try again in about {max(1, round(wait_s))} s.",
+                f"The queue is full: {self.running} request(s) are running and {self.waiting} are "
+                f"waiting. Retry in about {max(1, round(wait_s))} s.",
                 retry_after_s=wait_s,
             )
         if wait_s > within_s and self._served >= TRUSTED:
             raise DeadlineExceeded(
-                f"{self.waiting} request(s) wait before this one, about {wait_s:.0f} s at "
-                f"{self._service_s:.1f} s each and {self.slots} at once; it may take "
-                f"{within_s:g} s. Try again later.",
+                f"{self.waiting} request(s) are ahead of this one: about {wait_s:.0f} s at "
+                f"{self._service_s:.1f} s each and {self.slots} at once. The limit is "
+                f"{within_s:g} s. Retry later.",
                 retry_after_s=wait_s - within_s,
             )
 
@@ -123,7 +123,7 @@ class Gate:
         return self._service_s * position / self.slots
 
     def _position(self, ticket: Ticket) -> int:
-        """From 1: clients take turns, so those before it are the ones with an earlier round."""
+        """The position from 1. Clients take turns, so tickets of earlier rounds come first."""
         clients = list(self._lines)
         mine = self._lines[ticket.client].index(ticket)
         before = mine
@@ -134,13 +134,13 @@ class Gate:
         return before + 1
 
     def _grant(self) -> None:
-        """Give free slots to those whose turn it is, and tell the others that places changed."""
+        """Assign free slots in round-robin order, and signal changed positions to the others."""
         while self.running < self.slots and self._lines:
             client = next(iter(self._lines))
             line = self._lines.pop(client)
             ticket = line.popleft()
             if line:
-                self._lines[client] = line  # behind the other clients
+                self._lines[client] = line  # now last in the round
             self.running += 1
             ticket.granted = time.perf_counter()
             ticket.changed.set()
@@ -153,7 +153,7 @@ class Gate:
             self.running -= 1
             self._served += 1
             took = time.perf_counter() - ticket.granted
-            share = LEARNING if self._served > 1 else 1.0  # the first replaces the guess
+            share = LEARNING if self._served > 1 else 1.0  # the first one replaces the guess
             self._service_s += share * (took - self._service_s)
         else:
             line = self._lines[ticket.client]

@@ -1,5 +1,7 @@
-"""One answer of the model, with its thinking kept in hand, over as many requests as it takes
-(`app.engine.prompt` writes them)."""
+"""Generates one answer of the model, with a limit on its thinking.
+
+An answer may take several requests, which `app.engine.prompt` builds.
+"""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -21,24 +23,24 @@ __all__ = ["Answered", "Prompt", "generate"]
 
 Answered = Text | Cut | Thinking
 
-LONGEST = 1_000_000  # characters of an answer, and of the thoughts before it
-PIECE = 4096  # characters that are read at once: what reads them has the event loop meanwhile
-# A token that came so often in a row, at the end of a stream without an end: the daemon's guard,
-# which waits for 30 of them, and not an accident.
+LONGEST = 1_000_000  # characters of an answer, and of its thoughts
+PIECE = 4096  # characters passed on at once, which blocks the event loop
+# Equal tokens at the end of a stream without `done` from which the daemon's repetition guard, which
+# stops after 30, is assumed to have ended it.
 STUCK = 20
-MOST_RESUMED = 4  # requests that go on behind such a run
+MOST_RESUMED = 4  # requests that continue after such a run
 
 
 @dataclass(slots=True)
 class _Tally:
-    """Counts over the one or two requests that an answer takes."""
+    """Counts over all requests of an answer."""
 
     prompt: int = 0
     asked: int = 0
     completion: int = 0
     reasoning: int = 0
-    answered: int = 0  # pieces of the answer: a token each, as far as the stream shows
-    written: int = 0  # characters of it
+    answered: int = 0  # pieces of the answer; each counts as one token
+    written: int = 0  # characters of the answer
     thought: int = 0  # characters of the reasoning
     load_ns: int = 0
     prompt_ns: int = 0
@@ -46,22 +48,22 @@ class _Tally:
     finish_reason: str = ""
     said: list[str] = field(default_factory=list)
     loops: int = 0
-    forced: bool = False  # asked once more for an answer
-    unheld: bool = False  # left where the answer began, since it was not held to its format
-    went_on: bool = False  # asked to go on behind a loop
-    abort: Problem | None = None  # the daemon's guard ended the last request
-    resumed: int = 0  # requests that went on behind such an end
-    varied: bool = True  # the last request wrote more than one token again and again
+    forced: bool = False  # a second request was made for the answer
+    unheld: bool = False  # ended at the start of the answer, because its format was not enforced
+    went_on: bool = False  # a continuation after a loop was requested
+    abort: Problem | None = None  # the daemon's repetition guard ended the last request
+    resumed: int = 0  # continuations after such an end
+    varied: bool = True  # the last request wrote more than one repeated token
     thoughts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def cut(self, surplus: int) -> None:
-        """So many characters at the end of the answer were a loop."""
+        """Remove a loop: the last `surplus` characters of the answer."""
         self.loops += 1
         self.said = ["".join(self.said)[:-surplus]]
 
     def close(self, last: Chunk) -> None:
-        """Take over the engine's own counts."""
+        """Add the engine's counts of a completed request."""
         if not self.completion:
             self.asked = last.prompt_eval_count
         self.prompt += last.prompt_eval_count
@@ -88,20 +90,20 @@ class _Tally:
 async def generate(
     ollama: Ollama, prompt: Prompt, deadline: float, say: Say[Answered]
 ) -> Generated:
-    """Ask, and say the answer as it comes.
+    """Generate an answer and emit it as it arrives.
 
     Args:
-        deadline: on the event loop's clock, in seconds.
+        deadline: seconds on the event loop's clock.
 
     Raises:
-        DeadlineExceeded: it was not done in time.
-        ContextOverflow: the daemon cut the prompt to fit, so that the answer means nothing.
-        EngineError: the model only reasoned, twice.
-        Problem: what the client raises.
+        DeadlineExceeded: the answer was not complete in time.
+        ContextOverflow: the daemon truncated the prompt, so that the answer is invalid.
+        EngineError: the model reasoned twice without an answer.
+        Problem: the engine failed (`Stream.read`).
     """
     tally = _Tally()
     if prompt.think and not prompt.model.thinks:
-        tally.warnings.append(f"{prompt.model.name} does not reason; it answered at once.")
+        tally.warnings.append(f"{prompt.model.name} cannot reason; it answered directly.")
     chat: Chat | None = request(prompt)
     while chat is not None:
         async with Stream(ollama, chat, prompt.stall_s, deadline) as stream:
@@ -110,17 +112,17 @@ async def generate(
         chat = _again(prompt, tally)
     if tally.thoughts and not tally.answered:
         raise EngineError(
-            f"{prompt.model.name} reasoned but did not answer. Raise max_tokens, or ask again."
+            f"{prompt.model.name} reasoned but did not answer. Raise max_tokens, or retry."
         )
     if tally.thoughts and not prompt.think:
         tally.warnings.append(
-            f"{prompt.model.name} reasoned although it was asked not to; its thoughts are left out."
+            f"{prompt.model.name} reasoned although reasoning was off; the reasoning was removed."
         )
     return tally.generated()
 
 
 def _judge_format(chat: Chat, prompt: Prompt, tally: _Tally) -> None:
-    """Remember where an answer shows that it was not held to its format from the first token."""
+    """Record whether the engine enforced the format from the first token."""
     if chat.format is None or chat.think is not False:
         return
     said = "".join(tally.said).lstrip()
@@ -138,8 +140,12 @@ def _is_json(text: str) -> bool:
 
 
 def _behind(prompt: Prompt, tally: _Tally, abort: Problem) -> Chat | None:
-    """What to ask where the daemon ended an answer over a run of one token, as leaders of dots and
-    rules of a form are. In the next request its guard counts from zero."""
+    """The next request after the daemon's guard stopped an answer at a run of one token, such as
+    dot leaders or the rules of a form. In a new request the guard counts from zero.
+
+    Raises:
+        Problem: the model cannot continue an answer.
+    """
     tally.abort = None
     if not prompt.model.goes_on:
         raise abort
@@ -147,17 +153,23 @@ def _behind(prompt: Prompt, tally: _Tally, abort: Problem) -> Chat | None:
         tally.resumed += 1
         if tally.resumed == 1:
             tally.warnings.append(
-                "The engine stopped at a character that repeats; the answer was continued there."
+                "The engine stopped at a repeated character; the answer was continued there."
             )
         return request(prompt, "".join(tally.thoughts), "".join(tally.said))
-    tally.warnings.append("The answer repeats one character without end; it ends there.")
+    tally.warnings.append("The answer repeated one character without end and was stopped there.")
     return None
 
 
 def _again(prompt: Prompt, tally: _Tally) -> Chat | None:
-    """What to ask after a request is over, if anything: once for the answer, where everything went
-    into reasoning (over its budget, or up to the last token); once to go on, where the answer
-    began to repeat itself; a few times where the daemon ended it."""
+    """The request to make after a completed one, or None.
+
+    It is made once for the answer if there was only reasoning (over its budget, or up to the last
+    token), once to continue after a loop, and up to `MOST_RESUMED` times after the daemon's guard
+    stopped the answer.
+
+    Raises:
+        Problem: the guard stopped the answer and the model cannot continue it.
+    """
     if tally.abort and tally.answered:
         return _behind(prompt, tally, tally.abort)
     tally.abort = None
@@ -165,7 +177,7 @@ def _again(prompt: Prompt, tally: _Tally) -> Chat | None:
         tally.forced = True
         if tally.thoughts or tally.unheld:
             return request(prompt, "".join(tally.thoughts))
-        # Models sometimes end before they began (ollama issue 16216).
+        # Models sometimes return an empty answer (ollama issue 16216).
         return request(prompt, livelier=True)
     if tally.loops == 1 and not tally.went_on:
         tally.went_on = True
@@ -180,8 +192,8 @@ def _again(prompt: Prompt, tally: _Tally) -> Chat | None:
 async def _ask(
     stream: Stream, chat: Chat, prompt: Prompt, tally: _Tally, say: Say[Answered]
 ) -> None:
-    """One request; ends early where the reasoning or the answer passes its budget, or where the
-    answer repeats itself."""
+    """Run one request. It ends early if the reasoning or the answer exceeds its token limit, or if
+    the answer repeats itself."""
     part = _Part(chat, prompt, tally, tally.forced and bool(tally.thoughts or tally.unheld))
     guard = LoopGuard()
     unyielded = 0
@@ -193,7 +205,7 @@ async def _ask(
             if piece:
                 await say(Text(piece))
             unyielded += len(piece)
-            if unyielded >= PIECE:  # what has come already is read without waiting
+            if unyielded >= PIECE:  # data that has already arrived is read without yielding
                 unyielded = 0
                 await asyncio.sleep(0)
         if text and (surplus := guard.feed(text)):
@@ -207,7 +219,7 @@ async def _ask(
         if part.over:
             break
     tally.varied = part.times < len(part.tokens)
-    # Left before the engine could count: each piece was a token, as far as the stream shows.
+    # The engine did not report its counts: each piece counts as one token.
     tally.completion += len(part.tokens)
     tally.finish_reason = "length"
 
@@ -217,7 +229,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 async def _read(stream: Stream, part: "_Part") -> Sequence[Chunk]:
-    """What comes next; nothing where the daemon's guard against repetition ended the answer."""
+    """The next chunks; empty if the daemon's repetition guard ended the answer."""
     try:
         return await stream.read()
     except RepeatLimit as problem:
@@ -231,18 +243,18 @@ async def _read(stream: Stream, part: "_Part") -> Sequence[Chunk]:
 
 @dataclass(slots=True)
 class _Part:
-    """One request of an answer, read; `over` where it is to be left before its end."""
+    """The reader of one request. `over`: the request must end early."""
 
     chat: Chat
     prompt: Prompt
     tally: _Tally
-    retrying: bool  # for the answer alone
+    retrying: bool  # the request is for the answer alone
     over: bool = False
     last: Chunk | None = None
     tokens: list[str] = field(default_factory=list)  # thoughts and answer
 
     def take(self, chunks: Sequence[Chunk]) -> tuple[str, str]:
-        """The thoughts and the text in what came together."""
+        """Read chunks. Returns their thoughts and their text."""
         tally, prompt = self.tally, self.prompt
         not_yet = self.chat.format is None and prompt.format is not None
         answered = tally.answered  # a token is read in 0.3 us
@@ -255,11 +267,11 @@ class _Part:
                     break
                 tally.reasoning += 1
                 thoughts.append(thought)
-            # Models open with spaces, or with the newline that the template trimmed.
+            # Models start with spaces, or with the newline that the template trimmed.
             text = chunk.message.content
             if text := text if answered else text.lstrip():
                 if not_yet:
-                    tally.unheld = self.over = True  # the thoughts are over: now the answer
+                    tally.unheld = self.over = True  # the answer starts
                     break
                 if answered == prompt.max_tokens:
                     self.over = True
@@ -284,7 +296,7 @@ class _Part:
         return thought, text
 
     def _bounded(self, text: str, before: int) -> str:
-        """What of it is taken behind so many characters; what is more ends the request."""
+        """The part of `text` within `LONGEST` after `before` characters. More ends the request."""
         if len(text) <= LONGEST - before:
             return text
         self.over, self.last = True, None
@@ -292,16 +304,20 @@ class _Part:
 
     @property
     def times(self) -> int:
-        """How often the last token came in a row, white space around it aside."""
+        """The number of equal tokens at the end, without surrounding white space."""
         last = self.tokens[-1].strip() if self.tokens else ""
         return sum(1 for _ in takewhile(lambda one: one.strip() == last, reversed(self.tokens)))
 
 
 def _refuse_cut(last: Chunk, prompt: Prompt) -> None:
-    """Daemons that do not know `truncate: false` cut a long prompt in silence; a prompt that
-    counts as exactly the whole context is the only trace (findings)."""
+    """Detect a truncated prompt. Daemons without `truncate: false` truncate silently; the only
+    trace is a prompt that counts as the whole context (docs/OLLAMA_FACTS.md).
+
+    Raises:
+        ContextOverflow: the prompt was truncated.
+    """
     if last.prompt_eval_count >= prompt.model.num_ctx:
         raise ContextOverflow(
             f"The prompt did not fit the context of {prompt.model.num_ctx} tokens and the engine "
-            "cut it. Send fewer or smaller images, or less text."
+            "truncated it. Send fewer or smaller images, or less text."
         )

@@ -1,29 +1,29 @@
-"""Tells when a model says the same over and over.
+"""Detects repetition loops in a streamed answer.
 
-OCR of tables and diagrams sometimes repeats a line or a block for ever, on specific pages, again
-and again (QwenLM/Qwen3-VL issue 1611, ollama issues 11452, 16216). A repetition penalty is no cure:
-it breaks text that really repeats. So a loop is only what no page holds: the same block, to the
-letter, many times and over a long stretch.
+OCR of tables and diagrams sometimes repeats a line or a block without end, reproducibly on specific
+pages (QwenLM/Qwen3-VL issue 1611, ollama issues 11452, 16216). A repetition penalty does not help,
+because it breaks text that does repeat. A loop is therefore only what no page contains: an
+identical block, many times and over a long stretch.
 """
 
-LEAST_BLOCK = 20  # characters; shorter blocks are seen as several in one
+LEAST_BLOCK = 20  # characters; several shorter blocks count as one
 LEAST_TIMES = 8
-# Sixty empty rows of a form are 1,200 to 1,800 characters that really repeat.
+# Characters. Sixty empty rows of a form are 1,200 to 1,800 characters of genuine repetition.
 LEAST_STRETCH = 2400
 LONGEST_BLOCK = 2000
 LOOK_EVERY = 64  # characters
 
 
 class LoopGuard:
-    """Fed with an answer as it comes; remembers the end of it."""
+    """Detects a loop in an answer that arrives in pieces. It keeps only the end of the answer."""
 
     def __init__(self) -> None:
         self._tail = ""
         self._unseen = 0
 
     def feed(self, text: str) -> int:
-        """The characters at the end of the answer that are nothing but repetition (all times but
-        the first); 0 while there is no loop."""
+        """Add a piece. Returns the number of repeated characters at the end of the answer (all
+        occurrences of the block but the first); 0 without a loop."""
         self._tail = (self._tail + text)[-LONGEST_BLOCK * LEAST_TIMES :]
         self._unseen += len(text)
         if self._unseen < LOOK_EVERY:
@@ -33,7 +33,7 @@ class LoopGuard:
         return self._surplus(block) if block else 0
 
     def _surplus(self, block: int) -> int:
-        """What is behind the first time; a block of lines is kept up to the end of a line."""
+        """The characters after the first occurrence, which is kept to the end of its line."""
         surplus = self._stretch(block) - block
         again = self._tail[-surplus : len(self._tail) - surplus + block]
         if "\n" in again and not self._tail[: len(self._tail) - surplus].endswith("\n"):
@@ -41,7 +41,7 @@ class LoopGuard:
         return surplus
 
     def _block(self) -> int:
-        """The length of the block that the answer ends with, over and over; 0 for none."""
+        """The length of the block that repeats at the end of the answer; 0 without one."""
         tail, end = self._tail, len(self._tail)
         last = tail[-LEAST_BLOCK:]
         at = end - LEAST_BLOCK
@@ -56,7 +56,7 @@ class LoopGuard:
         return 0
 
     def _stretch(self, block: int) -> int:
-        """How many characters at the end are equal to those a block before them, and one block."""
+        """The characters at the end that repeat with period `block`, first occurrence included."""
         tail = self._tail
         same = 0
         limit = len(tail) - block

@@ -1,20 +1,19 @@
-"""The text of a message as the daemon is to read it: as text, with its pictures where they belong.
+"""Escapes image tags and control tokens in message texts, and adds image tags.
 
-The daemon replaces `[img]` and `[img-N]` in a message by its pictures, and its engine reads control
-tokens such as `<|im_end|>` wherever they stand. In a client's text they are words about such
-things: an invisible character in them keeps them words. What the model writes is given back
-without it.
+The daemon replaces `[img]` and `[img-N]` in a message by its images, and its engine interprets
+control tokens such as `<|im_end|>` anywhere. An invisible character inside them keeps them plain
+text in a client's message. It is removed from the model's output.
 """
 
 import re
 
-JOINER = "\u2060"  # WORD JOINER: without width, and no space
-# A picture's tag, control tokens of Qwen, of Gemma, and llama.cpp's own sign for a picture.
+JOINER = "\u2060"  # WORD JOINER: zero width, no line break
+# The image tag, control tokens of Qwen and Gemma, and llama.cpp's image marker.
 SPECIAL = re.compile(r"\[(?=img)|<(?=\||__media|/?(?:start|end)_of_)")
 
 
 def escaped(text: str) -> str:
-    """The text, for the model the same, with nothing in it that the daemon acts upon."""
+    """The text with image tags and control tokens made inert. The model reads the same text."""
     if "[img" not in text and "<" not in text:
         return text
     return SPECIAL.sub(lambda match: match[0] + JOINER, text)
@@ -26,16 +25,17 @@ def is_escaped(text: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """What a model wrote that was asked with escaped text."""
+    """The output of a model for an escaped prompt, without the escapes."""
     return text.replace(JOINER, "")
 
 
 def tagged(text: str, pictures: int, first: int) -> str:
-    """A message's text, escaped, behind tags for its pictures, so that text stands between them.
+    """The escaped text of a message after a line with a tag for each image, so that text separates
+    the images.
 
     Args:
-        pictures: how many the message has; the daemon puts a single one before the text by itself.
-        first: the number of the first one in the prompt, from 1.
+        pictures: number of images in the message. The daemon itself puts a single one first.
+        first: number of the message's first image in the prompt, from 1.
     """
     body = escaped(text)
     if pictures < 2:

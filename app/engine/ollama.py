@@ -1,4 +1,4 @@
-"""The httpx client: Ollama's HTTP API, with every way it fails turned into a problem."""
+"""The client of Ollama's HTTP API. It maps every failure to a problem."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,20 +12,20 @@ from app.engine.faults import BROKE, message_of, problem_of
 from app.engine.transport import Transport
 from app.errors import EngineError, EngineInterrupted, EngineUnavailable
 
-# The status lines of a load or a long prompt come late: only connecting has a limit of its own
-# here. The deadline of the whole request is kept by the caller.
+# Loading a model or reading a long prompt delays the status line, so that only connecting has a
+# timeout here. The caller enforces the deadline of the request.
 TIMEOUT = httpx.Timeout(None, connect=5.0)
 JSON = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 PATIENT = {"timeout": TIMEOUT.as_dict()}
 
 
 class Ollama:
-    """An Ollama daemon at one address. Close it with `aclose`."""
+    """Client of the Ollama daemon at `url`. Close it with `aclose`."""
 
     def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.url = url
         self.breaker = Breaker()
-        # Made once: httpx takes three times as long to make them out of plain strings.
+        # Built once: building them from strings takes httpx three times as long.
         self._chat_url = httpx.URL(f"{url}/api/chat")
         self._chat_fields = httpx.Request("GET", self._chat_url, headers=JSON).headers.raw
         self._transport = transport or Transport()
@@ -40,28 +40,32 @@ class Ollama:
         return str((await self._get("/api/version")).get("version", ""))
 
     async def tags(self) -> list[dict[str, Any]]:
-        """The installed models; `name` carries its tag (`qwen3-vl:32b`, `mine:latest`)."""
+        """The installed models. `name` includes the tag (`qwen3-vl:32b`, `mine:latest`)."""
         return list((await self._get("/api/tags")).get("models") or [])
 
     async def ps(self) -> list[dict[str, Any]]:
-        """The loaded models, those still loading included (findings: no readiness check)."""
+        """The loaded models, including those that still load: no proof that a model is ready
+        (docs/OLLAMA_FACTS.md)."""
         return list((await self._get("/api/ps")).get("models") or [])
 
     async def show(self, model: str) -> dict[str, Any]:
         """Details of one model.
 
         Raises:
-            ModelNotFound: it is not installed.
+            ModelNotFound: the model is not installed.
+            Problem: the daemon is unreachable or reported another error.
         """
         with self._reaching():
             response = await self._http.post("/api/show", json={"model": model}, timeout=10)
         return self._object(response, model)
 
     async def chat(self, chat: Chat) -> Lines:
-        """One generation, as soon as it begins to answer. Close it with `aclose`.
+        """Start a generation. Returns when the response begins. Close it with `aclose`.
 
         Raises:
-            Problem: as `problem_of` reads the daemon's error.
+            EngineUnavailable: the engine is unreachable.
+            EngineInterrupted: the connection was lost.
+            Problem: the daemon reported an error, mapped by `problem_of`.
         """
         body = chat.body()
         fields = [*self._chat_fields, (b"Content-Length", b"%d" % len(body))]
@@ -70,8 +74,8 @@ class Ollama:
             "POST", self._chat_url, headers=fields, stream=stream, extensions=PATIENT
         )
         with self._reaching():
-            # The transport itself: what the client adds (cookies, redirects, hooks, decoding) is
-            # not wanted here, and takes as long as all the rest of the request.
+            # The transport is called directly: the client's cookies, redirects, hooks and decoding
+            # are not needed here and take as long as the rest of the request.
             response = await self._transport.handle_async_request(request)
             if response.status_code != 200:
                 try:
@@ -99,12 +103,12 @@ class Ollama:
             told = message_of(error) or f"HTTP {status} without a reason"
             raise problem_of(told, status, model)
         if not isinstance(body, dict):
-            raise EngineError(f"What answers at {self.url} does not speak Ollama's API.")
+            raise EngineError(f"The server at {self.url} does not speak Ollama's API.")
         return body
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
-        """Turns what the network does into problems, and tells the breaker."""
+        """Map network errors to problems, and report failed connections to the breaker."""
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:

@@ -1,14 +1,14 @@
-"""What is asked of the model, as requests: at first, for the answer alone, and to go on.
+"""Builds chat requests from a prompt: the first one, one for the answer alone, a continuation.
 
-The plain qwen3-vl tags think, and `think: false` does not stop them: the daemon then files the
-whole answer under `thinking`. What does: end the messages with an open assistant turn whose
-thoughts are closed (ollama v0.33, model/renderers/qwen3vl.go). With no thoughts in it the model
-answers at once; with the thoughts so far it must answer now, which gives reasoning a budget. The
-renderer does so only where `content` is not empty and `think` is not false; it trims the newline.
+The plain qwen3-vl tags always think. `think: false` does not stop them: the daemon then returns
+the whole answer as `thinking`. An open assistant message at the end, with closed thoughts, does
+(ollama v0.33, model/renderers/qwen3vl.go). If the thoughts are empty, the model answers directly.
+With the thoughts so far it must answer now, which limits the reasoning. The renderer does this
+only if `content` is not empty and `think` is not false. It trims the newline.
 
-Daemons hold a thinking model to a `format` only behind its thoughts, which such a turn passes by.
-Newer ones hold it from the first token where `think` is false; the same turn is then written with
-its empty thought, and the prompt is the same.
+Daemons enforce `format` for a thinking model only after its thoughts, which such a message skips.
+Newer daemons enforce it from the first token if `think` is false. The message then contains an
+empty thought, and the rendered prompt is the same.
 """
 
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ from app.engine.chat import Chat
 from app.engine.registry import Model
 
 NO_THOUGHT = "<think>\n\n</think>\n\n"
-LIVELIER = 0.4  # the temperature at which a model leaves the loop that it is in at 0
+LIVELIER = 0.4  # temperature at which a model leaves a loop that it repeats at 0
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the model is asked. `messages` end with the user's turn; `options` are Ollama's."""
+    """A prompt. `messages` end with the user's message; `options` are Ollama's."""
 
     model: Model
     messages: tuple[Mapping[str, Any], ...]
@@ -35,17 +35,24 @@ class Prompt:
     think: bool = False
     max_reasoning_tokens: int = 1024
     format: Mapping[str, Any] | str | None = None  # a JSON Schema, or `json`
-    stall_s: float = 60.0  # the longest silence between two tokens
-    escaped: bool = False  # some text of the messages is (`app.engine.markup`)
+    stall_s: float = 60.0  # longest wait between two tokens
+    escaped: bool = False  # some message has escaped text (`app.engine.markup`)
 
 
 def request(
     prompt: Prompt, thoughts: str | None = None, said: str = "", livelier: bool = False
 ) -> Chat:
-    """What is sent: open-ended with `think`, else (or once `thoughts` are there) answering now;
-    going on behind what was `said`; `livelier` where the same would only happen again."""
+    """Build a request.
+
+    Args:
+        thoughts: reasoning so far. The model must answer now. None for the first request, which
+            reasons if `prompt.think` is set.
+        said: answer so far, which the model continues.
+        livelier: raise the temperature to at least `LIVELIER`, because the same request would
+            fail again.
+    """
     messages = prompt.messages
-    # Daemons before 0.32.9 apply a penalty of their own where none is set; it breaks real text.
+    # Daemons before 0.32.9 apply a default penalty, which breaks text that repeats.
     options = {"repeat_penalty": 1.0, **prompt.options}
     options |= {"num_ctx": prompt.model.num_ctx, "num_predict": prompt.max_tokens}
     if livelier:
@@ -55,7 +62,7 @@ def request(
         think = True
         options["num_predict"] += prompt.max_reasoning_tokens
         if not prompt.model.daemon.thinks_freely:
-            form = None  # else its thoughts would be held to it
+            form = None  # otherwise the daemon enforces it on the thoughts
     elif form is not None and thoughts is None and prompt.model.holds_at_once:
         think = False
         messages = (*messages, {"role": "assistant", "content": NO_THOUGHT})
@@ -67,6 +74,6 @@ def request(
         }
         messages = (*messages, closed)
         if said:
-            form = None  # a grammar would begin anew
+            form = None  # the grammar would start over
     shift = prompt.model.daemon.shift
     return Chat(prompt.model.name, messages, options, prompt.keep_alive, think, form, shift)

@@ -1,4 +1,4 @@
-"""Which models are installed, and what each can do, as the engine tells it."""
+"""The installed models and their capabilities, as reported by the engine."""
 
 import time
 from collections import Counter
@@ -16,28 +16,31 @@ from app.models.plan import CacheType, Verdict, judge, plan, plan_context
 from app.models.tokens import Estimator, ImageRule, image_rule
 
 FAULTS = ("lost_image", "canary")
-FRESH_S = 30.0  # a model can be pulled or replaced at any time; asking costs milliseconds
+FRESH_S = 30.0  # a model may be pulled or replaced at any time; a lookup takes milliseconds
 
 
 @dataclass(slots=True)
 class Observed:
-    """What the answers of a model have shown, on one version of the daemon.
+    """Observations from the answers of a model on one version of the daemon.
 
-    holds_at_once: a `format` did not hold where the version should have held it.
-    tags_separate: pictures with tags and text between them were counted as one.
-    faults: how often the engine did what it must not, by kind.
+    holds_at_once: False after the engine failed to enforce a `format` from the first token.
+    tags_separate: False after the engine merged images despite tags and text between them.
+    faults: number of engine faults, by kind.
     """
 
     holds_at_once: bool = True
     tags_separate: bool = True
     faults: Counter[str] = field(default_factory=Counter)
-    warning: str = ""  # what is known to be wrong, for those who run the server
+    warning: str = ""  # a known fault, for the operator
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One installed model. `estimator` learns what its prompts cost, for as long as the server
-    lives; `note` says how its name was understood, where that is not plain."""
+    """One installed model.
+
+    `num_ctx`: context in tokens. `estimator`: learns the token cost of prompts over the lifetime
+    of the server. `note`: a warning if the requested name was interpreted.
+    """
 
     name: str
     capabilities: frozenset[str]
@@ -56,8 +59,8 @@ class Model:
 
     @property
     def goes_on(self) -> bool:
-        """Whether an assistant turn at the end is gone on with: Ollama's qwen3vl renderer leaves
-        it open (v0.33, model/renderers/qwen3vl.go); other templates close it."""
+        """Whether the model continues an assistant message at the end. Ollama's qwen3vl renderer
+        leaves it open (v0.33, model/renderers/qwen3vl.go); other templates close it."""
         return self.thinks or self.family.startswith("qwen3vl")
 
     @property
@@ -66,12 +69,12 @@ class Model:
 
     @property
     def holds_at_once(self) -> bool:
-        """Whether it is held to a `format` from its first token although it can think."""
+        """Whether the engine enforces `format` from the first token of this thinking model."""
         return self.thinks and self.daemon.holds_at_once and self.observed.holds_at_once
 
     @property
     def separation(self) -> Literal["", "tags", "sizes"]:
-        """What keeps two neighbouring pictures of equal size apart, where that is needed."""
+        """How neighbouring images of equal size are separated; empty if that is not needed."""
         if not self.daemon.fuses:
             return ""
         return "tags" if self.daemon.image_tags and self.observed.tags_separate else "sizes"
@@ -79,8 +82,8 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What the context of a model is planned from: the user's own choice (0 for none), else the
-    GPUs and how the daemon uses them."""
+    """Inputs of the context plan: `num_ctx` as configured (0: not set), else the GPUs and the
+    daemon's slots and cache type."""
 
     num_ctx: int = 0
     gpus: Gpus = field(default_factory=Gpus)
@@ -89,8 +92,8 @@ class Room:
 
 
 class Registry:
-    """Looks models up, and remembers each for `FRESH_S` seconds; its context and what was learnt
-    of its prompts for as long as the server lives."""
+    """Looks up models and caches each for `FRESH_S` seconds. Contexts and estimators are kept for
+    the lifetime of the server."""
 
     def __init__(
         self,
@@ -104,7 +107,7 @@ class Registry:
     ) -> None:
         """Args:
         allow_cloud: serve models that the daemon runs on other machines.
-        on_slots: told how many requests the daemon answers at once, once that is known.
+        on_slots: called with the number of requests that the daemon runs at once.
         """
         self._ollama = ollama
         self._default = default
@@ -117,15 +120,15 @@ class Registry:
         self._estimators: dict[str, Estimator] = {}
         self._observed: dict[tuple[str, str, str], Observed] = {}
         self._warned: dict[str, str] = {}
-        self.one_slot = ""  # why the default model gets fewer slots than were asked for
+        self.one_slot = ""  # why the default model gets fewer slots than configured
 
     async def find(self, asked: str | None = None, *, fresh: bool = False) -> Model:
-        """The model that `asked` means; the default where it is None.
+        """The model named `asked`; the default model if it is None.
 
         Raises:
-            ModelNotFound: it is not installed here, or not allowed.
+            ModelNotFound: the model is not installed or not allowed.
             ForbiddenModel: the daemon runs it on another machine, and that is not allowed.
-            EngineUnavailable: nobody answers.
+            EngineUnavailable: the engine is unreachable.
         """
         name, note = resolve(asked or self._default)
         if self._allowed and name not in self._allowed:
@@ -137,17 +140,17 @@ class Registry:
         return model
 
     async def seeing(self, asked: str | None = None, *, fresh: bool = False) -> Model:
-        """As `find`, for a model that can see: an image to one that cannot is ignored by the
-        daemon without a word (findings).
+        """As `find`, for a vision model. Daemons before 0.30 silently ignore images for any
+        other model (docs/OLLAMA_FACTS.md).
 
         Raises:
-            InvalidParameter: the model takes no images.
+            InvalidParameter: the model does not accept images.
         """
         model = await self.find(asked, fresh=fresh)
         if not model.sees:
             able = ", ".join(sorted(model.capabilities)) or "nothing"
             raise InvalidParameter(
-                f"{model.name} cannot see (its capabilities: {able}). "
+                f"{model.name} does not accept images (capabilities: {able}). "
                 "Choose a vision model such as qwen3-vl:32b.",
                 parameter="model",
             )
@@ -168,7 +171,7 @@ class Registry:
         entry = await self.installed(name)
         if not self._allow_cloud and (where := elsewhere(entry) or elsewhere(shown)):
             raise ForbiddenModel(
-                f"{name} does not run on this machine: the daemon sends pictures and text to "
+                f"{name} does not run on this machine: the daemon sends images and text to "
                 f"{where}. Choose another model, or set ALLOW_CLOUD_MODELS=true.",
                 parameter="model",
             )
@@ -202,7 +205,7 @@ class Registry:
         self._on_slots(daemon.slots(self._room.slots))
 
     def faults(self) -> dict[tuple[str, str], int]:
-        """How often the engine did what it must not, by model and kind."""
+        """The number of engine faults, by model and kind."""
         told: Counter[tuple[str, str]] = Counter()
         for (name, _, _), observed in self._observed.items():
             for kind in FAULTS:
@@ -210,7 +213,7 @@ class Registry:
         return dict(told)
 
     def _plan(self, name: str, info: Mapping[str, Any], size: int) -> int:
-        """The context of a model, decided once: another one later would load it anew."""
+        """The context of a model in tokens. It stays fixed, because a change reloads the model."""
         arch = info.get("general.architecture", "")
         planned = 0
         if self._room.gpus.found:
@@ -229,7 +232,7 @@ class Registry:
         return plan_context(self._room.num_ctx, trained, planned)
 
     async def served(self) -> list[dict[str, Any]]:
-        """The entries of `/api/tags` of all models that a request may name."""
+        """The `/api/tags` entries of all models that a request may name."""
         return [
             tag
             for tag in await self._ollama.tags()
@@ -238,12 +241,12 @@ class Registry:
         ]
 
     async def installed(self, name: str) -> dict[str, Any]:
-        """The entry of `/api/tags` for a model; empty where it is not there."""
+        """The `/api/tags` entry of a model; empty if it is not installed."""
         return _entry(await self._ollama.tags(), name)
 
     async def placement(self, name: str) -> Verdict | None:
-        """Where a model is loaded, None where it is not. One that is partly on the CPU is a loud
-        line in the log, once for each way it is so."""
+        """Where a model is loaded; None if it is not. A model that is partly on the CPU is logged
+        as a warning, once for each distinct warning."""
         loaded = _entry(await self._ollama.ps(), name)
         if not loaded:
             return None
@@ -256,7 +259,7 @@ class Registry:
 
 
 def elsewhere(entry: Mapping[str, Any]) -> str:
-    """Where a model of `/api/tags` or `/api/show` runs, if not in the daemon; else nothing."""
+    """The remote host of a model of `/api/tags` or `/api/show`; empty if it runs locally."""
     return str(entry.get("remote_host") or entry.get("remote_model") or "")
 
 

@@ -1,4 +1,4 @@
-"""The engine's chunks as they come, none of them waited for too long."""
+"""Reads the engine's chunks with time limits, and retries before the first one."""
 
 import asyncio
 from contextlib import suppress
@@ -11,20 +11,20 @@ from app.engine.ollama import Ollama
 from app.engine.watch import Watch
 from app.errors import Problem, TransientEngineProblem
 
-# Before the first token a model may load and read for long. Whether the engine lives is then
-# asked by the way: it answers that at once, whatever else it does.
+# Before the first token, loading and prompt processing may take long. After this time the engine's
+# health is checked in parallel: it answers that at once, whatever else it does.
 PATIENCE_S = 10.0
-AGAIN_S = 0.1  # before a second try
+AGAIN_S = 0.1  # delay before the first retry
 
 Chunks = list[Chunk]
 
 
 class Stream:
-    """One request to the engine. Use it as a context: leaving it ends the request.
+    """One request to the engine. Use it as a context manager: leaving it ends the request.
 
     Args:
-        stall_s: the longest silence after the first chunk.
-        deadline: on the event loop's clock, in seconds.
+        stall_s: longest wait for a chunk after the first one, in seconds.
+        deadline: seconds on the event loop's clock.
     """
 
     def __init__(self, ollama: Ollama, chat: Chat, stall_s: float, deadline: float) -> None:
@@ -36,7 +36,7 @@ class Stream:
         self._lines: Lines | None = None
 
     async def __aenter__(self) -> Self:
-        """Raises EngineUnavailable where the engine need not be asked now."""
+        """Raises EngineUnavailable if the circuit breaker refuses the request."""
         self._ollama.breaker.enter()
         self._watch.start()
         return self
@@ -46,12 +46,12 @@ class Stream:
         await self._leave()
 
     async def read(self) -> Chunks:
-        """What has come together; empty at the end.
+        """The chunks that have arrived; empty at the end.
 
         Raises:
-            EngineInterrupted: the engine fell silent.
-            DeadlineExceeded: it was not done in time.
-            Problem: as `Ollama.chat` does.
+            EngineInterrupted: the engine stalled or the connection was lost.
+            DeadlineExceeded: the deadline has passed.
+            Problem: the engine failed (`Ollama.chat`).
         """
         if self._lines:
             return await self._watch.wait(anext(self._lines, []))
@@ -62,8 +62,8 @@ class Stream:
         return chunks
 
     async def _first(self) -> Chunks:
-        """What breaks before the first chunk is tried again: nobody has seen anything of it yet,
-        and an engine that was just started again is back in a moment."""
+        """The first chunks. A transient failure before them is retried: no output was sent yet, and
+        a restarted engine is back within moments."""
         with suppress(TransientEngineProblem):
             return await self._try()
         await asyncio.sleep(AGAIN_S)

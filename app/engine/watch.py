@@ -1,7 +1,7 @@
-"""Ends a wait that takes too long, for what waits once a token.
+"""Enforces a deadline and a stall timeout on waits that happen for every token.
 
-`asyncio.timeout` arms a timer for each wait, which costs more than reading a token does; here one
-timer looks, when a limit may have passed, whether it has.
+`asyncio.timeout` arms a timer for each wait, which costs more than reading a token. Here one timer
+checks the limits only when one of them may have passed.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ Thing = TypeVar("Thing")
 
 
 class Watch:
-    """Limits of a stream, on the event loop's clock, in seconds. Enter it with `with`.
+    """Time limits of a stream. Use it as a context manager.
 
     Args:
-        deadline: of all.
-        stall_s: the longest single wait.
-        stalled: called where that has passed, and then again, in place of ending the wait.
+        deadline: limit of the whole stream, in seconds of the event loop's clock.
+        stall_s: longest single wait, in seconds.
+        stalled: called each time `stall_s` passes. Without it the wait ends with an error.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class Watch:
         self._stall_s = stall_s
         self._stalled = stalled
         self._since = self._loop.time()
-        self._task: asyncio.Task[object] | None = None  # the one that waits now
+        self._task: asyncio.Task[object] | None = None  # the waiting task
         self._timer: asyncio.TimerHandle | None = None
-        self._due = math.inf  # of the timer
+        self._due = math.inf  # time of the timer
         self._passed: Problem | None = None
 
     def __enter__(self) -> Self:
@@ -54,10 +54,12 @@ class Watch:
             self._timer.cancel()
 
     async def wait(self, coming: Awaitable[Thing]) -> Thing:
-        """What comes, if it comes in time.
+        """Await `coming` within the limits.
 
         Raises:
-            DeadlineExceeded, EngineInterrupted: it did not.
+            DeadlineExceeded: the deadline has passed.
+            EngineInterrupted: the wait took longer than `stall_s`.
+            Problem: the problem given to `end`.
         """
         self._since = self._loop.time()
         self._task = task = asyncio.current_task()
@@ -65,8 +67,8 @@ class Watch:
         try:
             return await coming
         except asyncio.CancelledError:
-            # Ours, unless the task was ended from elsewhere, too (as in asyncio.timeout). Told
-            # once: after another try may come, and whoever ends that is not us.
+            # Raise our problem, unless the task was also cancelled from outside (as in
+            # asyncio.timeout). It is cleared, because a retry may follow that others cancel.
             passed, self._passed = self._passed, None
             if passed and task and task.uncancel() <= before:
                 raise passed from None
@@ -75,17 +77,17 @@ class Watch:
             self._task = None
 
     def narrow(self, stall_s: float) -> None:
-        """From now on no single wait may take longer than this; it is ended then."""
+        """Limit each single wait to `stall_s` seconds from now on, and drop `stalled`."""
         self._stall_s = stall_s
         self._stalled = None
         self._since = self._loop.time()
         limit = self._limit()
-        if self._due > limit:  # else it looks earlier, and again
+        if self._due > limit:  # otherwise the armed timer fires earlier and is armed again
             self.stop()
             self._arm(limit)
 
     def end(self, problem: Problem) -> None:
-        """End the wait of now, if there is one, with this."""
+        """End the current wait, if there is one, with `problem`."""
         if self._task:
             self._passed = problem
             self._task.cancel()
@@ -101,7 +103,7 @@ class Watch:
         limit = self._limit()
         now = self._loop.time()
         if now < limit or self._task is None:
-            # Whoever does not wait now is busy with what came; it is looked at again.
+            # Without a current wait the task is processing data; check again later.
             self._arm(max(limit, now + 0.05))
             return
         if now < self._deadline and self._stalled:
@@ -111,12 +113,12 @@ class Watch:
             return
         if now >= self._deadline:
             problem: Problem = DeadlineExceeded(
-                "The answer was not done in REQUEST_TIMEOUT_S. Ask for less (max_tokens, detail), "
+                "The answer was not complete within REQUEST_TIMEOUT_S. Lower max_tokens or detail, "
                 "or raise the limit.",
                 partial="",
             )
         else:
             problem = EngineInterrupted(
-                f"The engine sent nothing for {self._stall_s:g} s. Ask again.", partial=""
+                f"The engine sent nothing for {self._stall_s:g} s. Retry the request.", partial=""
             )
         self.end(problem)

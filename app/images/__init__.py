@@ -1,1 +1,1 @@
-"""From what a client sent to upright pixels inside the token budget."""
+"""Turns the images and documents of a request into upright pixels within the token budget."""

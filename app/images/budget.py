@@ -1,4 +1,4 @@
-"""How large each image of a prompt is sent, so that all of it fits the context."""
+"""Chooses the size in which each image of a prompt is sent, so that the prompt fits the context."""
 
 import math
 from collections.abc import Sequence
@@ -8,17 +8,18 @@ from app.schemas import Detail
 
 Size = tuple[int, int]  # width, height in pixels
 
-LEAST_TOKENS = 64  # an image of less cannot be made out
-# The most that one image gets. 1,536 are 1.5 megapixels: dense print stays readable.
+LEAST_TOKENS = 64  # an image of fewer tokens is not recognisable
+# Most tokens of one image. 1,536 tokens are 1.5 megapixels: dense print stays readable.
 MOST_TOKENS = {Detail.LOW: 384, Detail.AUTO: 1536}
 
 
 def fit(size: Size, rule: ImageRule, budget: int) -> Size:
-    """The size to send an image in, so that it costs at most `budget` tokens.
+    """Return the size (width, height in pixels) in which an image costs at most `budget` tokens.
 
-    One that fits stays as it is: the model's own rounding then is the only resampling (measured:
-    another one to whole cells costs small Hangul whole words). One that does not is shrunk to
-    whole cells, the largest of its shape. No side comes out under one cell.
+    An image that fits keeps its size, so that the model's own rounding is the only resampling
+    (measured: a second resampling to whole cells loses whole words of small Hangul). A larger image
+    is shrunk to the largest whole number of cells that keeps its aspect ratio. No side is shorter
+    than one cell.
     """
     width, height = size
     cell = rule.cell
@@ -38,10 +39,11 @@ def fit(size: Size, rule: ImageRule, budget: int) -> Size:
 def plan(
     sizes: Sequence[Size], rule: ImageRule, room: int, detail: Detail
 ) -> tuple[Size, ...] | None:
-    """Sizes to send the images of one prompt in, together at most `room` tokens; None where they
-    could not be made out within that.
+    """Return the sizes (width, height in pixels) in which the images of one prompt are sent.
 
-    Each gets the same share; what a small one leaves goes to the larger ones.
+    Together they cost at most `room` tokens. Each image gets the same share; tokens that a small
+    image does not use go to the larger ones. Returns None if `room` is too small for recognisable
+    images.
     """
     cap = max(MOST_TOKENS.get(detail, rule.max_tokens), rule.min_tokens)
     planned = list(sizes)
@@ -52,15 +54,18 @@ def plan(
             return None
         planned[index] = fit(sizes[index], rule, min(share, cap))
         cost = rule.tokens(*planned[index])
-        if cost > share:  # raised to the rule's minimum, in whole cells
+        if cost > share:  # the rule raised it to its minimum, in whole cells
             return None
         room -= cost
     return tuple(planned)
 
 
 def apart(sizes: Sequence[Size], rule: ImageRule) -> tuple[Size, ...]:
-    """The sizes of neighbouring images, no two neighbours alike: one of a pair is a column or a row
-    of pixels larger, whichever costs less (mostly nothing)."""
+    """Return sizes (width, height in pixels) in which no two neighbouring images are equal.
+
+    The second of two equal neighbours becomes one column or one row of pixels larger, whichever
+    costs fewer tokens (mostly none).
+    """
     found: list[Size] = []
     for size in sizes:
         width, height = size
@@ -71,5 +76,5 @@ def apart(sizes: Sequence[Size], rule: ImageRule) -> tuple[Size, ...]:
 
 
 def least(size: Size, rule: ImageRule) -> int:
-    """The fewest tokens that an image can be made out with."""
+    """Return the smallest number of tokens with which an image is recognisable."""
     return max(rule.min_tokens, min(LEAST_TOKENS, rule.tokens(*size)))

@@ -1,4 +1,4 @@
-"""Any mode and any profile to sRGB, laid on a ground."""
+"""Converts images of any Pillow mode and ICC profile to opaque sRGB."""
 
 import io
 from collections.abc import Callable
@@ -11,7 +11,11 @@ _SRGB = ImageCms.createProfile("sRGB")
 
 
 def eight_bit(image: Image.Image) -> Image.Image:
-    """An image of 16 or 32 bits a sample, or of floats, scaled to 8 bits; others as they are."""
+    """Scale an image of 16-bit, 32-bit or float samples to mode L; return others unchanged.
+
+    Raises:
+        ValueError: the samples are not numbers.
+    """
     if image.mode.startswith("I;16"):
         return _by_bands(
             image, lambda band: band.convert("I").point(lambda value: value * SIXTEEN_TO_EIGHT)
@@ -20,8 +24,8 @@ def eight_bit(image: Image.Image) -> Image.Image:
         return image
     _, high = image.getextrema()
     if not isinstance(high, int | float):
-        raise ValueError("samples that are no numbers")
-    # Nothing in the file says what white is: the narrowest range that holds the samples.
+        raise ValueError("the samples are not numbers")
+    # The file does not define white: take the narrowest usual range that holds all samples.
     white = next((one for one in (1.0, 255.0, 65_535.0) if high <= one), float(high))
     if image.mode == "I" and white == 1.0:
         white = 255.0
@@ -30,7 +34,7 @@ def eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _by_bands(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """The image in mode L, changed in bands: four bytes a pixel once are enough."""
+    """Convert an image to mode L in bands of rows, to limit the memory of the 4-byte copies."""
     out = Image.new("L", image.size)
     for top in range(0, image.height, BAND):
         box = (0, top, image.width, min(top + BAND, image.height))
@@ -39,21 +43,24 @@ def _by_bands(image: Image.Image, change: Callable[[Image.Image], Image.Image]) 
 
 
 def plain(image: Image.Image) -> Image.Image:
-    """Out of modes that cannot be resized well: palettes and single bits."""
+    """Convert palette and 1-bit images, which cannot be resized smoothly, to RGB, RGBA or L."""
     if image.mode in ("P", "PA") or "transparency" in image.info:
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
     return image.convert("L") if image.mode == "1" else image
 
 
-# Grounds for what is transparent. White is that of most pages; text in white needs another.
+# Backgrounds for transparent images. Most pages are white; white text needs another background.
 GROUNDS = (255, 0, 128)  # grey levels
-LOST = 60  # levels from its ground, within which something cannot be made out
-MOST_LOST = 0.25  # of what is opaque, on white
+LOST = 60  # a pixel within so many grey levels of the background is not visible
+MOST_LOST = 0.25  # share of the opaque pixels that may be invisible on white
 
 
 def ground(image: Image.Image, alpha: Image.Image) -> int:
-    """The grey level to lay a picture on, so that what is opaque in it shows: white, unless much
-    of it would be lost there and less than half of that on another."""
+    """Return the grey level of the background on which the opaque pixels of an image are visible.
+
+    It is white, unless more than `MOST_LOST` of the opaque pixels are invisible on white and less
+    than half as many on another background.
+    """
     levels = image.convert("L").histogram(alpha.point(lambda value: 255 if value > 127 else 0))
     opaque = sum(levels)
     if not opaque or alpha.getextrema()[0] == 255:
@@ -64,8 +71,10 @@ def ground(image: Image.Image, alpha: Image.Image) -> int:
 
 
 def srgb_on_white(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:
-    """RGB in sRGB, with what is transparent laid on white or on the ground that shows what is
-    opaque; and a sentence where the profile could not be used."""
+    """Return the image in mode RGB and sRGB, and a warning if its profile is unusable (else "").
+
+    Transparent images are composited on the background that `ground` chooses, mostly white.
+    """
     alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
     note = ""
     if alpha:
@@ -82,7 +91,7 @@ def srgb_on_white(image: Image.Image, profile: bytes | None) -> tuple[Image.Imag
 
 
 def _managed(image: Image.Image, profile: bytes) -> tuple[Image.Image, str]:
-    """Through its ICC profile to sRGB. One that does not fit the image is passed over."""
+    """Convert an image from its ICC profile to sRGB; a profile that does not fit is ignored."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "srgb" in ImageCms.getProfileDescription(source).lower():

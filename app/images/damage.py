@@ -1,4 +1,7 @@
-"""What decoders raise, as problems. They tell damage in many types, some of them plain ones."""
+"""Maps the exceptions of image decoders to problems.
+
+Decoders report damaged files with many exception types, among them builtin ones.
+"""
 
 import struct
 import zlib
@@ -10,8 +13,8 @@ from PIL import Image, UnidentifiedImageError
 from app.errors import ImageTooLarge, Problem, UnreadableImage, UnsupportedImage
 from app.images.formats import TAKEN
 
-# All that a Pillow plugin was seen to raise on some 11,000 damaged files (tests/images), and what
-# its sources raise besides.
+# All exceptions that Pillow's plugins raised on some 11,000 damaged files (tests/images), and those
+# that its sources raise in addition.
 DAMAGE = (
     OSError,
     AssertionError,
@@ -33,13 +36,16 @@ DAMAGE = (
 
 @contextmanager
 def reading(name: str, kind: str) -> Iterator[None]:
-    """Around everything that opens or decodes a file of a kind (empty: none that is known);
-    `name` is for the messages.
+    """Convert exceptions of the code in the block, which opens or decodes a file, to problems.
+
+    Args:
+        name: of the file, for messages.
+        kind: its format, from `formats.kind`; empty if unknown.
 
     Raises:
-        UnsupportedImage: the bytes are of no format that is taken.
-        UnreadableImage: they are, but damaged.
-        ImageTooLarge: they ask for more memory than there is.
+        UnsupportedImage: the format is not supported.
+        UnreadableImage: the file is damaged.
+        ImageTooLarge: decoding needs more memory than there is.
     """
     try:
         yield
@@ -47,15 +53,17 @@ def reading(name: str, kind: str) -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         if kind:
-            raise UnreadableImage(f"{name} is a damaged {kind}: its header is cut.") from None
-        raise UnsupportedImage(f"{name} is no image that is taken here. Taken: {TAKEN}.") from None
+            raise UnreadableImage(f"{name} is a damaged {kind}: its header is truncated.") from None
+        raise UnsupportedImage(
+            f"{name} is not in a supported format. Supported formats: {TAKEN}."
+        ) from None
     except (Image.DecompressionBombError, MemoryError):
-        raise ImageTooLarge(f"{name} is too large to be decoded. Shrink it.") from None
+        raise ImageTooLarge(f"{name} is too large to decode. Send a smaller image.") from None
     except DAMAGE as error:
         raise UnreadableImage(f"{name} is damaged: {_said(error)}.") from None
 
 
 def _said(error: Exception) -> str:
-    """The error's own words, on one line and without a dot."""
+    """Return the error's message on one line, at most 200 characters, without a final period."""
     words = " ".join(str(error).split()).rstrip(".")
     return words[:200] or type(error).__name__

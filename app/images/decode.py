@@ -1,8 +1,8 @@
-"""From a probed picture to the file that the daemon gets: upright, sRGB on white, in the planned
-size.
+"""Decodes a probed picture and encodes the JPEG or PNG that is sent to Ollama.
 
-The daemon takes few formats and honours no EXIF turn (findings), so what it gets is a JPEG or PNG:
-the file itself where nothing is to be done, else a fresh one.
+The result is upright, in sRGB on an opaque background, and has the planned size. Ollama reads few
+formats and ignores the EXIF orientation (docs/OLLAMA_FACTS.md). A file that needs no change is sent
+unchanged.
 """
 
 import io
@@ -22,11 +22,11 @@ from app.images.shared_file import readable
 
 Size = tuple[int, int]
 
-# What a text screenshot has and a photo has not: few colours. PNG keeps its edges.
+# A screenshot of text has few colours, a photo has many. PNG keeps sharp edges.
 FEW_COLORS = 4096
-# A document is mostly paper: lighter than this, over this share of it.
+# An image is a document if more than this share of its pixels is lighter than this grey level.
 PAPER, PAPER_SHARE = 190, 0.5
-# What sets an image of an EXIF orientation upright.
+# The transposition that makes an image of an EXIF orientation upright.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -39,10 +39,10 @@ TURNS = {
 
 
 def prepare(picture: Picture, size: Size, pad: Size = (0, 0)) -> Prepared:
-    """The picture in exactly `size` (width, height in pixels), as a JPEG or PNG.
+    """Return the picture in exactly `size` (width, height in pixels), as a JPEG or PNG.
 
     Args:
-        pad: columns and rows of pixels more, which repeat its right and its lower edge.
+        pad: columns and rows of pixels to add, which repeat the right and the lower edge.
 
     Raises:
         UnreadableImage: the file is damaged.
@@ -80,7 +80,7 @@ def _padded(image: Image.Image, pad: Size) -> Image.Image:
 def _decoded(picture: Picture, size: Size) -> tuple[Image.Image, str]:
     image = _loaded(picture, size, 1)
     if image.format in ("JPEG", "MPO") and _shrunk(image, picture) and _is_document(image):
-        # Print loses its thin strokes in a decoder's own shrinking; twice the size keeps them.
+        # Shrinking in the decoder loses the thin strokes of print; twice the size keeps them.
         image = _loaded(picture, size, 2)
     profile = image.info.get("icc_profile")
     orientation = orientation_of(image, picture.content)
@@ -88,14 +88,17 @@ def _decoded(picture: Picture, size: Size) -> tuple[Image.Image, str]:
     stored = size[::-1] if orientation in LYING else size
     if image.size != stored:
         image = image.resize(stored, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    if orientation in TURNS:  # once it is small: all pixels twice are much memory
+    if orientation in TURNS:  # after resizing: a second copy of all pixels takes much memory
         image = image.transpose(TURNS[orientation])
     return srgb_on_white(image, profile)
 
 
 def _loaded(picture: Picture, size: Size, times: int) -> Image.Image:
-    """All pixels, or a whole fraction of them that is still `times` as large as needed: a JPEG
-    decoder shrinks by 2, 4 or 8 for less than nothing."""
+    """Decode an image, at a reduced scale where the format allows it.
+
+    A JPEG decoder can scale by 1/2, 1/4 or 1/8, which is faster than decoding all pixels. A reduced
+    image is still at least `times` as large as `size`.
+    """
     content = picture.content
     image = Image.open(readable(content), formats=formats.FORMATS)
     if picture.page:

@@ -1,4 +1,4 @@
-"""What it takes to look at a file and to decode it, told from its header before it is done."""
+"""Estimates from a file's header the time and memory that probing and decoding it take."""
 
 import struct
 from dataclasses import dataclass
@@ -6,30 +6,34 @@ from dataclasses import dataclass
 from app.images.picture import Picture
 from app.images.shared_file import Buffer
 
-# Formats whose decoding takes as long as their header says. What a PDF, a TIFF or a HEIC takes
-# cannot be known before.
+# Formats whose header determines the decoding time. The time of a PDF, a TIFF or a HEIC cannot be
+# known in advance.
 KNOWN = frozenset({"JPEG", "PNG", "GIF", "BMP", "WebP"})
 BASE_MB = 64
 DOCUMENT_MB = 256
-# Bytes a pixel: Pillow's four, those of a converted copy, and a decoder's own. libwebp opens a
-# picture as an animation, with two canvases.
+# Bytes per pixel: four in Pillow, those of a converted copy, and the decoder's buffers. libwebp
+# opens every image as an animation, with two canvases.
 BYTES_A_PIXEL, BYTES_A_PIXEL_WEBP = 10, 17
-LIGHT_MB = 192  # of memory, and
-LIGHT_MEGAPIXELS = 13  # of all passes: what a phone's photo takes, half a second at most
-TIMES_MAPPED = 4  # address space that the file itself takes, in times of its size
+# Limits of a light job. A phone's photo stays below both and takes half a second at most.
+LIGHT_MB = 192  # memory
+LIGHT_MEGAPIXELS = 13  # sum over all decoding passes
+TIMES_MAPPED = 4  # address space for the file itself, as a multiple of its size
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """`heavy`: it may take longer than a phone's photo, or more memory. `memory_mb` is the most
-    that it may take (10^6 bytes)."""
+    """Estimated cost of one decoder job.
+
+    heavy: the job may take longer or more memory than a phone's photo.
+    memory_mb: the most memory that the job may take (10^6 bytes).
+    """
 
     heavy: bool
     memory_mb: int
 
 
 def cost_of_file(kind: str, content: Buffer) -> Cost:
-    """Of looking what a file holds; `kind` is as `images.formats` tells it."""
+    """Return the cost of probing a file; `kind` is the result of `formats.kind`."""
     file_mb = round(TIMES_MAPPED * len(content) / 1e6)
     if kind == "WebP":
         memory_mb = BASE_MB + round(BYTES_A_PIXEL_WEBP * _webp_megapixels(content[:30])) + file_mb
@@ -40,7 +44,7 @@ def cost_of_file(kind: str, content: Buffer) -> Cost:
 
 
 def cost_of_picture(picture: Picture, kind: str) -> Cost:
-    """Of making out of a picture what the model gets."""
+    """Return the cost of decoding and encoding a picture; `kind` is as in `cost_of_file`."""
     file_mb = round(TIMES_MAPPED * len(picture.data) / 1e6)
     if kind == "PDF":
         return Cost(True, DOCUMENT_MB + file_mb)
@@ -52,7 +56,7 @@ def cost_of_picture(picture: Picture, kind: str) -> Cost:
 
 
 def _webp_megapixels(head: bytes) -> float:
-    """Of the canvas (RFC 9649, 2.5 to 2.7); 0 where the head is damaged."""
+    """Return the megapixels of the canvas (RFC 9649, 2.5 to 2.7); 0 for a truncated header."""
     if len(head) < 30:
         return 0.0
     if head[12:16] == b"VP8X":

@@ -1,6 +1,6 @@
-"""Files of a request: looked at and decoded in processes of their own (`app.images.worker_pool`).
+"""Probes and decodes the files of a request in worker processes (`app.images.worker_pool`).
 
-A small file that goes to the model as it came is not decoded, and needs no process.
+A small file that is passed to the model unchanged is not decoded and needs no worker process.
 """
 
 import asyncio
@@ -39,10 +39,10 @@ from app.images.worker_protocol import (
 )
 from app.logs import log
 
-# Bytes of a file for which a process costs more than the work, where nothing is decoded.
+# Bytes. If nothing is decoded, a worker process costs more than the work for a smaller file.
 SMALL = 262_144
-AT_ONCE = 1_048_576  # bytes that are copied or hashed on the event loop, in 1 ms at most
-# What a worker may refuse with.
+AT_ONCE = 1_048_576  # bytes that are copied or hashed on the event loop, which takes 1 ms at most
+# The problems that a worker may report.
 REFUSALS: dict[str, type[Problem]] = {
     one.__name__: one
     for one in (ImageTooLarge, InvalidParameter, PageOutOfRange, UnreadableImage, UnsupportedImage)
@@ -53,11 +53,12 @@ Answer = TypeVar("Answer", Looked, Ready)
 
 
 class Decoder:
-    """Start it with `start`, close it with `close`.
+    """Probes and decodes files. Start it with `start`, close it with `close`.
 
     Args:
-        timeout_s: of looking at one file, and of decoding one picture.
-        memory_mb: of large pictures and documents together, while they are decoded.
+        timeout_s: CPU time (seconds) for probing one file or decoding one picture.
+        memory_mb: memory (10^6 bytes) of all large pictures and documents that are decoded at the
+            same time.
     """
 
     def __init__(self, limits: Limits, timeout_s: float = 10, memory_mb: int = 768) -> None:
@@ -65,12 +66,13 @@ class Decoder:
         self._pool = WorkerPool(timeout_s, memory_mb)
 
     def start(self) -> None:
+        """Start loading the decoders."""
         self._pool.start()
 
     def probe_at_once(
         self, files: Sequence[bytes], pages: str | None
     ) -> tuple[Picture, ...] | None:
-        """As `probe`, where all files are small and are passed on as they came; else None."""
+        """Probe without a worker process; None unless all files are small and sent unchanged."""
         found = []
         for index, data in enumerate(files):
             if len(data) > SMALL or not (picture := plain(data, index, self._limits, pages)):
@@ -81,13 +83,14 @@ class Decoder:
     async def probe(
         self, files: Sequence[bytes], pages: str | None, client: str = ""
     ) -> tuple[Picture, ...]:
-        """What the files hold, in their order; of documents the pages selected.
+        """Return the pictures of all files in order; for documents, those of the selected pages.
 
         Args:
-            client: who asks; clients take turns.
+            pages: selection of pages, see `images.pages`; None for all.
+            client: identifies the client; the pool serves clients in turn.
 
         Raises:
-            Problem: as `images.probe` and `WorkerPool.run` do, for the first file that is refused.
+            Problem: as `images.probe` and `WorkerPool.run`, for the first file that is refused.
         """
         looking = [
             asyncio.ensure_future(self._probe(data, index, pages, client))
@@ -117,7 +120,7 @@ class Decoder:
         client: str = "",
         pad: tuple[int, int] = (0, 0),
     ) -> asyncio.Future[Prepared]:
-        """The picture as the daemon gets it (see `images.decode`), when it is ready."""
+        """Return a future of the picture as it is sent to Ollama; arguments as `decode.prepare`."""
         if isinstance(picture.data, bytes) and picture.sent_as_it_is(size) and not any(pad):
             ready: asyncio.Future[Prepared] = asyncio.get_running_loop().create_future()
             ready.set_result(as_it_is(picture))
@@ -135,8 +138,11 @@ class Decoder:
         return Prepared(ready.base64, ready.warnings)
 
     async def _run(self, decoding: Decoding, expected: type[Answer]) -> Answer:
-        """Raises:
-        Problem: what the worker or the pool refuses it with.
+        """Run a job and return its reply.
+
+        Raises:
+            Problem: the worker or the pool refuses the job.
+            InternalError: the worker fails with a bug, or its reply is invalid.
         """
         raw = await self._pool.run(decoding)
         try:
@@ -146,18 +152,19 @@ class Decoder:
             if isinstance(reply, Refused):
                 raise REFUSALS[reply.problem](reply.detail, **reply.extra)
         except (msgspec.MsgspecError, KeyError, TypeError):
-            reply = Bug("the reply of a decoder process cannot be read")
-        trace = reply.trace if isinstance(reply, Bug) else "another reply than was asked for"
-        log.error("a bug ended a decoder's job", trace=trace)
-        raise InternalError(f"A fault in this server kept {decoding.name} from being decoded.")
+            reply = Bug("the reply of a decoder process is invalid")
+        trace = reply.trace if isinstance(reply, Bug) else "the reply has an unexpected type"
+        log.error("a decoder job failed with a bug", trace=trace)
+        raise InternalError(f"{decoding.name} could not be decoded because of a bug in the server.")
 
     async def digest(self, parts: Sequence[bytes | SharedFile]) -> bytes:
-        """One hash over all of it."""
+        """Return one hash (BLAKE2b, 32 bytes) over the lengths and bytes of all parts."""
         if sum(map(len, parts)) <= AT_ONCE:
             return _digest(parts)
         return await asyncio.to_thread(_digest, parts)
 
     def close(self) -> None:
+        """Kill all worker processes."""
         self._pool.close()
 
 

@@ -1,8 +1,8 @@
-"""Fetches an image from an address, and nothing else: no address inside, no second look-up.
+"""Downloads an image URL with SSRF protection.
 
-Off unless `ALLOW_URL_FETCH` is set. A name is looked up once, every address that it has must be
-public, and the connection goes to one of those that were checked (so that a name which answers
-differently the second time, DNS rebinding, gains nothing). Each redirect is checked anew.
+Off unless `ALLOW_URL_FETCH` is set. The host name is resolved once, all of its addresses must be
+public, and the connection is pinned to a checked address, which defeats DNS rebinding. Each
+redirect is checked in the same way.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 MAX_REDIRECTS = 3
 TIMEOUT_S = 10.0
-# An IPv4 address stands in the last 32 bits: NAT64 (RFC 6052), IPv4-compatible (RFC 4291, given up
-# but still understood), IPv4-translated (RFC 2765).
+# IPv6 prefixes that embed an IPv4 address in the last 32 bits: NAT64 (RFC 6052), IPv4-compatible
+# (RFC 4291, deprecated but still understood), IPv4-translated (RFC 2765).
 HOLDS_IPV4 = tuple(
     ipaddress.IPv6Network(one) for one in ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")
 )
@@ -28,14 +28,14 @@ REDIRECTS = (301, 302, 303, 307, 308)
 
 
 def is_public(address: IPAddress) -> bool:
-    """Whether an address is one of the open internet, through every way to wrap another one."""
+    """Return whether an address is publicly routable; embedded IPv4 addresses are checked too."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
         if inner is not None:
             return is_public(inner)
         if address.teredo is not None:
             return False
-        if address.is_site_local:  # fec0::/10, given up by RFC 3879 but still routed inside
+        if address.is_site_local:  # fec0::/10, deprecated by RFC 3879 but still routed internally
             return False
         if any(address in network for network in HOLDS_IPV4):
             return is_public(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
@@ -43,13 +43,22 @@ def is_public(address: IPAddress) -> bool:
 
 
 async def look_up(host: str, port: int) -> list[str]:
-    """All addresses of a host."""
+    """Return all IP addresses of a host.
+
+    Raises:
+        OSError: the name does not resolve.
+    """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(entry[4][0]) for entry in found]
 
 
 class Fetcher:
-    """Close it with `aclose`. The last three arguments are the world, for tests."""
+    """Downloads images. Close it with `aclose`.
+
+    Args:
+        max_bytes: size limit of a response body.
+        resolve, allows, transport: DNS, address check and network; tests replace them.
+    """
 
     def __init__(
         self,
@@ -65,21 +74,23 @@ class Fetcher:
         self._http = httpx.AsyncClient(transport=transport, trust_env=False, timeout=TIMEOUT_S)
 
     async def aclose(self) -> None:
+        """Close all connections."""
         await self._http.aclose()
 
     async def fetch(self, url: str, index: int) -> bytes:
-        """The body behind an address, for `image[index]`.
+        """Return the response body of a URL; `index` is the image's position, for messages.
 
         Raises:
-            ForbiddenUrl: not http or https, or (also by a redirect) an address that is not public.
-            UnreadableImage: it cannot be had.
-            BodyTooLarge: it is larger than a body may be.
+            ForbiddenUrl: the URL, or one that it redirects to, is not http or https, or its host
+                has an address that is not public.
+            UnreadableImage: the download fails.
+            BodyTooLarge: the body is larger than `max_bytes`.
         """
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 return await self._follow(url, f"image[{index}]")
         except TimeoutError:
-            problem = f"image[{index}] was not fetched in {TIMEOUT_S:g} s."
+            problem = f"image[{index}] could not be fetched within {TIMEOUT_S:g} s."
             raise UnreadableImage(problem) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
             kind = type(error).__name__
@@ -104,9 +115,9 @@ class Fetcher:
         raise UnreadableImage(f"{name} was redirected more than {MAX_REDIRECTS} times.")
 
     async def _pinned(self, url: httpx.URL, name: str) -> httpx.Request:
-        """A request that goes to an address which was checked, under the name that was asked."""
+        """Build a request to a checked IP address, with the original host name in Host and SNI."""
         if url.scheme not in ("http", "https") or not url.host:
-            raise ForbiddenUrl(f"{name}: only http and https addresses are fetched.")
+            raise ForbiddenUrl(f"{name}: only http and https URLs are supported.")
         port = url.port or (443 if url.scheme == "https" else 80)
         addresses = await self._resolve(url.host, port)
         if not addresses or not all(self._allows(_parsed(one)) for one in addresses):
@@ -122,7 +133,7 @@ class Fetcher:
     @staticmethod
     def _refusal(name: str) -> Problem:
         return ForbiddenUrl(
-            f"{name}: the address leads into a private network, which is not fetched from. "
+            f"{name}: the URL leads to a private address; only public addresses are allowed. "
             "Send the image itself."
         )
 

@@ -1,4 +1,4 @@
-"""Kinds of files, told by their bytes and never by their name."""
+"""Detects the format of a file by its content, never by its name."""
 
 import warnings
 from importlib.util import find_spec
@@ -12,16 +12,19 @@ HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"
 
 
 def _register_heic() -> bool:
-    """HEIC is an extra: its wheel holds codecs under the LGPL and the GPL."""
+    """Register HEIC with Pillow if `pillow_heif` is installed; return whether it is.
+
+    HEIC is an extra because its wheel contains codecs under the LGPL and the GPL.
+    """
     if find_spec("pillow_heif") is None:
         return False
-    from pillow_heif import register_heif_opener  # noqa: PLC0415 - only where it is there
+    from pillow_heif import register_heif_opener  # noqa: PLC0415 - optional dependency
 
     register_heif_opener(thumbnails=False)
     return True
 
 
-# Odd metadata is no news: what matters raises.
+# Pillow warns of odd metadata. It raises an exception for faults that matter.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 READS_HEIC = _register_heic()
@@ -39,8 +42,8 @@ _MAGIC = {
 
 
 def kind(file: Buffer) -> str:
-    """The kind of a file by its first bytes; empty for one that is not taken."""
-    # Readers take a PDF's header anywhere in the first 1,024 bytes (ISO 32000-1, H.3.4.1).
+    """Return the format of a file by its first bytes; empty if it is not supported."""
+    # A PDF's header may be anywhere in the first 1,024 bytes (ISO 32000-1, H.3.4.1).
     data = file[:1024]
     if b"%PDF-" in data:
         return "PDF"
@@ -54,9 +57,13 @@ def kind(file: Buffer) -> str:
 
 
 def check_heic(data: Buffer, name: str) -> None:
-    """Raises UnsupportedImage for a HEIC file where it cannot be read here."""
+    """Check that HEIC is supported if the file is one.
+
+    Raises:
+        UnsupportedImage: the file is HEIC and `pillow_heif` is not installed.
+    """
     if kind(data) == "HEIC" and not READS_HEIC:
         raise UnsupportedImage(
-            f"{name} is HEIC, which this server cannot read as installed. On the server: "
-            "`pip install pillow-heif`. Or send it as JPEG."
+            f"{name} is HEIC, and HEIC support is not installed on this server. Send a JPEG, or "
+            "install it on the server: `pip install pillow-heif`."
         )

@@ -1,4 +1,4 @@
-"""From the forms an image can arrive in (bytes, data URI, bare base64, address) to its bytes."""
+"""Returns the bytes of an image that is sent as a file, a data URI, bare base64 or a URL."""
 
 import re
 from urllib.parse import unquote
@@ -9,37 +9,42 @@ from app.errors import ForbiddenUrl, InvalidParameter, UnreadableImage
 from app.images.fetch import Fetcher
 
 MAX_URI_HEAD = 1024  # characters of a data URI before its data
-# Of a data URI whose punctuation a form or a query has encoded.
+# The head of a data URI whose punctuation may be percent-encoded by a form or a query string.
 _HEAD = re.compile(r"data(?::|%3a)[^,]{0,1000}?(?:,|%2c)", re.IGNORECASE)
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _ENCODED = {b"%2b": b"+", b"%2f": b"/", b"%3d": b"=", b"%0a": b"", b"%0d": b"", b"%20": b" "}
-LINE_LENGTHS = {60, 64, 72, 76}  # of PEM, MIME and what mail programs make of them
+LINE_LENGTHS = {60, 64, 72, 76}  # characters of a base64 line in PEM, in MIME and by mail programs
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,31}://", re.IGNORECASE)
 
 
 def check_number(number: int, most: int) -> None:
-    """Raises InvalidParameter for more images than are taken at once."""
+    """Check the number of images in a request.
+
+    Raises:
+        InvalidParameter: there are more than `most`.
+    """
     if number > most:
         raise InvalidParameter(
-            f"{number} images are too many; at most {most} are taken at once.", parameter="image"
+            f"{number} images are too many; a request may have at most {most}.", parameter="image"
         )
 
 
 async def from_text(text: str, index: int, fetcher: Fetcher | None) -> bytes:
-    """The bytes behind one `image` string: base64, a data URI, or an address.
+    """Return the bytes of one `image` string: base64, a data URI, or a URL.
 
     Raises:
-        ForbiddenUrl: it is an address, and there is no fetcher or it may not be fetched.
-        InvalidParameter: it is not base64.
-        Problem: as `Fetcher.fetch` does.
+        ForbiddenUrl: the string is a URL, and there is no fetcher or the URL is not allowed.
+        InvalidParameter: the string is not base64.
+        UnreadableImage: the file is empty.
+        Problem: as `Fetcher.fetch`.
     """
     text = text.strip()
     if not _URL.match(text):
         return from_bytes(_decoded(text, index), index)
     if fetcher is None:
         raise ForbiddenUrl(
-            f"image[{index}] is an address, and this server fetches none (ALLOW_URL_FETCH is off). "
-            "Send the image itself, as a file or as base64."
+            f"image[{index}] is a URL, and this server does not fetch URLs (ALLOW_URL_FETCH is "
+            "off). Send the image itself, as a file or as base64."
         )
     return from_bytes(await fetcher.fetch(text, index), index)
 
@@ -51,7 +56,8 @@ def _decoded(text: str, index: int) -> bytes:
         comma = text.find(",", 5, MAX_URI_HEAD)
         if comma < 0:
             raise InvalidParameter(
-                f"image[{index}]: a data URI has a comma within {MAX_URI_HEAD} characters.",
+                f"image[{index}]: the data URI has no comma in its first {MAX_URI_HEAD} "
+                "characters.",
                 parameter="image",
             )
         if not text[:comma].lower().endswith(";base64"):
@@ -66,7 +72,11 @@ def _decoded(text: str, index: int) -> bytes:
 
 
 def _base64(data: bytes) -> bytes:
-    """Raises ValueError where it is none, in any of the forms that clients send."""
+    """Decode base64 in any of the variants that clients send.
+
+    Raises:
+        ValueError: the data is not base64.
+    """
     try:
         return _strict(data)
     except ValueError:
@@ -77,8 +87,11 @@ def _base64(data: bytes) -> bytes:
 
 
 def _unchanged(data: bytes) -> bytes:
-    """Base64 as it was before a form, a query or a mail changed it: percent-encoded, in the
-    url-safe alphabet, wrapped, or with spaces for its plus signs."""
+    """Undo the changes that forms, query strings and mail make to base64.
+
+    Handled are percent-encoding, the URL-safe alphabet, line wrapping, and spaces in place of plus
+    signs.
+    """
     if b"%" in data:
         for written, meant in _ENCODED.items():
             data = data.replace(written, meant).replace(written.upper(), meant)
@@ -90,12 +103,12 @@ def _unchanged(data: bytes) -> bytes:
 
 
 def _strict(data: bytes) -> bytes:
-    # Clients that strip the padding mean the same bytes.
+    # Some clients omit the padding.
     return pybase64.b64decode(data + b"=" * (-len(data) % 4), validate=True)
 
 
 def from_bytes(data: bytes, index: int) -> bytes:
-    """The bytes themselves, where there are any.
+    """Return the bytes of a file unchanged.
 
     Raises:
         UnreadableImage: the file is empty.

@@ -1,4 +1,4 @@
-"""How a picture is turned: the EXIF orientation, 1 for upright (CIPA DC-008, 4.6.4)."""
+"""Reads the EXIF orientation of an image: 1 to 8, 1 is upright (CIPA DC-008, 4.6.4)."""
 
 import re
 import struct
@@ -6,18 +6,20 @@ import struct
 from app.images.shared_file import Buffer
 
 ORIENTATION = 0x0112
-LYING = (5, 6, 7, 8)  # orientations of a picture that lies on its side
+LYING = (5, 6, 7, 8)  # orientations that swap width and height
 MOST_ENTRIES = 1000
-MOST_CHUNKS = 100_000  # of a PNG: 20 MB in pieces of 8 kB are 2,500
+MOST_CHUNKS = 100_000  # of a PNG; 20 MB in chunks of 8 kB are 2,500
 _XMP = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 
 
 def of_exif(exif: bytes) -> int:
-    """What an EXIF block says (TIFF 6.0, section 2: byte order, 42, where the first directory
-    stands; entries of twelve bytes).
+    """Return the orientation in an EXIF block; 1 if it has none.
+
+    The block is a TIFF header (TIFF 6.0, section 2): byte order, the number 42, the offset of the
+    first directory. Directory entries have twelve bytes.
 
     Raises:
-        ValueError, struct.error: it is damaged.
+        ValueError, struct.error: the block is damaged.
     """
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:
@@ -28,21 +30,24 @@ def of_exif(exif: bytes) -> int:
         tag, kind, count = struct.unpack_from(f"{order}HHL", exif, entry)
         if tag == ORIENTATION:
             if (kind, count) != (3, 1):  # one SHORT
-                raise ValueError("an orientation that is no number")
+                raise ValueError("the orientation is not a number")
             (orientation,) = struct.unpack_from(f"{order}H", exif, entry + 8)
             return int(orientation)
     return 1
 
 
 def of_xmp(xmp: bytes) -> int:
-    """What XMP metadata say, which count where there is no EXIF block."""
+    """Return the orientation in XMP metadata, which count if there is no EXIF block; else 1."""
     told = _XMP.search(xmp)
     return int(told[1]) if told else 1
 
 
 def of_png(data: Buffer) -> int:
-    """What a PNG says in its eXIf chunk, else in its XMP, wherever they stand: Pillow finds those
-    behind the pixels by decoding them all. Damage counts as upright."""
+    """Return the orientation in a PNG's eXIf chunk, else in its XMP, else 1.
+
+    The chunks may be before or after the pixels. Pillow decodes all pixels to find those after
+    them. A damaged file counts as upright.
+    """
     told, at = 1, 8
     try:
         for _ in range(MOST_CHUNKS):

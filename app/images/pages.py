@@ -1,4 +1,4 @@
-"""Which pages of a document are meant."""
+"""Parses the `pages` parameter, which selects pages of a document."""
 
 import re
 
@@ -8,18 +8,18 @@ _PART = re.compile(r"(\d{1,6})(?:\s*(-)\s*(\d{1,6})?)?")
 
 
 def selected(pages: str | None, count: int, most: int, name: str) -> list[int]:
-    """Page numbers, from 1, in the order asked for; each once.
+    """Return the selected page numbers, counted from 1, in the requested order, each once.
 
     Args:
         pages: such as `1-3,7` or `5-`; None for all.
-        count: pages of the document.
-        most: how many are taken at once.
-        name: of the file, for the messages.
+        count: number of pages in the document.
+        most: limit of selected pages.
+        name: of the file, for messages.
 
     Raises:
-        InvalidParameter: `pages` cannot be read.
-        PageOutOfRange: it names a page that is not there.
-        ImageTooLarge: more pages than are taken at once.
+        InvalidParameter: `pages` has a wrong syntax.
+        PageOutOfRange: `pages` names a page that does not exist.
+        ImageTooLarge: more than `most` pages are selected.
     """
     if pages is None or not pages.strip():
         _check_number(count, most, name)
@@ -29,14 +29,14 @@ def selected(pages: str | None, count: int, most: int, name: str) -> list[int]:
         match = _PART.fullmatch(part.strip())
         if not match:
             raise InvalidParameter(
-                f"pages: {part.strip()!r} is no page and no range; write for example 1-3,7.",
+                f"pages: {part.strip()!r} is neither a page nor a range; write for example 1-3,7.",
                 parameter="pages",
             )
         first = int(match[1])
         last = int(match[3] or (count if match[2] else first))
         if not 1 <= first <= count or last > count or (match[3] and last < first):
             raise PageOutOfRange(
-                f"{name} has {count} page(s); pages {part.strip()} are not there.",
+                f"{name} has {count} page(s); pages {part.strip()} do not exist.",
                 parameter="pages",
                 page_count=count,
             )
@@ -49,6 +49,6 @@ def selected(pages: str | None, count: int, most: int, name: str) -> list[int]:
 def _check_number(number: int, most: int, name: str) -> None:
     if number > most:
         raise ImageTooLarge(
-            f"{name}: {number} pages are too many; at most {most} are taken at once. "
-            f"Choose with `pages`, for example pages=1-{most}."
+            f"{name}: {number} pages are too many; a request may have at most {most}. "
+            f"Select some with `pages`, for example pages=1-{most}."
         )

@@ -1,4 +1,4 @@
-"""One picture of a request, and what a file may be; nothing here decodes."""
+"""The picture of a request as a value object, and the limits of files. Nothing here decodes."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,16 @@ from app.errors import ImageTooLarge
 from app.images.shared_file import Buffer, SharedFile, mapped
 
 MAX_SIDE = 16_384
-MAX_ASPECT = 100  # the model's own limit is 200 (ollama v0.12.7 panics beyond)
+MAX_ASPECT = 100  # the model's own limit is 200 (docs/OLLAMA_FACTS.md)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a file may be. Text layers of a document are looked at for `look_s` seconds of CPU time;
-    the pages after that are read as pictures."""
+    """Limits of a file.
+
+    look_s: seconds of CPU time for judging the text layers of a document. The remaining pages are
+        read as pictures.
+    """
 
     max_megapixels: float
     max_pages: int = 50
@@ -21,17 +24,19 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One thing to be seen: an image, or a page of a document.
+    """An image, or a page of a document.
 
-    index: of its file in the request, from 0.
-    page: from 1; None for an image that is no document.
-    width, height: of the upright original: pixels, or points (1/72 inch) for a page of a PDF.
-    plain: it can be sent as it is (see `images.plain`).
-    scale: pixels worth sending a unit of these.
-    text: the page's own, where it carries one that serves (see `images.pdf.text_layer`).
-    region, below: where only a part of the page must be read, that part as shares of its sides
-        (left, top, right, bottom), and the page's own text that comes after it.
-    passes: how often the decoder goes over all pixels: the scans of a JPEG.
+    data: the bytes of the whole file.
+    index: position of the file in the request, from 0.
+    page: number of the page, from 1; None for an image that is not a document.
+    width, height: size of the upright original in pixels, or in points (1/72 inch) for a PDF page.
+    plain: the file can be sent unchanged (see `images.plain`).
+    scale: useful resolution, in pixels per unit of `width` and `height`.
+    text: the page's text layer, if it is trustworthy (see `images.pdf.text_layer`).
+    region: the part of the page that must be read as a picture, as shares of its sides (left, top,
+        right, bottom); None for the whole page.
+    below: the page's own text that follows `region`.
+    passes: passes of the decoder over all pixels (the scans of a JPEG).
     """
 
     data: bytes | SharedFile
@@ -53,17 +58,17 @@ class Picture:
         return mapped(self.data)
 
     def sent_as_it_is(self, size: tuple[int, int]) -> bool:
-        """Whether the file itself is the picture in that size."""
+        """Return whether the file can be sent unchanged as a picture of this size (pixels)."""
         return self.plain and size == (self.width, self.height)
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """The picture's name in messages, such as `image[0] page 2`."""
         return f"image[{self.index}]" + (f" page {self.page}" if self.page else "")
 
     @property
     def natural(self) -> tuple[int, int]:
-        """The size, in pixels, beyond which nothing more is to be seen."""
+        """The largest useful size in pixels: a larger picture shows no more detail."""
         left, top, right, bottom = self.region or (0.0, 0.0, 1.0, 1.0)
         width, height = self.width * (right - left), self.height * (bottom - top)
         return max(1, round(width * self.scale)), max(1, round(height * self.scale))
@@ -71,26 +76,34 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A file as bare base64, and what went otherwise than expected."""
+    """A JPEG or PNG file as bare base64, and warnings for the user."""
 
     base64: bytes
     warnings: tuple[str, ...] = ()
 
 
 def check_size(width: int, height: int, name: str, limits: Limits) -> None:
-    """Raises ImageTooLarge for an image, in pixels, that is larger or longer than allowed."""
+    """Check the size of an image, in pixels.
+
+    Raises:
+        ImageTooLarge: it has too many pixels, a side that is too long, or an extreme aspect ratio.
+    """
     if width * height > limits.max_megapixels * 1e6 or max(width, height) > MAX_SIDE:
         raise ImageTooLarge(
-            f"{name} has {width}x{height} pixels; at most {limits.max_megapixels:g} "
-            f"megapixels and {MAX_SIDE} pixels a side are taken. Shrink it."
+            f"{name} has {width}x{height} pixels; the limits are {limits.max_megapixels:g} "
+            f"megapixels and {MAX_SIDE} pixels per side. Send a smaller image."
         )
     check_aspect(width, height, name)
 
 
 def check_aspect(width: int, height: int, name: str) -> None:
-    """Raises ImageTooLarge for one that is far longer than it is wide."""
+    """Check the aspect ratio of an image.
+
+    Raises:
+        ImageTooLarge: the long side is more than `MAX_ASPECT` times the short one.
+    """
     if max(width, height) > MAX_ASPECT * max(1, min(width, height)):
         raise ImageTooLarge(
             f"{name} has {width}x{height} pixels; the long side may be at most "
-            f"{MAX_ASPECT} times the short one. Cut it into pieces."
+            f"{MAX_ASPECT} times the short one. Split the image."
         )

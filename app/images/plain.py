@@ -1,7 +1,7 @@
-"""Files that can go to the daemon as they came: an upright JPEG or PNG in sRGB, whole by its
-markers or checksums.
+"""Detects files that can be passed through to Ollama unchanged.
 
-Nothing is decoded for this. What is damaged inside a scan is found by the daemon.
+Such a file is an upright JPEG or PNG in sRGB that is complete by its markers or checksums. Nothing
+is decoded for this check; Ollama detects damage inside a scan.
 """
 
 import contextlib
@@ -21,13 +21,13 @@ _SOF = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended and progressive, Huff
 _SOS, _APP1, _APP2, _APP14 = 0xDA, 0xE1, 0xE2, 0xEE
 _EOI = b"\xff\xd9"
 _SCAN = re.compile(rb"\xff\xda")
-_SRGB = (b"sRGB", "sRGB".encode("utf-16-be"))  # how a profile's description writes it
+_SRGB = (b"sRGB", "sRGB".encode("utf-16-be"))  # encodings of the name in a profile's description
 _PNG = b"\x89PNG\r\n\x1a\n"
-# Chunks that make more of a PNG than its pixels: an animation, transparency.
+# Chunks of a PNG that need decoding: an animation, transparency.
 _MORE = frozenset({b"acTL", b"tRNS"})
-MOST_SEGMENTS = 1000  # of a JPEG's head, or chunks of a PNG, that are looked through
-# Scans of a progressive JPEG: encoders write about ten. Each is a pass over the whole picture, and
-# what decodes a file that was passed on has no limit for them.
+MOST_SEGMENTS = 1000  # segments of a JPEG's header, or chunks of a PNG, that are parsed
+# Scans of a progressive JPEG; encoders write about ten. Each scan is a pass over the whole image,
+# and Ollama, which decodes a passed-through file, does not limit them.
 MOST_SCANS = 32
 
 
@@ -38,10 +38,10 @@ class _NotPlainError(Exception):
 def plain(
     data: bytes | SharedFile, index: int, limits: Limits, pages: str | None
 ) -> Picture | None:
-    """The picture in a file that need not be touched; None for any other.
+    """Return the picture in a file that can be passed through unchanged; None for other files.
 
     Raises:
-        ImageTooLarge: more pixels or a longer side than allowed.
+        ImageTooLarge: the image has more pixels or a longer side than allowed.
         InvalidParameter, PageOutOfRange: see `images.pages`.
     """
     size = plain_size(mapped(data))
@@ -54,12 +54,12 @@ def plain(
 
 
 def as_it_is(picture: Picture) -> Prepared:
-    """The file itself, for the daemon."""
+    """Return the file itself, unchanged, as base64."""
     return Prepared(pybase64.b64encode(picture.content))
 
 
 def plain_size(data: Buffer) -> tuple[int, int] | None:
-    """Width and height of a file that need not be touched; None for any other."""
+    """Return width and height (pixels) of a file that can be passed through; None for others."""
     try:
         if data[:2] == b"\xff\xd8":
             return _jpeg(data)
@@ -71,8 +71,11 @@ def plain_size(data: Buffer) -> tuple[int, int] | None:
 
 
 def jpeg_scans(data: Buffer) -> int:
-    """How often a decoder goes over a JPEG: once where its first scan holds all components and it
-    is not progressive, else once a scan. Damaged heads count as once."""
+    """Return the number of passes that a decoder makes over a JPEG.
+
+    It is one if the JPEG is not progressive and its first scan holds all components, else the
+    number of scans. A damaged header counts as one pass.
+    """
     components, progressive, at = 0, False, 2
     with contextlib.suppress(struct.error, IndexError):
         for _ in range(MOST_SEGMENTS):
@@ -89,15 +92,15 @@ def jpeg_scans(data: Buffer) -> int:
 
 
 def _scans(data: Buffer, at: int, components: int, progressive: bool) -> int:
-    """Of a JPEG whose first scan begins at `at`."""
+    """Return the passes over a JPEG whose first scan starts at offset `at`."""
     if not progressive and data[at + 4] == components:
         return 1
-    # Inside a scan the marker cannot stand (ITU-T T.81, B.1.1.5).
+    # The marker cannot occur in the data of a scan (ITU-T T.81, B.1.1.5).
     return sum(1 for _ in islice(_SCAN.finditer(data, at), 10 * MOST_SCANS))
 
 
 def _jpeg(data: Buffer) -> tuple[int, int] | None:
-    """Up to the first scan; from there on the file has only to be there up to its end marker."""
+    """Parse the segments before the first scan, then check only that the end marker is there."""
     size, components, progressive = None, 0, False
     at = 2
     for _ in range(MOST_SEGMENTS):
@@ -117,7 +120,7 @@ def _jpeg(data: Buffer) -> tuple[int, int] | None:
             size = _frame(segment)
             components, progressive = segment[5], marker == 0xC2
         elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return None  # lossless, arithmetic: few can read it
+            return None  # lossless or arithmetic coding, which few decoders support
         else:
             _check(marker, segment)
         at += 2 + length
@@ -125,7 +128,11 @@ def _jpeg(data: Buffer) -> tuple[int, int] | None:
 
 
 def _frame(segment: bytes) -> tuple[int, int]:
-    """Three components must be YCbCr, which are numbered, not named R, G and B."""
+    """Parse a frame header. Three components must be YCbCr: RGB ones have the ids R, G and B.
+
+    Raises:
+        _NotPlainError: the frame has another bit depth, another color space or no height.
+    """
     bits, height, width, components = struct.unpack_from(">BHHB", segment)
     names = segment[6::3][:components]
     if bits != 8 or components not in (1, 3) or names == b"RGB" or not height:
@@ -134,13 +141,17 @@ def _frame(segment: bytes) -> tuple[int, int]:
 
 
 def _check(marker: int, segment: bytes) -> None:
-    """Raises _NotPlainError for a segment that says the picture must be turned or converted."""
+    """Check that a segment does not require a rotation or a color conversion.
+
+    Raises:
+        _NotPlainError: it does.
+    """
     if marker == _APP1:
         exif = segment.startswith(b"Exif\0\0")
         if (of_exif(segment[6:]) if exif else of_xmp(segment)) != 1:
             raise _NotPlainError
     elif marker == _APP2:
-        # A colour profile, or a second picture (MPF).
+        # The segment holds a colour profile, or the index of a second image (MPF).
         if not (segment.startswith(b"ICC_PROFILE\0") and any(name in segment for name in _SRGB)):
             raise _NotPlainError
     elif marker == _APP14 and segment.startswith(b"Adobe") and segment[11:12] != b"\x01":

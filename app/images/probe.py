@@ -1,4 +1,7 @@
-"""What a file holds, from its header alone: no pixel is decoded before the limits were checked."""
+"""Finds the pictures in a file from its header alone.
+
+No pixel is decoded before the limits are checked.
+"""
 
 import time
 
@@ -14,22 +17,26 @@ from app.images.picture import Limits, Picture, check_aspect, check_size
 from app.images.plain import jpeg_scans, plain
 from app.images.shared_file import Buffer, SharedFile, mapped, readable
 
-# Scans of a progressive JPEG, each a pass over all pixels: encoders write about ten.
+# Scans of a progressive JPEG; encoders write about ten. Each scan is a pass over all pixels.
 MOST_SCANS = 100
-MOST_PASSED = 1000  # megapixels of all passes together; a core takes some 200 a second
+MOST_PASSED = 1000  # megapixels of all passes together; a core decodes some 200 per second
 
-Image.MAX_IMAGE_PIXELS = None  # the limit is checked here, from the header
+Image.MAX_IMAGE_PIXELS = None  # this module checks its own limit
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
 def probe(
     data: bytes | SharedFile, index: int, limits: Limits, pages: str | None = None
 ) -> tuple[Picture, ...]:
-    """The pictures in a file: one, or the pages of a document (those that `pages` selects).
+    """Return the pictures in a file: one image, or the selected pages of a document.
+
+    Args:
+        index: position of the file in the request, from 0.
+        pages: selection of pages, see `images.pages`; None for all.
 
     Raises:
-        UnsupportedImage: no format that is taken here.
-        ImageTooLarge: more pixels, a longer side or more pages than allowed.
+        UnsupportedImage: the format is not supported.
+        ImageTooLarge: the file has more pixels, a longer side or more pages than allowed.
         UnreadableImage: the header is damaged.
         InvalidParameter, PageOutOfRange: see `images.pages`.
     """
@@ -82,7 +89,7 @@ def _pdf(
 
 
 def _frames(image: Image.Image, most: int) -> int:
-    """Pages of a TIFF, counted no further than one too many: a small file can claim millions."""
+    """Count the pages of a TIFF, up to `most` + 1: a small file can claim millions."""
     count = 1
     try:
         while count <= most:
@@ -108,7 +115,7 @@ def _frame(
     if orientation_of(image, mapped(data)) in LYING:
         width, height = height, width
     notes: tuple[str, ...] = ()
-    # A camera's JPEG with a second picture for its preview (MPO) is no animation.
+    # A camera's JPEG with a second image as preview (MPO) is not an animation.
     if (
         page is None
         and image.format not in ("MPO", "TIFF")
@@ -120,24 +127,24 @@ def _frame(
 
 
 def orientation_of(image: Image.Image, content: Buffer) -> int:
-    """The EXIF orientation of an image that was opened from this content; nothing is decoded."""
+    """Return the EXIF orientation of an image opened from this content, without decoding it."""
     if image.format == "PNG":
         return of_png(content)
     return int(image.getexif().get(ORIENTATION, 1))
 
 
 def _passes(image: Image.Image, data: bytes | SharedFile, name: str) -> int:
-    """How often the decoder goes over the picture.
+    """Return the number of passes that the decoder makes over the image.
 
     Raises:
-        UnreadableImage: so often that it would take minutes.
+        UnreadableImage: there are so many passes that decoding takes minutes.
     """
     if image.format not in ("JPEG", "MPO"):
         return 1
     scans = max(1, jpeg_scans(mapped(data)))
     if scans > MOST_SCANS or scans * image.width * image.height > MOST_PASSED * 1e6:
         raise UnreadableImage(
-            f"{name} is a progressive JPEG of {scans} scans or more, which takes too long to "
-            "decode. Save it as an ordinary JPEG."
+            f"{name} is a progressive JPEG of at least {scans} scans, which takes too long to "
+            "decode. Save it as a baseline JPEG."
         )
     return scans

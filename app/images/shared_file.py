@@ -1,4 +1,4 @@
-"""The bytes of a file in shared memory, for another process to read without a copy."""
+"""Holds the bytes of a file in shared memory, which another process reads without a copy."""
 
 import contextlib
 import io
@@ -12,10 +12,10 @@ Buffer = bytes | mmap.mmap
 
 
 class SharedFile:
-    """A file without a name. Its descriptor `fd` is closed when nobody holds it any more.
+    """An anonymous file. Its descriptor `fd` is closed when the object is garbage-collected.
 
     Args:
-        fd: of a file that is this object's from now on; its bytes are final.
+        fd: descriptor of a file; the object takes ownership, and the bytes must not change.
     """
 
     def __init__(self, fd: int) -> None:
@@ -24,10 +24,10 @@ class SharedFile:
 
     @classmethod
     def of(cls, data: bytes) -> "SharedFile":
-        """A copy of the bytes; 5 MB take about 2 ms.
+        """Copy bytes into a new file; 5 MB take about 2 ms.
 
         Raises:
-            OSError: there is no memory or no descriptor left.
+            OSError: no memory or no file descriptor is left.
         """
         fd = _unnamed()
         try:
@@ -43,8 +43,8 @@ class SharedFile:
         return self._size
 
     def map(self) -> Buffer:
-        """Its bytes, which take memory only as far as they are looked at."""
-        # Private and writable: what wants a C pointer gets one without a copy.
+        """Map the bytes; only the pages that are read take memory."""
+        # A private writable mapping lets C libraries use the buffer without a copy.
         return mmap.mmap(self.fd, 0, access=mmap.ACCESS_COPY) if self._size else b""
 
     def __del__(self) -> None:
@@ -60,10 +60,10 @@ def _unnamed() -> int:
 
 
 def mapped(data: bytes | SharedFile) -> Buffer:
-    """The bytes of a file, wherever it is."""
+    """Return the bytes of a file in shared memory or in the process."""
     return data.map() if isinstance(data, SharedFile) else data
 
 
 def readable(content: Buffer) -> IO[bytes]:
-    """The content as a file that is open for reading."""
+    """Return the content as a file object that is open for reading."""
     return cast(IO[bytes], content) if isinstance(content, mmap.mmap) else io.BytesIO(content)

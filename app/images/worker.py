@@ -1,8 +1,9 @@
-"""A process that decodes files of clients, and the one it is forked from.
+"""Program of the fork server and of the worker processes that decode files of clients.
 
-`python -m app.images.worker FD` loads the decoders, reads no file ever, and forks a worker for
-each socket that comes over its control socket FD. A worker takes one job after another from its
-socket. Whoever holds the other end ends it by closing that, at any moment, native code included.
+`python -m app.images.worker FD` is the fork server. It loads the decoders and forks a worker for
+each socket that it receives on its control socket FD; it never reads a file itself. A worker
+processes one job after another from its socket. The server ends a worker by closing the other end
+of the socket, which works at any moment, also while the worker runs native code.
 """
 
 import contextlib
@@ -45,19 +46,20 @@ from app.images.worker_protocol import (
 )
 
 MOST_JOB = 65_536  # bytes
-NICE = 10  # the server's own niceness is 0: answers go on while photos are decoded
+NICE = 10  # the server's own niceness is 0: it keeps streaming answers while photos are decoded
 DESCRIPTORS = 64
-IDLE_S = 1.0  # after which a worker gives back the memory that it keeps
-# Bytes that it may keep of the jobs before; a worker with more is replaced.
+IDLE_S = 1.0  # idle time after which a worker returns free memory to the system
+# Bytes. A worker that retains more memory after a job is replaced.
 SPARE = 96 * 2**20
 PAGE = resource.getpagesize()
 
 
 def main() -> None:
-    """Fork a worker for each socket, until the control socket is closed."""
+    """Fork a worker for each socket until the control socket is closed."""
+    # The server ends this process when it no longer needs it.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the server ends it, after what it still wants
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a worker ended
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no exit status is read: avoid zombies
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     control = socket.socket(fileno=int(sys.argv[1]))
     gc.collect()
@@ -74,8 +76,8 @@ def main() -> None:
 
 
 def _work(server: socket.socket) -> None:
-    """Answer jobs until the server closes the socket."""
-    signal.signal(signal.SIGIO, signal.SIG_DFL)  # which ends the process
+    """Process jobs until the server closes the socket."""
+    signal.signal(signal.SIGIO, signal.SIG_DFL)  # the default action ends the process
     fcntl.fcntl(server, fcntl.F_SETOWN, os.getpid())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
@@ -102,12 +104,12 @@ def _work(server: socket.socket) -> None:
 
 @contextlib.contextmanager
 def _bounded(server: socket.socket, job: Job) -> Iterator[None]:
-    """While the job runs: its limits, and an end where the server closes the socket."""
+    """Apply the job's limits in the block; end the process if the server closes the socket."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu_s = math.ceil(used.ru_utime + used.ru_stime) + job.cpu_s
     flags = fcntl.fcntl(server, fcntl.F_GETFL)
     fcntl.fcntl(server, fcntl.F_SETFL, flags | os.O_ASYNC)  # SIGIO when it is closed
-    if select.select([server], [], [], 0)[0]:  # it was already
+    if select.select([server], [], [], 0)[0]:  # it was closed before
         os._exit(0)
     _limit(resource.RLIMIT_CPU, cpu_s)
     if sys.platform == "linux":
@@ -116,12 +118,12 @@ def _bounded(server: socket.socket, job: Job) -> Iterator[None]:
         yield
     finally:
         _limit(resource.RLIMIT_AS, resource.RLIM_INFINITY)
-        _limit(resource.RLIMIT_CPU, resource.RLIM_INFINITY)  # else it dies of what comes between
+        _limit(resource.RLIMIT_CPU, resource.RLIM_INFINITY)  # CPU time between jobs is not limited
         fcntl.fcntl(server, fcntl.F_SETFL, flags)
 
 
 def _limit(what: int, most: int) -> None:
-    """Set the soft limit, which can be raised again."""
+    """Set the soft limit of a resource, which can be raised again."""
     hard = resource.getrlimit(what)[1]
     resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
@@ -137,23 +139,23 @@ def _answer(task: Probe | Prepare, file: SharedFile) -> Reply:
                 return Ready(made.base64, made.warnings)
     except Problem as problem:
         return Refused(type(problem).__name__, problem.detail, problem.extra)
-    except Exception as error:  # of the server's own: it logs them
+    except Exception as error:  # a bug, which the server logs
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
-            told = "An image takes too much memory to be decoded. Shrink it."
+            told = "Decoding an image takes too much memory. Send a smaller image."
             return Refused(ImageTooLarge.__name__, told, {})
         return Bug(traceback.format_exc())
 
 
 def _give_back() -> None:
-    """What malloc keeps goes back to the system."""
+    """Return the free memory that malloc keeps to the system."""
     gc.collect()
     if sys.platform == "linux":
-        with contextlib.suppress(AttributeError):  # another C library than glibc
+        with contextlib.suppress(AttributeError):  # the C library is not glibc
             ctypes.CDLL(None).malloc_trim(0)
 
 
 def _memory() -> tuple[int, int]:
-    """Bytes of address space, and of resident memory."""
+    """Return the bytes of address space and of resident memory; zeros outside Linux."""
     if sys.platform != "linux":
         return 0, 0
     pages = Path("/proc/self/statm").read_text().split()

@@ -1,7 +1,8 @@
-"""Decoder processes, and which job runs next in them.
+"""Schedules decoder jobs on a pool of worker processes.
 
-No file makes another client wait: a job is killed with its process when its time is over, when
-its client leaves, or when it has run for a second and another client waits for its place.
+No file blocks other clients for long. A job is killed with its process when its time limit
+expires, when its client disconnects, or when it has run for a second while a job of another client
+waits.
 """
 
 import asyncio
@@ -18,11 +19,13 @@ from app.images.worker_process import ForkServer, Worker
 from app.images.worker_protocol import Job, Prepare, Probe, encode
 
 MB = 10**6
-IDLE_S = 10.0  # after which all idle workers but one end
-SOON_S = 0.1  # within which a job is begun again where its worker dies
-AGAIN_S = 0.05  # after which that is: the kernel may still be ending the others
-WALL = 4  # a job's time by the clock, in times of its CPU time: others may use the cores, too
-PATIENCE_S = 1.0  # that another client's job waits before one that runs as long is ended for it
+IDLE_S = 10.0  # idle time after which all idle workers but one end
+SOON_S = 0.1  # a job whose worker dies within this time is retried once
+AGAIN_S = 0.05  # delay of the retry: the kernel may still be killing other workers
+WALL = 4  # wall-clock limit as a multiple of the CPU time limit: others may use the cores, too
+# Seconds. A heavy job that has run this long is killed if a job of another client has waited this
+# long.
+PATIENCE_S = 1.0
 
 
 @dataclass(eq=False, slots=True)
@@ -30,7 +33,10 @@ class Decoding:
     """One job of a request.
 
     name: of the file, for messages.
-    since: it waits, or runs.
+    client: identifies the client, for fair queueing.
+    reply: the worker's reply, or the problem with which the job failed.
+    since: loop time at which the job was queued, or was started.
+    tries: number of times that it was started.
     """
 
     task: Probe | Prepare
@@ -51,12 +57,13 @@ class Decoding:
 class WorkerPool:
     """Runs jobs in child processes. Close it with `close`.
 
-    As many run as there are cores, and one light job more where all of those are heavy. Clients
-    take turns.
+    As many jobs run as there are cores; if all of them are heavy, one light job may run in
+    addition. Clients are served in turn.
 
     Args:
-        timeout_s: CPU time of one job.
-        memory_mb: of all heavy jobs together (10^6 bytes).
+        timeout_s: CPU time limit of one job (seconds).
+        memory_mb: memory limit of all heavy jobs together (10^6 bytes).
+        cores: number of jobs at the same time; default: the CPUs of this process.
     """
 
     def __init__(self, timeout_s: float, memory_mb: int, cores: int | None = None) -> None:
@@ -71,11 +78,11 @@ class WorkerPool:
         self._retirement: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Load the decoders now, not with the first job."""
+        """Start the fork server, which loads the decoders, before the first job."""
         self._fork_server = ForkServer()
 
     def close(self) -> None:
-        """End all processes; jobs that still run fail."""
+        """Kill all processes; running jobs fail."""
         for worker in [*self._busy, *self._idle]:
             worker.kill()
         for timer in (self._relief, self._retirement):
@@ -85,17 +92,19 @@ class WorkerPool:
             self._fork_server.close()
 
     async def run(self, decoding: Decoding) -> bytes:
-        """The reply of a worker (`app.images.worker_protocol`). Cancelling this ends the worker.
+        """Run a job and return the reply of the worker (`app.images.worker_protocol`).
+
+        Cancelling this call kills the worker.
 
         Raises:
-            ImageTooLarge: the job takes more memory than all may take.
-            UnreadableImage: it took too long, or the worker died of it.
-            ServerBusy: it was ended in favour of another client's, or got too little of the CPU.
+            ImageTooLarge: the job needs more memory than the pool may use.
+            UnreadableImage: the job took too long, or it crashed the worker.
+            ServerBusy: the job was killed in favour of another client, or got too little CPU time.
         """
         if decoding.cost.heavy and decoding.cost.memory_mb > self.memory_mb:
             raise ImageTooLarge(
-                f"{decoding.name} takes {decoding.cost.memory_mb} MB of memory to decode; at most "
-                f"{self.memory_mb} are given (DECODE_MEMORY_MB). Shrink it."
+                f"Decoding {decoding.name} takes {decoding.cost.memory_mb} MB of memory; the limit "
+                f"is {self.memory_mb} MB (DECODE_MEMORY_MB). Send a smaller image."
             )
         self._queue(decoding).push(decoding)
         self._schedule()
@@ -106,7 +115,11 @@ class WorkerPool:
             raise
 
     def ended(self, worker: "Worker", reply: bytes | None, why: str) -> None:
-        """A worker has replied; where `reply` is None, it is gone."""
+        """Handle the end of a job: the worker replied, or it is gone (`reply` is None).
+
+        why: for a worker that is gone, "died", "late" (wall-clock limit) or "relieved" (killed in
+            favour of another client).
+        """
         decoding = self._busy.pop(worker, None)
         if reply is None and worker in self._idle:
             self._idle.remove(worker)
@@ -128,8 +141,11 @@ class WorkerPool:
             self._schedule()
 
     def _innocent(self, decoding: Decoding) -> bool:
-        """Whether the worker may have died of something else: at once, or with all of them. A
-        light job costs little to be begun again in any case."""
+        """Return whether another cause than the job may have ended the worker.
+
+        This is likely if the worker died soon, or if the fork server is gone as well. A light job
+        is always retried because that costs little.
+        """
         soon = asyncio.get_running_loop().time() - decoding.since < SOON_S
         alive = self._fork_server is not None and self._fork_server.alive
         return soon or not alive or not decoding.cost.heavy
@@ -138,14 +154,14 @@ class WorkerPool:
         return self._heavy if decoding.cost.heavy else self._light
 
     def _schedule(self) -> None:
-        """Start what may run."""
+        """Start all jobs that may run now."""
         while (queue := self._next()) is not None:
             self._begin(queue.pop())
         if self._heavy.first and self._relief is None:
             self._relief = asyncio.get_running_loop().call_later(PATIENCE_S, self._relieve)
 
     def _next(self) -> "_FairQueue | None":
-        """The queue whose first job may run now."""
+        """Return the queue whose first job may run now; None if there is none."""
         heavy = [one for one in self._busy.values() if one.cost.heavy]
         place = len(self._busy) < self._cores
         if place and (first := self._heavy.first):
@@ -175,36 +191,42 @@ class WorkerPool:
 
     def _problem(self, decoding: Decoding, why: str) -> Problem:
         took_s = asyncio.get_running_loop().time() - decoding.since
-        # The kernel ends a job for its CPU time. One that did not get so much is not at fault.
+        # The kernel enforces the CPU time limit. A job that reaches the wall-clock limit first did
+        # not get enough CPU time, which is not the fault of the file.
         if why == "late":
             return ServerBusy(
-                f"This machine is too busy to decode {decoding.name} in time. Send it again.",
+                f"The server is too busy to decode {decoding.name} in time. Send it again.",
                 retry_after_s=2 * PATIENCE_S,
             )
-        # One that the kernel has ended has run as long by the clock at least.
+        # A job that used up its CPU time has run at least as long by the wall clock.
         if why == "died" and took_s >= self.timeout_s:
             return UnreadableImage(
                 f"{decoding.name} takes longer than {self.timeout_s:g} s to decode "
-                "(DECODE_TIMEOUT_S). Send it simpler or smaller."
+                "(DECODE_TIMEOUT_S). Send a simpler or smaller file."
             )
         if why == "relieved":
             return ServerBusy(
-                f"{decoding.name} takes long to decode, and others wait. Send it again.",
+                f"Decoding {decoding.name} takes long and was stopped because other clients were "
+                "waiting. Send it again.",
                 retry_after_s=2 * PATIENCE_S,
             )
         return UnreadableImage(
             f"{decoding.name} cannot be decoded: it is damaged, or takes more than "
-            f"{decoding.cost.memory_mb} MB of memory. Send it simpler or smaller."
+            f"{decoding.cost.memory_mb} MB of memory. Send a simpler or smaller file."
         )
 
     def _drop(self, decoding: Decoding) -> None:
-        """Nobody waits for it any more."""
+        """Remove a cancelled job from its queue, or kill its worker."""
         self._queue(decoding).remove(decoding)
         for worker in [worker for worker, one in self._busy.items() if one is decoding]:
             worker.kill()
 
     def _relieve(self) -> None:
-        """End a heavy job in favour of another client's that has waited for as long."""
+        """Kill a heavy job in favour of a job of another client.
+
+        Both must have run, or waited, for `PATIENCE_S`. Of several candidates, one of the client
+        with the most running jobs is killed, the longest-running first.
+        """
         self._relief = None
         waiting, now = self._heavy.first, asyncio.get_running_loop().time()
         if waiting and now - waiting.since >= PATIENCE_S:
@@ -224,7 +246,7 @@ class WorkerPool:
             self._retirement = loop.call_later(IDLE_S, self._retire)
 
     def _retire(self) -> None:
-        """End workers that were not needed for a while; one is kept."""
+        """Kill workers that were idle for `IDLE_S`; one is kept."""
         self._retirement = None
         now = asyncio.get_running_loop().time()
         for worker in [one for one in self._idle[:-1] if now - one.since >= IDLE_S]:
@@ -234,7 +256,7 @@ class WorkerPool:
 
 
 class _FairQueue:
-    """Jobs that wait; clients take turns, those of one client keep their order."""
+    """Waiting jobs: round-robin over the clients, first in first out for each client."""
 
     def __init__(self) -> None:
         self._lines: dict[str, deque[Decoding]] = {}
@@ -251,7 +273,7 @@ class _FairQueue:
         decoding = line.popleft()
         del self._lines[client]
         if line:
-            self._lines[client] = line  # behind the others
+            self._lines[client] = line  # re-inserted after the other clients
         return decoding
 
     def remove(self, decoding: Decoding) -> None:

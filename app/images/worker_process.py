@@ -1,4 +1,4 @@
-"""A decoder process, and the one that it is forked from, as the server holds them."""
+"""The server's handles of a decoder process and of the fork server."""
 
 import asyncio
 import os
@@ -13,10 +13,10 @@ from app.images.worker_protocol import GOES_ON
 
 ROOT = Path(__file__).parents[2]
 MOST_REPLY = 256 * 10**6  # bytes; the text of a long document is the largest
-# Of the server's environment: a decoder needs no keys.
+# Variables that are inherited from the server's environment; a decoder needs no API keys.
 ENVIRONMENT = ("PATH", "LANG", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_START")
-# Buffers of a photo come out of the heap (mallopt(3)): pages of their own for each are 12 % of what
-# a photo costs. What is kept of them is given back when the worker has nothing to do.
+# A photo's buffers are allocated on the heap (mallopt(3)): a mapping for each of them takes 12 % of
+# the time of a photo. A worker returns free heap memory to the system when it is idle.
 MALLOC = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": "33554432",
@@ -25,7 +25,15 @@ MALLOC = {
 
 
 class Worker:
-    """One process, by its socket. `since`: when it last replied; `goes_on`: it takes more jobs."""
+    """A worker process, controlled through its socket.
+
+    since: loop time of its last reply.
+    goes_on: it takes more jobs.
+
+    Args:
+        connection: a non-blocking socket to the worker.
+        ended: called with this worker, its reply (None if it is gone), and the reason.
+    """
 
     def __init__(
         self, connection: socket.socket, ended: Callable[["Worker", bytes | None, str], None]
@@ -39,12 +47,13 @@ class Worker:
         self._loop.add_reader(connection.fileno(), self._read)
 
     def send(self, message: bytes, fd: int, timeout_s: float) -> None:
+        """Send a job and its file's descriptor; kill the worker after `timeout_s` of wall time."""
         self._timer = self._loop.call_later(timeout_s, self.kill, "late")
-        with suppress(OSError):  # it is gone; reading will tell
+        with suppress(OSError):  # it is gone; `_read` handles that
             socket.send_fds(self._socket, [message], [fd])
 
     def kill(self, why: str = "died") -> None:
-        """End the process, whatever it does: it has no other end than this socket's."""
+        """End the process: it exits at once when this socket is closed."""
         if self._socket.fileno() < 0:
             return
         self._stop_timer()
@@ -73,7 +82,7 @@ class Worker:
 
 
 class ForkServer:
-    """The process that has loaded the decoders, and is forked for each worker."""
+    """The process that loads the decoders once and is forked for each worker."""
 
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair()
@@ -91,25 +100,29 @@ class ForkServer:
 
     @property
     def alive(self) -> bool:
+        """Whether the process runs."""
         return self._process.poll() is None
 
     def fork(self) -> socket.socket:
-        """A socket to a new worker, which may still have to start."""
+        """Request a new worker and return the socket to it; the worker may not run yet."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        with theirs, suppress(OSError):  # where it is gone, reading from `ours` tells
+        with theirs, suppress(OSError):  # if it is gone, reading from `ours` fails
             socket.send_fds(self._control, [b"\0"], [theirs.fileno()])
         return ours
 
     def close(self) -> None:
+        """Kill the process; its workers keep running."""
         self._control.close()
         self._process.kill()
         self._process.wait()
 
 
 def _contents(fd: int) -> bytes | None:
-    """What a worker wrote; None where it is too much. Read, not mapped: a worker could still cut
-    the file."""
+    """Read a worker's reply; None if it is too large.
+
+    The file is read and not mapped because a worker could truncate it later.
+    """
     try:
         size = os.fstat(fd).st_size
         return os.pread(fd, size, 0) if size <= MOST_REPLY else None

@@ -1,7 +1,7 @@
-"""What the server and a decoder process send each other, as MessagePack.
+"""Messages between the server and a decoder process, in MessagePack.
 
-The file itself goes beside a job, and a reply comes back, as descriptors of shared memory. A reply
-is checked against its type: what a damaged file makes of a decoder is not trusted.
+The file of a job and the reply are passed as descriptors of shared memory. A reply is validated
+against its type, because a malicious file may have taken over the decoder.
 """
 
 from dataclasses import fields
@@ -12,19 +12,19 @@ import msgspec
 from app.images.picture import Limits, Picture
 from app.images.shared_file import SharedFile
 
-# All of a `Picture` but its file.
+# All fields of a `Picture` except its file.
 _NAMES = [field.name for field in fields(Picture) if field.name != "data"]
 _FIELDS = msgspec.defstruct(
     "Fields", [(name, get_type_hints(Picture)[name]) for name in _NAMES], array_like=True
 )
 
 
-# Beside a reply: whether the worker takes another job.
+# The byte that is sent with a reply: whether the worker takes another job.
 GOES_ON, LAST = b"\1", b"\0"
 
 
 class Probe(msgspec.Struct, tag=True):
-    """Look what the file holds."""
+    """The task to probe a file (`app.images.probe`)."""
 
     index: int
     limits: Limits
@@ -32,7 +32,7 @@ class Probe(msgspec.Struct, tag=True):
 
 
 class Prepare(msgspec.Struct, tag=True):
-    """Make a picture of the file what the model gets."""
+    """The task to decode a picture of the file and to encode it for the model."""
 
     picture: msgspec.Raw
     size: tuple[int, int]
@@ -40,7 +40,7 @@ class Prepare(msgspec.Struct, tag=True):
 
 
 class Job(msgspec.Struct):
-    """A task and what it may take: seconds of CPU time, bytes of memory."""
+    """A task and its limits: seconds of CPU time, bytes of memory."""
 
     task: Probe | Prepare
     cpu_s: int
@@ -48,20 +48,20 @@ class Job(msgspec.Struct):
 
 
 class Looked(msgspec.Struct, tag=True):
-    """The pictures in the file."""
+    """The reply to `Probe`: the pictures in the file."""
 
     pictures: list[msgspec.Raw]
 
 
 class Ready(msgspec.Struct, tag=True):
-    """See `app.images.picture.Prepared`."""
+    """The reply to `Prepare`, see `app.images.picture.Prepared`."""
 
     base64: bytes
     warnings: tuple[str, ...]
 
 
 class Refused(msgspec.Struct, tag=True):
-    """A `Problem`: the name of its class, and what it says."""
+    """A `Problem` as the name of its class and its arguments."""
 
     problem: str
     detail: str
@@ -69,7 +69,7 @@ class Refused(msgspec.Struct, tag=True):
 
 
 class Bug(msgspec.Struct, tag=True):
-    """An exception that is no refusal, as its traceback."""
+    """The traceback of an exception that is not a `Problem`."""
 
     trace: str
 
@@ -83,15 +83,15 @@ _decode_fields = msgspec.msgpack.Decoder(_FIELDS).decode
 
 
 def packed(picture: Picture) -> msgspec.Raw:
-    """All of a picture but its file."""
+    """Encode a picture without its file."""
     return msgspec.Raw(encode(_FIELDS(*(getattr(picture, name) for name in _NAMES))))
 
 
 def unpacked(raw: msgspec.Raw, data: bytes | SharedFile) -> Picture:
-    """The picture, of this file.
+    """Decode a picture and attach its file.
 
     Raises:
-        msgspec.MsgspecError: it is none.
+        msgspec.MsgspecError: the message is invalid.
     """
     told = _decode_fields(raw)
     return Picture(data, *(getattr(told, name) for name in _NAMES))

@@ -1,1 +1,1 @@
-"""What is known of models before any is asked: names, sizes, arithmetic."""
+"""Knowledge of models and of Ollama: the catalogue, memory arithmetic, versions, token counts."""

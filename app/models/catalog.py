@@ -1,23 +1,23 @@
-"""The Qwen3-VL tags of Ollama's library, what their arithmetic needs, and the names users know.
+"""The Qwen3-VL tags of Ollama's library with their sizes and shapes, and the aliases of tags.
 
-Where the numbers come from:
+Sources of the numbers:
 
-* `download_bytes`: the library's listing (decimal gigabytes, rounded there). The vision tower is
-  inside: the blob pages of 8b and 30b list its keys beside the text model's.
+* `download_bytes`: the library's listing (decimal gigabytes, rounded there). It includes the vision
+  tower: the blob pages of 8b and 30b list its keys with those of the text model.
 * layers, KV heads, head dimension: the blob pages of 8b (36 x 8 x 128) and 30b (48 x 4 x 128);
   the GGUF header of 235b-a22b in a llama.cpp log (94 x 4 x 128); published configurations of
   Qwen3-VL fine-tunes for 32b (64 x 8 x 128) and 2b (28 x 8 x 128); Qwen3-4B's for 4b, on which
   it is built (36 x 8 x 128).
-* `weights_bytes`: 32b is its text file (19,762,151,200 bytes as Q4_K_M) with a 16-bit vision
-  tower (about 1.2 GB), a little rounded up: 19.6 GiB. The others are ESTIMATES: the download.
-  Ollama leaves the input embeddings in the CPU's memory (0.4 GiB of 32b), so they lie high.
-* one token an image cell of 32 x 32 px; how many at least and at most depends on the engine's
-  version: `app/models/tokens.py`.
-* trained for 262,144 tokens; Ollama 0.12.7 was the first release that ran them.
+* `weights_bytes`: for 32b its text file (19,762,151,200 bytes as Q4_K_M) with a 16-bit vision tower
+  (about 1.2 GB), rounded up: 19.6 GiB. The others are ESTIMATES: the size of the download. They are
+  too high because Ollama keeps the input embeddings in CPU memory (0.4 GiB of 32b).
+* An image costs one token per cell of 32 x 32 px. The least and the most tokens depend on the
+  engine's version: `app/models/tokens.py`.
+* The models are trained for 262,144 tokens. Ollama 0.12.7 is the first release that runs them.
 
-Two tags that older guides name, `32b-q4` and `14b`, were never published: they resolve to what
-their reader meant. Standard library only, so that `python3 -m app.models.catalog TAG` works
-before any install.
+Older guides name two tags that were never published, `32b-q4` and `14b`. They resolve to the model
+that was meant. This module uses the standard library only, so that
+`python3 -m app.models.catalog TAG` works before anything is installed.
 """
 
 import sys
@@ -34,7 +34,15 @@ GIB = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One model and its shape; `weights_bytes` is what it takes in the GPU's memory."""
+    """One model and its shape.
+
+    kind: "dense", "mixture, ...", or the architecture of a model that is not in the catalogue.
+    weights_bytes: size of the weights in GPU memory.
+    estimated: `weights_bytes` is the size of the download.
+    trained: longest context (tokens) that the model is trained for.
+    image_cell: side of the square that costs one token, in pixels.
+    family: the model family as Ollama names it.
+    """
 
     tag: str
     download_bytes: int
@@ -43,7 +51,7 @@ class Entry:
     kv_heads: int
     head_dim: int
     weights_bytes: int
-    estimated: bool = True  # the weights: taken from the download
+    estimated: bool = True
     trained: int = 262_144
     image_cell: int = 32
     min_ollama: str = MIN_OLLAMA
@@ -51,21 +59,21 @@ class Entry:
 
     @property
     def values_per_token(self) -> int:
-        """Numbers that the cache keeps of one token: keys and values of every layer."""
+        """Numbers in the KV cache for one token: keys and values of every layer."""
         return self.layers * self.kv_heads * self.head_dim * 2
 
 
 def _entry(
     size: str, gigabytes: float, kind: str, *, layers: int, kv_heads: int, gib: float = 0
 ) -> Entry:
-    """`gib`: what the weights take in the GPU's memory; 0 to estimate it from the download."""
+    """Make an entry; `gib`: size of the weights in GPU memory, 0 to estimate it by the download."""
     download = int(gigabytes * 1e9)
     weights = int(gib * GIB) or download
     tag = f"qwen3-vl:{size}"
     return Entry(tag, download, kind, layers, kv_heads, 128, weights, estimated=not gib)
 
 
-# From light to heavy: `smaller` relies on it.
+# From small to large; `smaller` relies on this order.
 ENTRIES = (
     _entry("2b", 1.9, "dense", layers=28, kv_heads=8),
     _entry("4b", 3.3, "dense", layers=36, kv_heads=8),
@@ -89,30 +97,37 @@ ALIASES = {
 
 
 def resolve(name: str) -> tuple[str, str]:
-    """The tag that `name` means, and a sentence about the change (empty where there is none)."""
+    """Return the tag that `name` resolves to, and a note about the change ("" if unchanged)."""
     return ALIASES.get(name, (name, ""))
 
 
 def find(name: str) -> Entry | None:
-    """The shape of the model that `name` means. The `-instruct` and `-thinking` variants have
-    that of the plain tag; other quantizations are not known."""
+    """Return the catalogue entry of a name; None if it is not in the catalogue.
+
+    The `-instruct` and `-thinking` variants have the shape of the plain tag. Other quantizations
+    are not in the catalogue.
+    """
     tag, _ = resolve(name)
     return BY_TAG.get(tag.removesuffix("-instruct").removesuffix("-thinking"))
 
 
 def smaller(entry: Entry) -> tuple[Entry, ...]:
-    """The lighter models of the catalogue, the heaviest of them first."""
+    """Return the models of the catalogue with smaller weights, the largest first."""
     return tuple(e for e in reversed(ENTRIES) if e.weights_bytes < entry.weights_bytes)
 
 
 def described(tag: str, file_bytes: int, info: Mapping[str, Any]) -> Entry | None:
-    """The shape of an installed model, from its size in `/api/tags` and its `model_info` in
-    `/api/show` (GGUF keys); None where the keys are not those of a transformer."""
+    """Return the shape of an installed model; None if `info` does not describe a transformer.
+
+    Args:
+        file_bytes: its size in `/api/tags`.
+        info: its `model_info` in `/api/show` (GGUF keys).
+    """
     arch = info.get("general.architecture", "")
 
     def number(key: str) -> int:
         value = info.get(f"{arch}.{key}")
-        return value if isinstance(value, int) else 0  # some models list a number per layer
+        return value if isinstance(value, int) else 0  # some models list one number per layer
 
     layers, heads = number("block_count"), number("attention.head_count")
     head_dim = number("attention.key_length") or number("embedding_length") // max(heads, 1)
@@ -127,13 +142,13 @@ def described(tag: str, file_bytes: int, info: Mapping[str, Any]) -> Entry | Non
 
 
 def new_enough(found: str, wanted: str = MIN_OLLAMA) -> bool:
-    """Whether version `found` is `wanted` or later; 0.0.0 is what a build from source says."""
+    """Return whether version `found` is `wanted` or later; 0.0.0, a build from source, is."""
     number, least = numbers(found), numbers(wanted)
     return number == (0, 0, 0) or number >= least
 
 
 def main(argv: list[str]) -> int:
-    """Print `tag<TAB>download bytes<TAB>note` for the shell scripts; 2 for an unknown tag."""
+    """Print `tag<TAB>download bytes<TAB>note` for the shell scripts; return 2 for unknown tags."""
     if len(argv) != 1:
         sys.stderr.write("usage: python3 -m app.models.catalog TAG\n")
         return 2
@@ -141,7 +156,7 @@ def main(argv: list[str]) -> int:
     entry = BY_TAG.get(tag)
     if entry is None:
         known = ", ".join(BY_TAG)
-        sys.stderr.write(f"{tag} is not in the catalogue; it holds {known}\n")
+        sys.stderr.write(f"{tag} is not in the catalogue. Known tags: {known}\n")
         return 2
     sys.stdout.write(f"{entry.tag}\t{entry.download_bytes}\t{note}\n")
     return 0

@@ -1,7 +1,7 @@
-"""What an Ollama daemon does differently by version and by the model's family.
+"""Differences in behaviour between Ollama versions and between model families.
 
-Every row of docs/OLLAMA_FACTS.md that changes what is sent is a property here. Standard library
-only.
+Every row of docs/OLLAMA_FACTS.md that changes the requests to Ollama is a property here. This
+module uses the standard library only.
 """
 
 import re
@@ -29,17 +29,17 @@ FLOORED = frozenset({"qwen2vl", "qwen25vl", "qwen3vl", "qwen3vlmoe"})
 
 THINKS_FREELY = (0, 12, 4)  # pull request 12460
 LLAMA_SERVER = (0, 30, 0)
-IMAGE_TAGS = (0, 31, 0)  # commit 6bdb73073 (May 2026); tried on 0.33
+IMAGE_TAGS = (0, 31, 0)  # commit 6bdb73073 (May 2026); verified on 0.33
 COUNTS_WHOLE = (0, 31, 0)  # commit 35fa277fa (June 2026)
-HOLDS_AT_ONCE = (0, 31, 0)  # commit 892e7f6be (July 2026); proven by each model's answers
+HOLDS_AT_ONCE = (0, 31, 0)  # commit 892e7f6be (July 2026); verified by each model's answers
 
 
 @cache
 def numbers(version: str) -> tuple[int, ...]:
-    """(0, 12, 7) for `0.12.7-rc1`; empty if it is not a version.
+    """Parse a version: (0, 12, 7) for `0.12.7-rc1`; () if the text is not a version.
 
-    Not `packaging.version`: download_model.sh runs this before any package is installed, and
-    packaging refuses `0.9.3-embedded` and puts a release candidate before its release.
+    `packaging.version` is not used: download_model.sh runs this before any package is installed.
+    Moreover, packaging rejects `0.9.3-embedded` and sorts a release candidate before its release.
     """
     found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
     return tuple(map(int, found.groups())) if found else ()
@@ -47,85 +47,100 @@ def numbers(version: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Daemon:
-    """A daemon of a version that runs a model of a family (`details.family` in `/api/show`).
+    """The behaviour of an Ollama version with a model family (`details.family` in `/api/show`).
 
-    A version that is not told, and 0.0.0 (a build from source), count as the newest.
+    An unknown version ("") and 0.0.0 (a build from source) count as the newest, except where a
+    property requires a known version.
     """
 
     version: str = ""
     family: str = ""
 
     def since(self, first: tuple[int, int, int]) -> bool:
+        """Return whether the version is `first` or later, or unknown, or 0.0.0."""
         number = numbers(self.version)
         return not any(number) or number >= first
 
     @cached_property
     def known(self) -> bool:
-        """Whether a version is told, be it 0.0.0."""
+        """Whether the version is known; 0.0.0 is."""
         return bool(numbers(self.version))
 
     @cached_property
     def llama_server(self) -> bool:
-        """The engine is llama-server; before it was Ollama's own (for the qwen families)."""
+        """Whether the engine is llama-server; older versions run qwen families in Ollama's own."""
         return self.since(LLAMA_SERVER)
 
     @cached_property
     def fuses(self) -> bool:
-        """Two pictures of equal width and height, with nothing between them, may become one."""
+        """Whether two adjacent pictures of equal width and height may be merged into one."""
         return self.llama_server and (self.family.startswith("qwen") or not self.family)
 
     @cached_property
     def image_tags(self) -> bool:
-        """`[img]` in a message's text is where its next picture goes. Not taken for granted of a
-        build from source: a wrong guess is an answer about a blend."""
+        """Whether `[img]` in a message's text marks the position of its next picture.
+
+        It is False for a build from source: a wrong guess would yield an answer about a blend of
+        two pictures.
+        """
         known = any(numbers(self.version))
         return known and self.since(IMAGE_TAGS) and self.family.startswith("qwen")
 
     @cached_property
     def counts_whole(self) -> bool:
-        """`prompt_eval_count` holds the tokens that were cached."""
+        """Whether `prompt_eval_count` includes cached tokens."""
         return not self.llama_server or self.since(COUNTS_WHOLE)
 
     @cached_property
     def shift(self) -> bool | None:
-        """What to send. From 0.30 on another value loads the model anew, and other clients send
-        none; what does not fit is refused by `truncate` in any case."""
+        """The value of `shift` to send; None to omit it.
+
+        From 0.30 on, a value that differs from that of the previous request reloads the model, and
+        other clients omit it. Prompts that do not fit are rejected by `truncate: false` in any
+        case.
+        """
         return None if self.known and self.llama_server else False
 
     @cached_property
     def thinks_freely(self) -> bool:
-        """A `format` begins to hold where the thoughts end, not before."""
+        """Whether `format` constrains the answer only after the thinking ends."""
         return self.known and self.since(THINKS_FREELY)
 
     @cached_property
     def holds_at_once(self) -> bool:
-        """With `think: false` and an open last turn a `format` holds from the first token; the
-        empty thought in that turn is Qwen3's. A wrong guess costs one answer: see `Observed`."""
+        """Whether `format` holds from the first token with `think: false` and an open last turn.
+
+        That turn holds an empty thought in Qwen3's syntax. A wrong guess costs one answer, see
+        `Observed`.
+        """
         return self.known and self.since(HOLDS_AT_ONCE) and self.family.startswith("qwen3")
 
     @cached_property
     def image_tokens_known(self) -> bool:
-        """Whether the plan of a picture is exact. Ollama's own engine counts older families by
-        numbers of the model's file, which not every file has."""
+        """Whether the token count of a picture is known exactly.
+
+        Ollama's own engine counts the tokens of older families by parameters in the model file,
+        which not every file has.
+        """
         return self.family.startswith("qwen3" if not self.llama_server else "qwen")
 
     def slots(self, parallel: int) -> int:
-        """How many requests it runs at once where OLLAMA_NUM_PARALLEL is `parallel`."""
+        """Return how many requests run in parallel if OLLAMA_NUM_PARALLEL is `parallel`."""
         return 1 if self.family in ONE_SLOT else parallel
 
     def why_one_slot(self, parallel: int) -> str:
-        """A sentence where it runs fewer than it was told to; else nothing."""
+        """Return a sentence for the user if fewer requests than `parallel` run; else ""."""
         if self.slots(parallel) == parallel:
             return ""
         return (
-            f"Ollama runs one request at a time for models of the family {self.family}, whatever "
-            f"OLLAMA_NUM_PARALLEL says; run more daemons to answer more at once."
+            f"Ollama runs one request at a time for models of the family {self.family} and ignores "
+            f"OLLAMA_NUM_PARALLEL. Run more daemons to process requests in parallel."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Versions from `first` up to before `fixed` that are known to be bad, and what to do."""
+    """A known problem of the versions from `first` to before `fixed`, with advice."""
 
     first: tuple[int, int, int]
     fixed: tuple[int, int, int]
@@ -137,13 +152,13 @@ TROUBLES = (
             "13099): update it"),
     Trouble((0, 13, 3), (0, 13, 6), "crashes on pictures with some models (ollama issue 13549): "
             "update it"),
-    Trouble((0, 30, 0), (0, 31, 0), "leaves cached tokens out of its counts, so that the plan of "
-            "prompts learns nothing: update it to 0.31 or newer"),
+    Trouble((0, 30, 0), (0, 31, 0), "omits cached tokens from its counts, so that the estimate of "
+            "prompt sizes cannot learn from them: update it to 0.31 or newer"),
 )  # fmt: skip
 
 
 def trouble(version: str) -> str:
-    """What is known to be wrong with a version, as a sentence; empty for nothing."""
+    """Return the known problem of a version as a sentence; "" if there is none."""
     number = numbers(version)
     for one in TROUBLES:
         if one.first <= number < one.fixed:

@@ -1,7 +1,8 @@
-"""The memory of the NVIDIA GPUs that Ollama would use on this machine.
+"""Finds the NVIDIA GPUs that Ollama would use on this machine, and their memory.
 
-NVML (the `nvidia-ml-py` package over the driver's own library), else `nvidia-smi`, else none.
-Nothing here raises, and nothing waits long: with a driver in trouble both can hang for ever.
+The source is NVML (the `nvidia-ml-py` package, which calls the driver's library), else
+`nvidia-smi`. With a faulty driver both can hang forever, so every call has a time limit. No
+function raises.
 """
 
 import os
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from urllib.parse import urlsplit
 
-TIMEOUT_S = 10.0  # a driver that sleeps takes seconds a GPU to wake
+TIMEOUT_S = 10.0  # a sleeping driver takes seconds per GPU to wake up
 QUERY = ("--query-gpu=index,uuid,name,memory.total,memory.free", "--format=csv,noheader,nounits")
 MIB = 1 << 20
 
@@ -31,8 +32,12 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Gpus:
-    """What was found, by whom (`nvml`, `nvidia-smi`, `none`), and why nothing was. driver: its
-    version; empty where it was not told."""
+    """The result of a search for GPUs.
+
+    source: `nvml`, `nvidia-smi` or `none`.
+    reason: why no GPU was found.
+    driver: version of the driver; empty if unknown.
+    """
 
     found: tuple[Gpu, ...] = ()
     source: str = "none"
@@ -41,23 +46,25 @@ class Gpus:
 
     @property
     def total_bytes(self) -> int:
-        """Of all together: Ollama splits a model over GPUs when it does not fit on one."""
+        """Memory of all GPUs: Ollama splits a model over GPUs if it does not fit on one."""
         return sum(gpu.total_bytes for gpu in self.found)
 
 
 def is_local(engine_url: str) -> bool:
-    """Whether an engine's address is on this machine, as far as the address tells."""
+    """Return whether an engine's URL has a loopback host."""
     host = urlsplit(engine_url).hostname or ""
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def look(engine_url: str = "http://127.0.0.1:11434", timeout_s: float = TIMEOUT_S) -> Gpus:
-    """The GPUs of the engine at `engine_url`. Takes up to `timeout_s` seconds: not for the event
-    loop."""
+    """Find the GPUs of the engine at `engine_url`.
+
+    Takes about `timeout_s` seconds at most; do not call it on the event loop.
+    """
     if not is_local(engine_url):
         return Gpus(reason="the engine is on another machine")
     answers: list[Gpus] = []
-    # A thread, because NVML is a call into a library, which nothing else can be made to leave.
+    # NVML is a library call that cannot be interrupted, so it runs in a thread.
     worker = threading.Thread(target=lambda: answers.append(_look(timeout_s)), daemon=True)
     worker.start()
     worker.join(timeout_s + 0.5)
@@ -75,8 +82,10 @@ def _look(timeout_s: float) -> Gpus:
 
 
 def _nvml() -> tuple[tuple[Gpu, ...], str]:
-    """The GPUs and the driver's version; nothing where the package, the driver's library or the
-    driver is missing."""
+    """Return the GPUs and the driver's version, by NVML.
+
+    The result is empty if the package, the driver's library or the driver is missing.
+    """
     try:
         nvml = import_module("pynvml")
     except ImportError:
@@ -87,7 +96,7 @@ def _nvml() -> tuple[tuple[Gpu, ...], str]:
         with suppress(nvml.NVMLError):
             driver = str(nvml.nvmlSystemGetDriverVersion())
         for index in range(nvml.nvmlDeviceGetCount()):
-            with suppress(nvml.NVMLError):  # no memory of its own (Jetson), or fallen off the bus
+            with suppress(nvml.NVMLError):  # no memory of its own (Jetson), or lost from the bus
                 handle = nvml.nvmlDeviceGetHandleByIndex(index)
                 memory = nvml.nvmlDeviceGetMemoryInfo(handle)
                 uuid = str(nvml.nvmlDeviceGetUUID(handle))
@@ -98,7 +107,7 @@ def _nvml() -> tuple[tuple[Gpu, ...], str]:
 
 
 def _nvidia_smi(timeout_s: float) -> tuple[tuple[Gpu, ...], str]:
-    """The GPUs, or the reason why none could be read."""
+    """Return the GPUs, and the reason if there are none, by `nvidia-smi`."""
     command = shutil.which("nvidia-smi")
     if command is None:
         return (), "there is no NVIDIA driver on this machine"
@@ -119,7 +128,7 @@ def _nvidia_smi(timeout_s: float) -> tuple[tuple[Gpu, ...], str]:
 
 
 def parse(output: str) -> tuple[Gpu, ...]:
-    """The lines of nvidia-smi's answer that are GPUs; memory there is in MiB, or `[N/A]`."""
+    """Parse the lines of nvidia-smi's output that describe GPUs, with memory in MiB or `[N/A]`."""
     found = []
     for line in output.splitlines():
         parts = [part.strip() for part in line.split(",")]
@@ -132,8 +141,11 @@ def parse(output: str) -> tuple[Gpu, ...]:
 
 
 def visible(found: tuple[Gpu, ...]) -> tuple[Gpu, ...]:
-    """Those that `CUDA_VISIBLE_DEVICES` leaves, where it is set: indices or the beginnings of
-    UUIDs. As CUDA reads it, all after the first unknown one are hidden."""
+    """Return the GPUs that `CUDA_VISIBLE_DEVICES` selects; all if it is not set.
+
+    The variable lists indices or prefixes of UUIDs. As in CUDA, the first unknown entry hides all
+    that follow.
+    """
     wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
     if wanted is None:
         return found

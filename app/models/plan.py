@@ -1,10 +1,10 @@
-"""What fits: the largest context that keeps a model whole on the GPU, with its arithmetic.
+"""Computes the largest context that keeps a model entirely on the GPU, and shows the calculation.
 
-    never free + engine's buffers + weights + cache of all slots  <=  memory of the GPU
+    reserved memory + engine's buffers + weights + cache of all slots  <=  memory of the GPU
 
-Every term is rounded up to a hundredth of a GiB and the memory down, and nothing finer is used
-after that: the printed numbers are the numbers reckoned with, and add up. They are estimates. What
-really happened is in `/api/ps` once the model is loaded: see `judge`.
+Every term is rounded up to a hundredth of a GiB and the memory is rounded down. All further
+calculation uses these numbers, so the printed numbers add up. They are estimates. The real
+placement is in `/api/ps` when the model is loaded, see `judge`.
 """
 
 from collections.abc import Mapping
@@ -16,36 +16,37 @@ from app.models.daemon import Daemon
 
 CacheType = Literal["f16", "q8_0"]
 
-DEFAULT_NUM_CTX = 8192  # where the GPU is not known: an image of 4,096 tokens and an answer
-STEP = 1024
-# Room for seven images of 4,096 tokens and a long answer. Ollama sets the cache aside when it
-# loads the model: a longer context costs memory and slots, and no request here needs it.
+DEFAULT_NUM_CTX = 8192  # tokens if the GPU is unknown: an image of 4,096 tokens and an answer
+STEP = 1024  # tokens; contexts are multiples of it
+# Tokens. The cap fits seven images of 4,096 tokens and a long answer. Ollama allocates the cache
+# when it loads the model: a longer context costs memory and slots, and no request needs it.
 CAP = 32_768
-ENOUGH = 8192  # with so much at f16, the larger context of q8_0 is not worth its losses
-LEAST = 4096  # two images of Ollama 0.12 (2,048 tokens) leave no room for an answer in less
+ENOUGH = 8192  # tokens; from here on f16 is preferred to the longer context of q8_0, for quality
+LEAST = 4096  # tokens; in less, two images of Ollama 0.12 (2,048 each) leave none for the answer
 
-# Of each GPU. A 24 GiB card shows Ollama 23.6 GiB, of which a bare system leaves 23.1 to 23.3.
-# Ollama itself keeps 457 MiB away from the model ("minimum" in its log); the input embeddings,
-# which stay with the CPU and are yet counted in our weights, make up for that.
+# Memory of each GPU that is never free. Ollama sees 23.6 GiB of a 24 GiB card, of which 23.1 to
+# 23.3 are free on an idle system. Ollama reserves another 457 MiB ("minimum" in its log). The input
+# embeddings compensate for that: they stay in CPU memory but are included in our weights.
 NEVER_FREE_BYTES = GIB // 2
 # Estimate: compute graphs of text (0.3 GiB for qwen3:32b in Ollama 0.13) and of the vision tower.
 # Ollama 0.12.7 took more: 25 GB for 30b at 8,192 tokens (ollama/ollama issue 12846).
 BUFFER_BYTES = GIB * 3 // 2
 
-Q8 = "OLLAMA_FLASH_ATTENTION=1 OLLAMA_KV_CACHE_TYPE=q8_0"  # of the daemon, not of this server
+Q8 = "OLLAMA_FLASH_ATTENTION=1 OLLAMA_KV_CACHE_TYPE=q8_0"  # settings of Ollama, not of this server
 
-JUDGED_BYTES = GIB  # a smaller model answers well enough on a CPU
+JUDGED_BYTES = GIB  # a smaller model is fast enough on a CPU
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One part of the sum, in hundredths of a GiB, and where it comes from."""
+    """One term of the sum, in hundredths of a GiB, and its label."""
 
     hundredths: int
     label: str
 
     @property
     def gib(self) -> float:
+        """The term in GiB."""
         return self.hundredths / 100
 
 
@@ -53,16 +54,16 @@ class Term:
 class Plan:
     """How to run a model on a GPU.
 
-    num_ctx: tokens of each slot; 0 where the model does not fit.
-    num_ctx_q8: the same with a q8_0 cache, whatever was chosen.
-    slots: how many requests run at once: as asked for (`OLLAMA_NUM_PARALLEL`), or one where the
-        daemon runs no more for the model's family.
-    one_slot: why that is fewer than asked for; empty where it is not.
-    max_slots: how many slots of `num_ctx` tokens there is room for.
-    terms: what the memory is spent on; where the model does not fit, at the least useful context.
+    num_ctx: context of each slot in tokens; 0 if the model does not fit.
+    num_ctx_q8: the same with a q8_0 cache, whichever type is chosen.
+    slots: requests in parallel: as requested (`OLLAMA_NUM_PARALLEL`), or one if Ollama runs no more
+        for the model's family.
+    one_slot: why there are fewer slots than requested; empty if there are not.
+    max_slots: number of slots of `num_ctx` tokens that fit.
+    terms: the uses of the memory; if the model does not fit, with the shortest useful context.
     vram: the memory, in hundredths of a GiB.
-    capped: no more context is wanted, or the model is trained for no more.
-    advice: what to do instead, where the model does not fit.
+    capped: the context has reached the cap or the longest context that the model is trained for.
+    advice: the alternatives if the model does not fit.
     """
 
     entry: Entry
@@ -79,6 +80,7 @@ class Plan:
 
     @property
     def fits(self) -> bool:
+        """Whether the model fits with a useful context."""
         return self.num_ctx > 0
 
     @property
@@ -88,7 +90,7 @@ class Plan:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The arithmetic for people, in at most 79 columns."""
+        """The calculation as lines of text, in at most 79 columns."""
         signs = [" "] + ["+"] * (len(self.terms) - 1)
         sums = [
             f"  {sign}{term.gib:7.2f} GiB  {term.label}"
@@ -98,9 +100,12 @@ class Plan:
 
 
 def token_bytes(entry: Entry, cache_type: CacheType) -> int:
-    """Bytes that the cache takes a token. f16: 2 a value; q8_0: blocks of 32 values in 34 bytes
-    (a 16-bit scale and 32 of 8 bits). A llama.cpp log agrees: 36 layers x 8 heads x 128 at q8_0
-    take 1,224 MiB for 16,384 tokens."""
+    """Return the bytes of KV cache per token.
+
+    f16 takes 2 bytes per value. q8_0 takes 34 bytes for a block of 32 values (a 16-bit scale and 32
+    values of 8 bits). A llama.cpp log confirms this: 36 layers x 8 heads x 128 at q8_0 take
+    1,224 MiB for 16,384 tokens.
+    """
     values = entry.values_per_token
     return values * 2 if cache_type == "f16" else -(-values * 34 // 32)
 
@@ -114,16 +119,16 @@ def plan(
     cap: int = CAP,
     cache: CacheType | None = None,
 ) -> Plan:
-    """The largest context that keeps the whole model on the GPU.
+    """Compute the largest context that keeps the whole model on the GPU.
 
-    f16 where that gives `ENOUGH` tokens a slot, else q8_0.
+    The cache type is f16 if that gives `ENOUGH` tokens per slot, else q8_0.
 
     Args:
         vram_bytes: memory of all GPUs together.
-        slots: requests that the daemon runs at once; each has a context of its own.
-        gpus: over how many GPUs the memory is spread. Buffers are needed on each.
-        cap: no more context than this, in tokens.
-        cache: the daemon's cache type, where it is known and not to be chosen.
+        slots: requests that Ollama runs in parallel; each has a context of its own.
+        gpus: number of GPUs that share the memory. Each needs buffers of its own.
+        cap: longest context, in tokens.
+        cache: Ollama's cache type, if it is known; None to choose it.
     """
     daemon = Daemon(family=entry.family)
     asked, slots = slots, daemon.slots(slots)
@@ -152,14 +157,14 @@ def plan(
 
 
 def plan_context(wanted: int, trained: int, planned: int = 0) -> int:
-    """The one `num_ctx` for the life of the server, in tokens.
+    """Return the `num_ctx` (tokens) that all requests of this server use.
 
-    Another value in a later request would reload the whole model.
+    A different value in a later request would reload the whole model.
 
     Args:
-        wanted: the user's own choice; 0 for none.
-        trained: the longest context that the model was trained for; 0 where unknown.
-        planned: `Plan.num_ctx`; 0 where no GPU is known or the model does not fit.
+        wanted: the user's choice; 0 for none.
+        trained: the longest context that the model is trained for; 0 if unknown.
+        planned: `Plan.num_ctx`; 0 if no GPU is known or the model does not fit.
     """
     context = wanted or planned or DEFAULT_NUM_CTX
     return min(context, trained) if trained else context
@@ -167,17 +172,23 @@ def plan_context(wanted: int, trained: int, planned: int = 0) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Where a loaded model really is: the share of it on the GPU, 0 to 1 (None where that is not
-    told), and a sentence for the log where that is too little."""
+    """Where a loaded model is.
+
+    share: the share of the model on the GPU, 0 to 1; None if unknown.
+    warning: a sentence for the log if the share is too small; else empty.
+    """
 
     share: float | None
     warning: str = ""
 
 
 def judge(loaded: Mapping[str, Any]) -> Verdict:
-    """What an entry of `/api/ps` says. Ollama gives no error when a model does not fit: it runs
-    the rest on the CPU, many times slower. The two sizes are equal where every layer is on the GPU
-    (llm/server.go, VRAMSize: what always stays with the CPU is then counted in)."""
+    """Judge the placement of a loaded model by its entry in `/api/ps`.
+
+    Ollama reports no error if a model does not fit: it runs the rest on the CPU, many times slower.
+    `size` and `size_vram` are equal if every layer is on the GPU (llm/server.go, VRAMSize, which
+    then includes the parts that always stay on the CPU).
+    """
     size, on_gpu = int(loaded.get("size") or 0), int(loaded.get("size_vram") or 0)
     if size <= 0:
         return Verdict(None)
@@ -189,26 +200,26 @@ def judge(loaded: Mapping[str, Any]) -> Verdict:
         f"{name} is only {int(share * 100)}% on the GPU: {(size - on_gpu) / GIB:.1f} of "
         f"{size / GIB:.1f} GiB run on the CPU, many times slower."
         if on_gpu
-        else f"{name} runs on the CPU alone, many times slower than on a GPU."
+        else f"{name} runs only on the CPU, many times slower than on a GPU."
     )
-    ways = ["end what else uses the GPU"] if on_gpu else ["check that Ollama finds the GPU"]
+    ways = ["stop other programs on the GPU"] if on_gpu else ["check that Ollama finds the GPU"]
     if context := loaded.get("context_length"):
         ways.append(f"set NUM_CTX below {context}")
     if (entry := find(name)) and (lighter := smaller(entry)):
-        ways.append(f"take a smaller model such as {lighter[0].tag}")
+        ways.append(f"use a smaller model such as {lighter[0].tag}")
     advice = ", or ".join(ways)
     return Verdict(
-        share, f"{where} {advice[0].upper()}{advice[1:]}; `python -m app doctor` reckons."
+        share, f"{where} {advice[0].upper()}{advice[1:]}. `python -m app doctor` shows what fits."
     )
 
 
 def _up(size: int) -> int:
-    """Bytes in hundredths of a GiB, rounded up."""
+    """Convert bytes to hundredths of a GiB, rounded up."""
     return -(-size * 100 // GIB)
 
 
 def _cache(entry: Entry, rest: int, longest: int, known: CacheType | None) -> tuple[CacheType, int]:
-    """The type, and the whole steps of tokens whose cache takes at most `rest` bytes."""
+    """Return the cache type, and the context (tokens, whole steps) that fits in `rest` bytes."""
 
     def tokens(kind: CacheType) -> int:
         return min(longest, max(0, rest // token_bytes(entry, kind) // STEP * STEP))
@@ -227,8 +238,8 @@ def _fixed(entry: Entry, gpus: int) -> tuple[Term, ...]:
     each = "" if gpus == 1 else f", on each of {gpus} GPUs"
     source = ", estimated from the download" if entry.estimated else ""
     return (
-        Term(_up(NEVER_FREE_BYTES * gpus), f"never free: driver, CUDA context{each}"),
-        Term(_up(BUFFER_BYTES * gpus), f"buffers of the engine, estimated{each}"),
+        Term(_up(NEVER_FREE_BYTES * gpus), f"reserved: driver, CUDA context{each}"),
+        Term(_up(BUFFER_BYTES * gpus), f"engine buffers, estimated{each}"),
         Term(_up(entry.weights_bytes), f"weights with the vision tower{source}"),
     )
 
@@ -243,7 +254,7 @@ def _advice(entry: Entry, vram_bytes: int, slots: int, gpus: int, terms: tuple[T
     larger = f"{-(-sum(term.hundredths for term in terms) // 100)} GiB of GPU memory"
     fitting = (e.tag for e in smaller(entry) if plan(e, vram_bytes, slots, gpus=gpus).fits)
     tag = next(fitting, "")
-    return f"take {tag}, or {larger}" if tag else f"take {larger}"
+    return f"use {tag}, or {larger}" if tag else f"use {larger}"
 
 
 def _headline(done: Plan) -> str:
@@ -255,7 +266,7 @@ def _headline(done: Plan) -> str:
 
 
 def _shape(done: Plan) -> str:
-    """Where the bytes a token come from."""
+    """Return the line that explains the bytes per token."""
     entry, size = done.entry, "2" if done.cache_type == "f16" else "34/32"
     shape = f"{entry.layers} layers x {entry.kv_heads} heads x {entry.head_dim}"
     return f"{'':16}{shape} x 2 (keys, values) x {size} bytes"
@@ -263,17 +274,17 @@ def _shape(done: Plan) -> str:
 
 def _total(done: Plan) -> str:
     over = done.needed - done.vram
-    rest = f"{over / 100:.2f} too much" if over > 0 else f"{-over / 100:.2f} left"
+    rest = f"{over / 100:.2f} over" if over > 0 else f"{-over / 100:.2f} left"
     return f"  ={done.needed / 100:7.2f} GiB  of {done.vram / 100:.2f}: {rest}"
 
 
 def _remarks(done: Plan) -> tuple[str, ...]:
-    """What follows from the sum: why no more, what to set, what else there is room for."""
+    """Return the lines below the sum: what limits the context, settings, and spare slots."""
     if not done.fits:
         return (f"  {done.advice[0].upper()}{done.advice[1:]}.",)
     said = []
     if done.capped:
-        said.append(f"  More context than {done.num_ctx} would only take memory.")
+        said.append(f"  A longer context than {done.num_ctx} tokens would only cost memory.")
     else:
         longer = done.num_ctx + STEP
         size = _up(token_bytes(done.entry, done.cache_type) * longer * done.slots)
@@ -284,7 +295,7 @@ def _remarks(done: Plan) -> tuple[str, ...]:
     if done.cache_type == "q8_0":
         said.append(f"  For q8_0 Ollama needs {Q8}.")
     if done.one_slot:
-        said.append(f"  {done.entry.family} runs in one slot, whatever OLLAMA_NUM_PARALLEL says.")
+        said.append(f"  {done.entry.family} runs in one slot; OLLAMA_NUM_PARALLEL is ignored.")
     if done.max_slots > done.slots and Daemon(family=done.entry.family).slots(2) > 1:
         said.append(f"  There is room for {done.max_slots} slots (OLLAMA_NUM_PARALLEL).")
     return tuple(said)

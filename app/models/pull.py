@@ -1,12 +1,12 @@
-"""Download a model through Ollama, for `download_model.sh`:
+"""Downloads a model through Ollama. `download_model.sh` calls:
 
     python3 -m app.models.pull URL version
     python3 -m app.models.pull URL at-least FOUND WANTED
     python3 -m app.models.pull URL capabilities MODEL
     python3 -m app.models.pull URL pull MODEL EXPECTED_BYTES
 
-The status says how it went (1: no, or not installed); the sentence for the user goes to stderr.
-Standard library only: it runs before anything is installed.
+The exit status is 0 for success and 1 for "no", "not installed" or a failure. Error messages go to
+stderr. The module uses the standard library only because it runs before anything is installed.
 """
 
 import json
@@ -20,33 +20,39 @@ from typing import IO, Any, Protocol
 
 from app.models.catalog import new_enough
 
-# What we ask is here or next door: never through a proxy.
+# Ollama is on this machine or on the local network: never use a proxy.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 ATTEMPTS = 6  # 2, 4, 8, 16 and 32 s apart
 NO_NETWORK = ("no such host", "dial tcp", "network is unreachable", "server misbehaving")
 
 
 def call(url: str, body: dict[str, str] | None = None, timeout: float = 600) -> IO[bytes]:
-    """One call of Ollama's API; a POST where there is a body. Hashing 20 GB is silent for minutes,
-    hence the long timeout (seconds)."""
+    """Call Ollama's API: POST if there is a body, else GET.
+
+    Args:
+        timeout: seconds without data. It is long because hashing 20 GB takes minutes.
+
+    Raises:
+        OSError: Ollama is not reachable or returns an error (`urllib.error.HTTPError`).
+    """
     data = None if body is None else json.dumps(body).encode()
     answer: IO[bytes] = OPENER.open(urllib.request.Request(url, data), timeout=timeout)  # noqa: S310
     return answer
 
 
 def version(url: str) -> None:
-    """Print the version of the daemon."""
+    """Print Ollama's version."""
     say(json.load(call(f"{url}/api/version", timeout=5))["version"])
 
 
 def at_least(_: str, found: str, wanted: str) -> None:
-    """Exit with 1 where version `found` is older than `wanted`."""
+    """Exit with status 1 if version `found` is older than `wanted`."""
     if not new_enough(found, wanted):
         raise SystemExit(1)
 
 
 def capabilities(url: str, model: str) -> None:
-    """What the model can do; status 1 where it is not installed."""
+    """Print the model's capabilities; exit with status 1 if it is not installed."""
     try:
         say(*json.load(call(f"{url}/api/show", {"model": model})).get("capabilities", []))
     except urllib.error.HTTPError as error:
@@ -56,17 +62,17 @@ def capabilities(url: str, model: str) -> None:
 
 
 class Taker(Protocol):
-    """Shows how far a download is."""
+    """Shows the progress of a download."""
 
     def take(self, line: dict[str, Any]) -> None:
-        """One line of the daemon's answer."""
+        """Process one line of Ollama's response."""
 
 
 class Progress:
-    """One line that rewrites itself on a terminal; elsewhere a line every 30 seconds."""
+    """Prints the progress: one updating line on a terminal, else a line every 30 seconds."""
 
     def __init__(self, expected: int) -> None:
-        """`expected`: bytes of the whole model, before the daemon has named all its parts."""
+        """`expected`: bytes of the whole model, used until Ollama has listed all layers."""
         self.expected = expected
         self.layers: dict[str, tuple[int, int]] = {}
         self.begun = time.monotonic()
@@ -75,7 +81,7 @@ class Progress:
         self.status = ""
 
     def take(self, line: dict[str, Any]) -> None:
-        """One line of the daemon's answer."""
+        """Process one line of Ollama's response."""
         if line.get("total"):
             self.layers[line["digest"]] = (line.get("completed", 0), line["total"])
             self.show()
@@ -84,6 +90,7 @@ class Progress:
             say(f"\r\033[K{self.status}" if sys.stdout.isatty() else self.status)
 
     def show(self) -> None:
+        """Print the progress, at most twice a second on a terminal, else every 30 seconds."""
         done, known = map(sum, zip(*self.layers.values(), strict=True))
         if self.resumed is None:
             self.resumed = done
@@ -102,10 +109,14 @@ class Progress:
 
 
 def pull(url: str, model: str, expected: str, progress: Callable[[int], Taker] = Progress) -> None:
-    """Download, and try again where the connection breaks.
+    """Download a model; retry if the connection breaks.
 
     Args:
-        progress: made anew for each attempt, from the bytes to expect; it takes the lines.
+        expected: size of the download in bytes.
+        progress: called with `expected` for each attempt; the result shows the progress.
+
+    Raises:
+        SystemExit: the download failed, with a message for the user.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -113,20 +124,20 @@ def pull(url: str, model: str, expected: str, progress: Callable[[int], Taker] =
         except (OSError, HTTPException) as error:
             if attempt == ATTEMPTS:
                 raise SystemExit(
-                    f"The download broke off {ATTEMPTS} times, at last with: {error}. "
-                    "Run this again; it goes on where it stopped."
+                    f"The download failed {ATTEMPTS} times, the last time with: {error}. "
+                    "Run this again; it resumes where it stopped."
                 ) from None
-            say(f"\nThe connection broke ({error}); trying again in {2**attempt} s.")
+            say(f"\nThe connection broke ({error}). Retrying in {2**attempt} s.")
             time.sleep(2**attempt)
     return None
 
 
 def pull_once(url: str, model: str, progress: Taker) -> None:
-    """One attempt.
+    """Attempt the download once.
 
     Raises:
-        OSError, HTTPException: worth another attempt.
-        SystemExit: not worth one; with the sentence for the user.
+        OSError, HTTPException: another attempt may succeed.
+        SystemExit: another attempt would fail; with a message for the user.
     """
     try:
         answer = call(f"{url}/api/pull", {"model": model})
@@ -142,27 +153,27 @@ def pull_once(url: str, model: str, progress: Taker) -> None:
         progress.take(line)
         if line.get("status") == "success":
             return
-    raise OSError("the daemon ended the answer early")
+    raise OSError("Ollama ended the response early")
 
 
 def explained(url: str, model: str, error: str) -> str:
-    """What the daemon's error means for the user; empty where another attempt may help."""
+    """Return a message for the user about Ollama's error; "" if another attempt may succeed."""
     if "manifest" in error and any(text in error for text in NO_NETWORK):
         return (
-            f"There is no network from Ollama at {url} to its registry: {model} cannot be "
-            "downloaded. Connect that machine, or run ENGINE=embedded ./quick_start.sh."
+            f"Ollama at {url} cannot reach its registry, so {model} cannot be downloaded. Connect "
+            "that machine to the internet, or run ENGINE=embedded ./quick_start.sh."
         )
     if "manifest" in error and "not exist" in error:
         return f"Ollama's registry has no model {model}. See https://ollama.com/library/qwen3-vl"
     if "newer version" in error:
         return f"{model} needs a newer Ollama. Update it from https://ollama.com/download"
     if "no space" in error:
-        return "The disk is full. Free some space and run this again; it goes on from there."
+        return "The disk is full. Free some space and run this again; it resumes where it stopped."
     return ""
 
 
 def say(*words: str, end: str = "\n") -> None:
-    """Print at once."""
+    """Print words to stdout and flush it."""
     sys.stdout.write(" ".join(words) + end)
     sys.stdout.flush()
 
@@ -176,7 +187,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 
 def main(argv: list[str]) -> None:
-    """Run one command."""
+    """Run a command of `COMMANDS`: `argv` is URL, command and its arguments."""
     url, command, *arguments = argv
     try:
         COMMANDS[command](url, *arguments)

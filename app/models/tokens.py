@@ -1,13 +1,13 @@
-"""What a prompt costs before it is sent: tokens of an image, tokens of text.
+"""Estimates the tokens of a prompt, images and text, before it is sent.
 
-An image is resized to whole cells and costs a token a cell (Qwen's `smart_resize`, which Ollama
-and llama.cpp follow). Where the bounds come from:
+An image is resized to whole cells and costs one token per cell (Qwen's `smart_resize`, which Ollama
+and llama.cpp follow). Sources of the bounds:
 
-* Ollama up to 0.29, own engine: 65,536 to 2,097,152 pixels, so 64 to 2,048 tokens of 32x32; half
-  a cell is rounded to even (model/models/qwen3vl/imageprocessor.go).
+* Ollama up to 0.29, own engine: 65,536 to 2,097,152 pixels, so 64 to 2,048 tokens of 32x32; half a
+  cell is rounded to even (model/models/qwen3vl/imageprocessor.go).
 * Ollama from 0.30 on, llama-server: `--image-min-tokens 1024` for four families
-  (llm/llama_server.go), 8 for the other qwen models, at most 4,096; `vision.max_pixels` of a
-  model's file does not bind it. `tests/mtmd` asks llama.cpp's own library.
+  (llm/llama_server.go), 8 for the other qwen models, at most 4,096; `vision.max_pixels` in a model
+  file has no effect. `tests/mtmd` compares with llama.cpp's own library.
 * qwen2.5-vl in Ollama's own engine: cells of 28, from 56x56 pixels to `vision.max_pixels`.
 """
 
@@ -23,7 +23,12 @@ from app.models.daemon import FLOORED, Daemon
 
 @dataclass(frozen=True, slots=True)
 class ImageRule:
-    """Cells are squares of `cell` pixels a side, a token each."""
+    """How an engine counts the tokens of an image.
+
+    cell: side of a cell in pixels; a cell is a square and costs one token.
+    min_tokens, max_tokens: bounds of one image.
+    half_to_even: half a cell is rounded to an even number of cells; else up.
+    """
 
     cell: int = 32
     min_tokens: int = 1
@@ -31,19 +36,19 @@ class ImageRule:
     half_to_even: bool = False
 
     def seen(self, width: int, height: int) -> tuple[int, int]:
-        """The size, in pixels, that the model resizes an image to."""
+        """Return the size, in pixels, to which the model resizes an image."""
         columns, rows = _cells(self, width, height)
         return columns * self.cell, rows * self.cell
 
     def tokens(self, width: int, height: int) -> int:
-        """What an image of so many pixels costs."""
+        """Return the tokens of an image of this size in pixels."""
         columns, rows = _cells(self, width, height)
         return columns * rows
 
 
-@lru_cache(1024)  # planning a request asks for the same a dozen times
+@lru_cache(1024)  # planning a request needs the same size a dozen times
 def _cells(rule: ImageRule, width: int, height: int) -> tuple[int, int]:
-    """Columns and rows."""
+    """Return the columns and rows of cells."""
     cell, least, most = rule.cell, rule.min_tokens, rule.max_tokens
     nearest = round if rule.half_to_even else _half_up
     columns = max(1, nearest(width / cell))
@@ -59,16 +64,16 @@ def _cells(rule: ImageRule, width: int, height: int) -> tuple[int, int]:
     return columns, rows
 
 
-_rule = lru_cache(64)(ImageRule)  # the same object for each model: `_cells` then finds it by that
+_rule = lru_cache(64)(ImageRule)  # equal rules are one object, which makes lookups in `_cells` fast
 
 
 def _half_up(value: float) -> int:
-    """As C rounds; Python rounds half to even."""
+    """Round half up, as C does; Python rounds half to even."""
     return math.floor(value + 0.5)
 
 
 def image_rule(info: Mapping[str, Any], version: str) -> ImageRule:
-    """The rule of a model, from its `/api/show` `model_info` and the engine's version."""
+    """Return the rule of a model, by `model_info` in `/api/show` and the engine's version."""
     arch = str(info.get("general.architecture", ""))
     vision = f"{arch}.vision."
     own = 14 if arch.startswith(("qwen2vl", "qwen25vl")) else 16
@@ -88,7 +93,12 @@ def image_rule(info: Mapping[str, Any], version: str) -> ImageRule:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What is known of a prompt before it is sent."""
+    """The properties of a prompt from which its tokens are predicted.
+
+    ascii_bytes, other_bytes: UTF-8 bytes of the text in and outside ASCII.
+    images: number of images.
+    image_tokens: tokens of all images by `ImageRule`.
+    """
 
     ascii_bytes: int
     other_bytes: int
@@ -97,7 +107,7 @@ class Cost:
 
     @classmethod
     def of(cls, text: str, image_tokens: Sequence[int]) -> "Cost":
-        """Of a prompt with this text (all turns) and images that cost so much by the rule."""
+        """Make one from the text of all turns and the tokens of each image by the rule."""
         total = plain = len(text)
         if not text.isascii():
             total = len(text.encode())
@@ -105,7 +115,7 @@ class Cost:
         return cls(plain, total - plain, len(image_tokens), sum(image_tokens))
 
     def features(self) -> tuple[float, ...]:
-        """Bytes in hundreds, so that all weights are of one size."""
+        """Return the feature vector; large ones in hundreds, so that all weights are similar."""
         return (
             self.ascii_bytes / 100,
             self.other_bytes / 100,
@@ -115,35 +125,37 @@ class Cost:
         )
 
 
-# Before anything was measured: 3 bytes a token, 4 tokens around an image, 32 around the turns.
+# Initial weights: 3 bytes per token, 4 tokens around an image, 32 tokens around the turns.
 _FIRST = (33.0, 33.0, 4.0, 100.0, 32.0)
-FORESEEN = 0.5  # tokens that a prediction is off, at most, where there is nothing to learn
-_DOUBT = (900.0, 900.0, 100.0, 1.0, 400.0)  # how far each may be off (variance)
-# No prediction leaves these, whatever was counted: at most a token a byte, some around an image.
+FORESEEN = 0.5  # tokens; a smaller error of a prediction is not learned from
+_DOUBT = (900.0, 900.0, 100.0, 1.0, 400.0)  # initial variance of each weight
+# Bounds of the weights for predictions: at most one token per byte, some tokens around an image.
 _LEAST = (2.0, 2.0, 0.0, 0.0, 0.0)
 _MOST = (115.0, 115.0, 5000.0, 400.0, 4000.0)
-# The same where the rule of an image is known: its own tokens are hardly in doubt.
+# The bounds if the rule of an image is known, so that its own tokens are almost certain.
 _LEAST_KNOWN = (2.0, 2.0, 0.0, 95.0, 0.0)
 _MOST_KNOWN = (115.0, 115.0, 64.0, 105.0, 4000.0)
-SURE_OF_TEXT = 0.25  # of the predicted tokens of a text; no text has been seen to cost less
-HEALING = 0.25  # the share of the way back to the first weights that a doubtful refusal takes
+SURE_OF_TEXT = 0.25  # share of the predicted tokens of a text; no text was observed to cost less
+HEALING = 0.25  # share by which a doubtful rejection moves the weights back to the initial ones
 
 
 @dataclass(slots=True)
 class Estimator:
     """Predicts an engine's `prompt_eval_count` and learns from it (recursive least squares).
 
-    known: the rule of an image is that of this model and engine, not a guess.
+    known: the image rule is that of this model and engine, not a guess.
+    weights: tokens per feature, see `Cost.features`.
+    seen: number of counts that were learned from.
     """
 
     known: bool = False
     weights: list[float] = field(default_factory=lambda: list(_FIRST))
     seen: int = 0
     _doubt: list[list[float]] = field(default_factory=lambda: _diagonal(_DOUBT))
-    _strayed: bool = False  # a weight is out of its bounds; else no prediction can be
+    _strayed: bool = False  # a weight is out of bounds; otherwise predictions need no clamping
 
     def predict(self, cost: Cost) -> int:
-        """Tokens of the whole prompt."""
+        """Return the predicted tokens of the whole prompt."""
         x = cost.features()
         tokens = _dot(self.weights, x)
         if self._strayed:
@@ -152,17 +164,21 @@ class Estimator:
         return math.ceil(tokens - 1e-6)
 
     def lacks_images(self, cost: Cost, counted: int) -> bool:
-        """Whether the engine counted less than the images alone cost: some were left out, or two
-        were made into one."""
+        """Return whether the engine counted fewer tokens than the prompt must have.
+
+        In that case the engine left out images or merged two of them into one.
+        """
         if not self.known or not cost.images or not counted:
             return False
         bare = Cost(cost.ascii_bytes, cost.other_bytes, 0, 0)
         return counted < cost.image_tokens + SURE_OF_TEXT * self.predict(bare)
 
     def learn(self, cost: Cost, counted: int) -> None:
-        """Take in what the engine counted. Counts far off are no counts of this prompt (a cached
-        prefix or an image that was left out, say) and are passed over; so are those that were
-        foreseen."""
+        """Update the weights with the tokens that the engine counted.
+
+        A count that is far off is not a count of this prompt (for example, a cached prefix or an
+        image was left out) and is ignored. A count that was predicted is ignored as well.
+        """
         x = cost.features()
         predicted = _dot(self.weights, x)
         if not predicted / 4 < counted < predicted * 4 or abs(counted - predicted) < FORESEEN:
@@ -170,7 +186,7 @@ class Estimator:
         if self.lacks_images(cost, counted):
             return
         gain = [_dot(row, x) for row in self._doubt]
-        scale = 1.0 + _dot(gain, x)  # 1: the noise of a count, a token
+        scale = 1.0 + _dot(gain, x)  # 1.0 is the variance of a count (one token)
         self.weights = [
             weight + step / scale * (counted - predicted)
             for weight, step in zip(self.weights, gain, strict=True)
@@ -183,9 +199,14 @@ class Estimator:
         self.seen += 1
 
     def doubt(self, cost: Cost, room: int) -> None:
-        """A prompt is refused by what was learnt. Where it would fit by the first guess, go some of
-        the way back to that: what was learnt wrongly then heals, since a refused prompt teaches
-        nothing."""
+        """Move the weights towards the initial ones after a prompt was rejected by the prediction.
+
+        A rejected prompt yields no count, so wrong weights would never be corrected. Nothing
+        changes if the prompt does not fit by the initial weights either.
+
+        Args:
+            room: tokens that the prompt may have.
+        """
         if not self.seen or _dot(_FIRST, cost.features()) > room:
             return
         self.weights = [

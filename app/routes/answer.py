@@ -1,7 +1,7 @@
-"""One stream of events, written as they are said; a form (JSON, SSE, NDJSON, text) says how.
+"""Writes the events of one answer as a response; a form encodes them (JSON, SSE, NDJSON, text).
 
-A client who leaves ends the work: it is cancelled, and with it the connection to the engine. The
-whole of an answer that is not streamed comes by the same way, as its `done` alone.
+When the client disconnects, the work is cancelled, which closes the connection to the engine. An
+answer that is not streamed takes the same path; only its `done` event is encoded.
 """
 
 import asyncio
@@ -17,15 +17,14 @@ from app.problems import internal_error, problem_format, problem_response
 from app.routes.forms import Form
 from app.tasks.events import Delta, Done, Event, Start
 
-ENDED = "This server ended before the answer was done. Ask again, or another one."
-SILENCE_S = 15.0  # proxies close what is silent for longer
+ENDED = "The server shut down before the answer was complete. Send the request again."
+SILENCE_S = 15.0  # proxies close connections that are silent for longer
 
 
 class AnswerResponse(Response):
-    """Has the work done and writes what it says in a form.
+    """Runs the work and writes its events in a form.
 
-    What fails before anything was written is an error with its own HTTP status, also where a
-    stream was asked for.
+    A failure before the first byte is an error with its own HTTP status, also for a stream.
     """
 
     def __init__(self, work: Work[Event], form: Form, context: RequestContext) -> None:
@@ -41,7 +40,7 @@ class AnswerResponse(Response):
         pulse = _Pulse(self, send) if self.form.silence else None
 
         def leave(_: asyncio.Task[None]) -> None:
-            """The client has left; once all is written, that is as it should be."""
+            """The client disconnected, which after the last byte is the normal end."""
             if not self.ended and not watching.cancelled():
                 self.left = True
                 writing.cancel()
@@ -51,9 +50,9 @@ class AnswerResponse(Response):
         try:
             await self._write(scope, receive, send)
         except asyncio.CancelledError:
-            if not self.left:  # the server ends, and has waited as long as it may
+            if not self.left:  # the server shuts down, and its drain timeout has passed
                 await self._fail(Draining(ENDED), scope, receive, send)
-            elif writing.uncancel():  # ended from elsewhere, too
+            elif writing.uncancel():  # cancelled from elsewhere, too
                 raise
         finally:
             watching.cancel()
@@ -66,28 +65,28 @@ class AnswerResponse(Response):
         async def say(event: Event) -> None:
             self._note(event)
             if data := self.form.encode(event):
-                over = isinstance(event, Done)  # and goes out with what ends the answer
+                over = isinstance(event, Done)  # sent together with the end of the body
                 await self._send(send, data, self.form.headers(event), over)
 
         try:
             await self._taken_work()(say)
             if not self.ended:
                 await self._send(send, b"", over=True)
-        except Exception as error:  # whatever it is, the client is told
+        except Exception as error:  # any exception becomes an error response
             problem = (
                 error if isinstance(error, Problem) else internal_error(self.context.request_id)
             )
             await self._fail(problem, scope, receive, send)
 
     def _taken_work(self) -> Work[Event]:
-        """The work, which is done once. No reference to it is kept: among its arguments are the
-        files of the request, whose memory is free once they are decoded."""
+        """Hand the work over. No reference to it is kept: its arguments include the uploaded files,
+        whose memory is free once they are decoded."""
         work = self.work
         del self.work
         return work
 
     async def _fail(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-        """The answer ends with a problem, in the form that it has begun in."""
+        """End the answer with a problem, in the form in which it began."""
         self.context.code = problem.code
         if self.started:
             body = problem_format(scope).body(problem, self.context.request_id)
@@ -97,7 +96,7 @@ class AnswerResponse(Response):
             await problem_response(problem, scope)(scope, receive, send)
 
     def _note(self, event: Event) -> None:
-        """What the log and the metrics want to know of an answer on its way."""
+        """Record model, images and times of an event for logs and metrics."""
         context = self.context
         match event:
             case Start():
@@ -113,7 +112,7 @@ class AnswerResponse(Response):
     async def _send(
         self, send: Send, data: bytes, headers: dict[str, str] | None = None, over: bool = False
     ) -> None:
-        """What is `over` with its first piece has a length."""
+        """Send a piece. A response that fits in one piece is sent with Content-Length."""
         if self.ended:
             return
         self.ended = over
@@ -127,12 +126,12 @@ class AnswerResponse(Response):
         await send({"type": "http.response.body", "body": data, "more_body": not over})
 
     async def beat(self, send: Send) -> None:
-        """Break a silence."""
+        """Send a keep-alive."""
         await self._send(send, self.form.silence)
 
 
 class _Pulse:
-    """Breaks a silent wait every 15 s; a timer, which costs less than a task that sleeps."""
+    """Sends a keep-alive every `SILENCE_S`; a timer costs less than a task that sleeps."""
 
     def __init__(self, answer: AnswerResponse, send: Send) -> None:
         self._answer, self._send = answer, send
@@ -153,6 +152,6 @@ class _Pulse:
 
 
 async def _gone(receive: Receive) -> None:
-    """Returns when the client has left, or has the whole answer."""
+    """Return when the client has disconnected or has received the whole response."""
     while (await receive())["type"] != "http.disconnect":
         pass

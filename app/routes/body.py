@@ -1,4 +1,4 @@
-"""From an HTTP request, multipart or JSON, to the fields and files of a task."""
+"""Parses a request body, form or JSON, into the fields and images of a task."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -22,25 +22,25 @@ from app.uploads import Upload
 
 FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 
-SILENCE_S = 10.0  # between two pieces of a body
-SLACK_S = 0.25  # by which a silence may be ended sooner
-LEAST_RATE = 16_384  # bytes a second, on the average: below the slowest links people have
+SILENCE_S = 10.0  # longest pause between two pieces of a body
+SLACK_S = 0.25  # by which the timer may fire early
+LEAST_RATE = 16_384  # bytes per second on average: below the slowest links in use
 
-# What JSON may hold, so that reading it takes no longer than 50 ms.
+# Limits on JSON, so that parsing takes at most 50 ms.
 MOST_VALUES = 60_000  # counted as commas and opening brackets
-UNCOUNTED = 500_000  # bytes of JSON in which no harm can be
+UNCOUNTED = 500_000  # bytes of JSON that are parsed without counting
 MOST_FIELDS = 100
-MOST_ERRORS = 50  # of a body, among which the same place is looked for
-MOST_QUOTED = 200  # characters of a name or a message in a refusal
+MOST_ERRORS = 50  # validation errors of a body that are compared
+MOST_QUOTED = 200  # characters of a name or a message that an error quotes
 
-FEW_ESCAPES = 65_536  # bytes of a form that are unquoted at once; more go to a thread
+FEW_ESCAPES = 65_536  # bytes of a form that are unquoted on the event loop; more in a thread
 
 Fields = TypeVar("Fields", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What was sent, before any of it is understood."""
+    """Fields and images as sent, before validation."""
 
     fields: dict[str, Any]
     images: list[bytes | str]
@@ -53,15 +53,15 @@ async def read_task(
     settings: Settings,
     fetcher: Fetcher | None,
 ) -> tuple[Fields, list[bytes]]:
-    """The fields, checked, and the bytes of each image.
+    """The validated fields, and the bytes of each image.
 
     Raises:
-        UploadTimeout, BodyTooLarge: it comes too slowly, or is more than `max_body_mb` (10^6
+        UploadTimeout, BodyTooLarge: the body arrives too slowly, or exceeds `max_body_mb` (10^6
             bytes each).
-        ServerBusy: the bodies in hand leave no room for it.
-        InvalidRequest: the body is not what its type says, or a required field is missing.
-        InvalidParameter: a field's value is not allowed, or there are too many images.
-        Problem: an image is none (see `images.intake`).
+        ServerBusy: the upload budget has no room for it.
+        InvalidRequest: the body does not match its content type, or a required field is missing.
+        InvalidParameter: a value is not allowed, or there are too many images.
+        Problem: an image cannot be used (see `images.intake`).
     """
     body = await _read(request, upload, int(settings.max_body_mb * 1e6))
     told = request.headers.get("content-type", "")
@@ -88,24 +88,23 @@ async def read_task(
 
 
 async def json_body(request: Request, upload: Upload, max_body_mb: float) -> dict[str, Any]:
-    """The JSON object that a body is.
+    """The body as a JSON object.
 
     Raises:
-        UploadTimeout, BodyTooLarge: it comes too slowly, or is more than `max_body_mb` (10^6
+        UploadTimeout, BodyTooLarge: the body arrives too slowly, or exceeds `max_body_mb` (10^6
             bytes each).
-        ServerBusy: the bodies in hand leave no room for it.
-        InvalidRequest: it is none.
+        ServerBusy: the upload budget has no room for it.
+        InvalidRequest: the body is not a JSON object.
     """
     return _object(await _read(request, upload, int(max_body_mb * 1e6)))
 
 
 async def _read(request: Request, upload: Upload, limit: int) -> bytes:
-    """The whole body; stops as soon as it is known to be too large, comes too slowly, or does not
-    fit beside the others."""
+    """Read the whole body; stop as soon as it is too large, too slow, or over the upload budget."""
     announced = request.headers.get("content-length", "0")
     expected = int(announced) if announced.isdigit() else 0
     size = expected if expected > limit else 0
-    first, whole = b"", BytesIO()  # most bodies come in one piece; a list of crumbs would be large
+    first, whole = b"", BytesIO()  # most bodies arrive in one piece; a list of tiny ones is large
     if not size:
         upload.check(expected)
         loop = asyncio.get_running_loop()
@@ -115,7 +114,7 @@ async def _read(request: Request, upload: Upload, limit: int) -> bytes:
             async with asyncio.timeout_at(late) as clock:
                 async for chunk in request.stream():
                     if not chunk:
-                        continue  # the end
+                        continue  # the last message
                     size += len(chunk)
                     if size > limit:
                         break
@@ -127,13 +126,13 @@ async def _read(request: Request, upload: Upload, limit: int) -> bytes:
                             whole.write(first)
                         whole.write(chunk)
                     due = min(started + size / LEAST_RATE, loop.time()) + SILENCE_S
-                    if due > late + SLACK_S:  # setting a timer costs more than reading a piece
+                    if due > late + SLACK_S:  # rescheduling costs more than reading a piece
                         late = due
                         clock.reschedule(late)
         except TimeoutError:
             raise UploadTimeout(
-                f"The body came too slowly: {size} bytes in {loop.time() - started:.0f} s. Send "
-                f"at least {LEAST_RATE // 1024} kB a second, without a pause of {SILENCE_S:g} s."
+                f"The body arrived too slowly: {size} bytes in {loop.time() - started:.0f} s. Send "
+                f"at least {LEAST_RATE // 1024} kB per second, without a pause of {SILENCE_S:g} s."
             ) from None
     context_of(request.scope).body_bytes = size
     if size > limit:
@@ -154,10 +153,10 @@ def _from_form(items: Iterable[tuple[str, bytes | str]], model: type[BaseModel])
                 f"{_cut(name)} is a file; only `image` takes files.", parameter=_cut(name)
             )
         elif value == "":
-            continue  # what a browser sends for a field left empty
+            continue  # browsers send empty fields
         else:
-            # Browsers send line breaks as CR LF (WHATWG HTML, 4.10.22.4); as JSON has them, all
-            # clients ask the same.
+            # Browsers send line breaks as CR LF (WHATWG HTML, 4.10.22.4). They become LF, as in
+            # JSON, so that all clients send the same prompt.
             text = value.replace("\r\n", "\n").replace("\r", "\n")
             kind = containers(model).get(name)
             if kind is list:
@@ -168,7 +167,7 @@ def _from_form(items: Iterable[tuple[str, bytes | str]], model: type[BaseModel])
 
 
 def _json(text: str, name: str) -> Any:
-    """A form has no objects; it has their JSON."""
+    """Parse an object field of a form, which is sent as JSON text."""
     try:
         return _decoded(text.encode())
     except ValueError as error:
@@ -176,13 +175,13 @@ def _json(text: str, name: str) -> Any:
 
 
 def _decoded(data: bytes) -> Any:
-    """What some JSON says.
+    """Decode JSON.
 
     Raises:
-        ValueError: it is none, or holds more than is taken, with the reason.
+        ValueError: it is malformed, or has more than `MOST_VALUES` values.
     """
     if len(data) > UNCOUNTED and sum(map(data.count, (b",", b"[", b"{"))) > MOST_VALUES:
-        raise ValueError(f"it holds more than {MOST_VALUES} values")
+        raise ValueError(f"it has more than {MOST_VALUES} values")
     try:
         return msgspec.json.decode(data)
     except RecursionError as error:
@@ -190,7 +189,7 @@ def _decoded(data: bytes) -> Any:
 
 
 async def _form_items(body: bytes, content_type: str) -> list[tuple[str, bytes | str]]:
-    """Names and values, files as bytes."""
+    """Names and values; a file is bytes."""
     if content_type.lower().startswith("multipart/"):
         found = parts(body, content_type)
         return [(part.name, part.data if part.is_file else part.text) for part in found]
@@ -200,7 +199,7 @@ async def _form_items(body: bytes, content_type: str) -> list[tuple[str, bytes |
 
 
 def _pairs(body: bytes) -> list[tuple[str, bytes | str]]:
-    """Of `application/x-www-form-urlencoded` (WHATWG URL, 5.1)."""
+    """Parse `application/x-www-form-urlencoded` (WHATWG URL, 5.1)."""
     if body.count(b"&") >= MAX_PARTS:
         raise InvalidRequest(f"The form cannot be read: it has more than {MAX_PARTS} fields.")
     try:
@@ -212,7 +211,7 @@ def _pairs(body: bytes) -> list[tuple[str, bytes | str]]:
 
 
 def _unquoted(text: bytes) -> str:
-    """Piece by piece: the library makes an object of each escape, 70 times what it takes here."""
+    """Unquote in pieces: the library creates an object for each escape, 70 times the memory."""
     text = text.replace(b"+", b" ")
     pieces = []
     start = 0
@@ -249,20 +248,20 @@ def _from_json(body: bytes) -> _Form:
 
 
 def _without_nulls(fields: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """Null means absent: typed clients send every field."""
+    """Drop null fields: null means absent, and typed clients send every field."""
     known = {info.alias or name for name, info in model.model_fields.items()}
     return {name: one for name, one in fields.items() if one is not None or name not in known}
 
 
 def checked(model: type[Fields], fields: dict[str, Any], *, is_text: bool = False) -> Fields:
-    """The fields as their model.
+    """Validate the fields.
 
     Args:
-        is_text: they are of a form, which has nothing else.
+        is_text: they come from a form, whose values are all text.
 
     Raises:
-        InvalidRequest: a required one is missing.
-        InvalidParameter: a value is not allowed, or there is no such field.
+        InvalidRequest: a required field is missing.
+        InvalidParameter: a value is not allowed, or a field is unknown.
     """
     if len(fields) > MOST_FIELDS:
         raise InvalidRequest(f"The body has more than {MOST_FIELDS} fields.")
@@ -270,7 +269,7 @@ def checked(model: type[Fields], fields: dict[str, Any], *, is_text: bool = Fals
         return model.model_validate(fields, strict=False if is_text else None)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
-    # The deepest one: where a field may be this or that, it is about what was meant.
+    # The deepest error: in a union it belongs to the member that was meant.
     worst = max(errors, key=lambda one: len(one["loc"]))
     parameter = _cut(str(worst["loc"][0])) if worst["loc"] else ""
     name = _cut(written_path(worst["loc"], fields))
@@ -281,7 +280,9 @@ def checked(model: type[Fields], fields: dict[str, Any], *, is_text: bool = Fals
         raise InvalidParameter(f"{name}.type: must be one of {kinds}.", parameter=parameter)
     if worst["type"] == "extra_forbidden":
         known = ", ".join(["image", *(f.alias or n for n, f in model.model_fields.items())])
-        raise InvalidParameter(f"`{name}` is no field here. Fields: {known}.", parameter=parameter)
+        raise InvalidParameter(
+            f"Unknown field `{name}`. Known fields: {known}.", parameter=parameter
+        )
     depth = len(worst["loc"])
     near = (one for one in errors[:MOST_ERRORS] if len(one["loc"]) == depth)
     same = [one["msg"] for one in near if written_path(one["loc"], fields) == name]
@@ -290,10 +291,10 @@ def checked(model: type[Fields], fields: dict[str, Any], *, is_text: bool = Fals
 
 
 def written_path(loc: Sequence[int | str], value: Any) -> str:
-    """The place of an error as its sender writes it, such as `messages[0].content[1].text`.
+    """The location of an error as a client writes it, such as `messages[0].content[1].text`.
 
-    The validator puts the names of union members among the keys; what is no key or index of what
-    was sent is one of them, except for the last, which may be a key that is missing.
+    pydantic adds the names of union members to `loc`. A step that is no key or index of the value
+    is such a name, except for the last one, which may be a missing key.
     """
     path = ""
     for at, step in enumerate(loc):
@@ -307,5 +308,5 @@ def written_path(loc: Sequence[int | str], value: Any) -> str:
 
 
 def _cut(text: str) -> str:
-    """What a client sent, as a refusal quotes it."""
+    """Shorten text of a client that an error quotes."""
     return text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]} ..."

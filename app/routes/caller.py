@@ -1,4 +1,4 @@
-"""Whether a request is taken now, and who sent it."""
+"""Admission: drain state, rate limit and upload budget of a request."""
 
 from fastapi import Request
 
@@ -11,14 +11,14 @@ from app.uploads import Upload, Uploads
 
 
 def admit(request: Request, context: RequestContext) -> Upload:
-    """Let the request go on, and note who sent it.
+    """Admit the request, and record its client in the context.
 
     Returns:
-        What counts the bytes that it holds.
+        The upload that counts the bytes of the request.
 
     Raises:
-        Draining: the server is about to end.
-        RateLimited: it is one too many.
+        Draining: the server is shutting down.
+        RateLimited: the client has reached its rate limit.
     """
     line: Line = request.app.state.line
     refuse_if_draining(line.gate)
@@ -31,13 +31,13 @@ def admit(request: Request, context: RequestContext) -> Upload:
 
 
 def refuse_if_draining(gate: Gate) -> None:
-    """Raises Draining once the server was asked to end."""
+    """Raises Draining once the server is shutting down."""
     if gate.draining:
-        raise Draining("This server is about to end and takes nothing new. Ask another one.")
+        raise Draining("The server is shutting down and takes no new requests. Retry elsewhere.")
 
 
 def fetcher_of(request: Request, upload: Upload) -> Fetcher | None:
-    """What downloads the images of a request, where that is allowed."""
+    """The downloader for the image URLs of a request; None unless `ALLOW_URL_FETCH` is set."""
     fetcher: Fetcher | None = request.app.state.fetcher
     if fetcher is None:
         return None
@@ -46,8 +46,8 @@ def fetcher_of(request: Request, upload: Upload) -> Fetcher | None:
 
 
 class _Counted(Fetcher):
-    """What it downloads counts as a part of the request's body; the most that it may be, until it
-    is there."""
+    """Counts downloads as part of the request's body: by the largest allowed size while they run,
+    then by their own."""
 
     def __init__(self, fetcher: Fetcher, upload: Upload, most_bytes: int) -> None:
         self._fetcher, self._upload, self._most = fetcher, upload, most_bytes

@@ -1,4 +1,4 @@
-"""What OpenAI's API answers, as the document tells it; `chat_forms` and `app.problems` write it."""
+"""Response models of OpenAI's API for the OpenAPI document; `chat_forms` writes the responses."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from app.schemas import ImageInfo, Timings
 
 
 class ChatMessage(BaseModel):
-    """The answer's text; `reasoning_content` where the request asked for an effort."""
+    """The text of the answer; `reasoning_content` if the request set a `reasoning_effort`."""
 
     role: Literal["assistant"]
     content: str
@@ -17,7 +17,7 @@ class ChatMessage(BaseModel):
 
 
 class Choice(BaseModel):
-    """The one answer."""
+    """The only choice."""
 
     index: int
     message: ChatMessage
@@ -26,7 +26,7 @@ class Choice(BaseModel):
 
 
 class ReasoningTokens(BaseModel):
-    """Part of the completion's tokens."""
+    """Part of the completion tokens."""
 
     reasoning_tokens: int
 
@@ -41,7 +41,7 @@ class ChatUsage(BaseModel):
 
 
 class Extras(BaseModel):
-    """What OpenAI's object has no place for."""
+    """Fields that OpenAI's object does not have."""
 
     images: list[ImageInfo]
     timings: Timings
@@ -50,7 +50,7 @@ class Extras(BaseModel):
 
 
 class ChatCompletion(BaseModel):
-    """`chat.completion`; `created` in seconds since 1970."""
+    """`chat.completion`; `created` is Unix time in seconds."""
 
     id: str
     object: Literal["chat.completion"]
@@ -63,7 +63,7 @@ class ChatCompletion(BaseModel):
 
 
 class ModelEntry(BaseModel):
-    """A model that may be asked; `created` in seconds since 1970."""
+    """A model that the server offers; `created` is Unix time in seconds."""
 
     id: str
     object: Literal["model"]
@@ -72,14 +72,14 @@ class ModelEntry(BaseModel):
 
 
 class ModelList(BaseModel):
-    """All of them."""
+    """All models."""
 
     object: Literal["list"]
     data: list[ModelEntry]
 
 
 class Error(BaseModel):
-    """`message` says what to do."""
+    """`message` says what is wrong and what to do."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -91,6 +91,6 @@ class Error(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """An error in OpenAI's shape."""
+    """An error in OpenAI's format."""
 
     error: Error

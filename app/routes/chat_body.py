@@ -1,7 +1,7 @@
-"""The body of OpenAI's chat completions, as a conversation of ours.
+"""Parses the body of OpenAI's chat completions into a ChatRequest.
 
-Fields that change nothing here (`user`, `metadata`, `store`, ...) are passed over, as OpenAI's
-own servers do with theirs; those whose absence would be noticed are refused.
+Fields without effect (`user`, `metadata`, `store`, ...) are ignored, as OpenAI's servers do.
+Unsupported fields that would change the answer are refused.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from app.errors import InvalidParameter
 from app.schemas import AnyDetail, Detail, MaxTokens, as_list, whole
 from app.tasks.chat import ChatRequest, ChatTurn
 
-# Tokens of reasoning that an effort stands for.
+# Reasoning tokens for each `reasoning_effort`.
 EFFORTS = {"none": 0, "minimal": 0, "low": 512, "medium": 1024, "high": 4096, "xhigh": 8192}
 ORDER = (Detail.LOW, Detail.AUTO, Detail.HIGH)
 
@@ -43,7 +43,7 @@ Source = Annotated[str, Field(min_length=1)]
 
 
 class ImageUrl(_Lenient):
-    """An image: a data URI, or an address where the server fetches them."""
+    """An image: a data URI, or a URL if the server is allowed to fetch it."""
 
     url: Source
     detail: AnyDetail = Detail.AUTO
@@ -56,7 +56,7 @@ class File(_Lenient):
 
 
 def _image_url(value: Any) -> Any:
-    """Some clients send the address alone."""
+    """Accept a bare URL, which some clients send."""
     return {"url": value} if isinstance(value, str) else value
 
 
@@ -84,7 +84,7 @@ class FilePart(_Lenient):
 
 
 def _part(value: Any) -> Any:
-    """A bare string is text."""
+    """Accept a bare string as text."""
     return {"type": "text", "text": value} if isinstance(value, str) else value
 
 
@@ -157,7 +157,7 @@ class ChatBody(_Lenient):
     ] = None
     response_format: ResponseFormat | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
-    # These are there to be refused with a reason.
+    # Refused with a reason.
     n: (
         Annotated[int, Field(ge=1, json_schema_extra={"maximum": 1}), BeforeValidator(whole)] | None
     ) = None
@@ -168,7 +168,7 @@ class ChatBody(_Lenient):
         """The request, and its images as strings (see `images.intake`).
 
         Raises:
-            InvalidParameter: it asks for something that is not there.
+            InvalidParameter: it asks for an unsupported feature.
         """
         self._refuse_what_is_not_there()
         images: list[str] = []
@@ -196,9 +196,9 @@ class ChatBody(_Lenient):
 
     def _refuse_what_is_not_there(self) -> None:
         missing = {
-            "n": (self.n or 1) > 1 and "One answer is given to a request; send it again for more.",
-            "tools": bool(self.tools) and "This server calls no tools; leave `tools` out.",
-            "logprobs": bool(self.logprobs) and "The engine gives no probabilities.",
+            "n": (self.n or 1) > 1 and "`n` must be 1: send the request again for another answer.",
+            "tools": bool(self.tools) and "Tools are not supported; leave `tools` out.",
+            "logprobs": bool(self.logprobs) and "Log-probabilities are not supported.",
         }
         for name, reason in missing.items():
             if reason:
@@ -212,8 +212,8 @@ class ChatBody(_Lenient):
 
 
 def _turn(message: Message, images: list[str]) -> ChatTurn:
-    """A message; its images are added to the list. They come before its text, where the daemon
-    puts them in any case."""
+    """Convert a message, and append its images to `images`. They come before its text, where the
+    daemon puts them in any case."""
     role = "system" if message.role == "developer" else message.role
     if not isinstance(message.content, list):
         return ChatTurn(role=role, text=message.content or "")

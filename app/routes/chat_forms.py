@@ -1,4 +1,4 @@
-"""The forms of OpenAI's chat completions: one object, or chunks of it."""
+"""Response formats of OpenAI's chat completions: one object, or chunks."""
 
 import time
 from typing import Any
@@ -11,7 +11,7 @@ from app.tasks.events import Delta, Done, Event, Reasoning, Start
 
 
 def usage_of(answer: Answer) -> dict[str, Any]:
-    """Tokens under OpenAI's names."""
+    """Token counts under OpenAI's names."""
     spent = answer.usage
     return {
         "prompt_tokens": spent.prompt_tokens,
@@ -22,12 +22,12 @@ def usage_of(answer: Answer) -> dict[str, Any]:
 
 
 def extras_of(answer: Answer) -> dict[str, Any]:
-    """What OpenAI's objects have no place for: how the images were sent, times, warnings."""
+    """Fields without a place in OpenAI's objects: images as sent, timings, warnings."""
     return answer.model_dump(include={"images", "timings", "cached", "warnings"})
 
 
 class _Completion(Form):
-    """What both forms share. `created` is in seconds since 1970."""
+    """Common part of both formats. `created` is Unix time in seconds."""
 
     def __init__(self) -> None:
         self.created = int(time.time())
@@ -78,10 +78,10 @@ class Completion(_Completion):
 
 
 class Chunks(_Completion):
-    """`chat.completion.chunk`s as server-sent events: the role, the text, how it ended, the counts
-    where they are asked for, `[DONE]`. An error is told in their midst and ends them.
+    """`chat.completion.chunk`s as server-sent events: role, text, finish reason, token counts if
+    requested, `[DONE]`. An error is sent as an event and ends the stream.
 
-    Nothing is sent before there is something to say: what fails until then has its own status.
+    Nothing is sent before the first text, so that an earlier failure has its own HTTP status.
     """
 
     media_type = "text/event-stream"

@@ -1,4 +1,4 @@
-"""Routes whose endpoint reads the request itself."""
+"""Routes whose endpoint parses the request itself."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 
 class DirectRoute(APIRoute):
-    """FastAPI resolves nothing for it: no parameter, no dependency, no response model. The document
-    describes it like any other route, and `app.fast_path` may call its endpoint."""
+    """A route without parameters, dependencies and response model to resolve. OpenAPI describes it
+    like any other route, and `app.fast_path` may call its endpoint directly."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         return self.endpoint

@@ -1,7 +1,7 @@
-"""The OpenAPI document: what holds for every operation is said here, once.
+"""Completes the OpenAPI document with what all operations have in common.
 
-The routes name the statuses they answer with; which object comes with a problem, which headers
-come with every answer and where a key is wanted follows from the path and its route.
+Routes declare the statuses that they answer with. The schema of a problem, the common headers and
+the security requirement follow from the path and its route.
 """
 
 from collections.abc import Container
@@ -22,17 +22,17 @@ KEYS = {
 }
 HEADERS = {
     "X-Request-ID": {
-        "description": "The request's own where it was one word, else a new one",
+        "description": "The `X-Request-ID` of the request if it is valid, else a new id",
         "required": True,
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"},
     },
     "Server-Timing": {
-        "description": "Milliseconds a stage",
+        "description": "Milliseconds per stage",
         "required": True,
         "schema": {"type": "string", "pattern": "dur="},
     },
     "Retry-After": {
-        "description": "Seconds after which another try is worth it",
+        "description": "Seconds until the next attempt",
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
     },
@@ -43,8 +43,8 @@ TEXT: Schema = {"type": "string"}
 
 
 def events(*names: str) -> dict[str, Any]:
-    """Server-sent events of these names, each with an object's JSON as its data; without names
-    all are nameless. `itemSchema` is OpenAPI 3.2's, which readers of 3.1 pass over."""
+    """The schema of server-sent events with these names (unnamed without any), whose data is a JSON
+    object. `itemSchema` is of OpenAPI 3.2; readers of 3.1 ignore it."""
     named: Schema = {"event": {**TEXT, "enum": list(names)}} if names else {}
     data = {**TEXT, "contentMediaType": "application/json"}
     item = {"type": "object", "properties": {**named, "data": data}, "required": [*named, "data"]}
@@ -55,20 +55,20 @@ AFTER_A_WHILE = ("429", "503")
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For a route: the problems it may answer with. 401 and 500 need not be named."""
+    """The problem statuses of a route, without 401 and 500, which are added to all."""
     return {status: {} for status in statuses}
 
 
 def body_schema(model: type[BaseModel]) -> Schema:
-    """The schema of a body that the endpoint reads itself, with its definitions in their places:
-    there is no list of them to point to."""
+    """The schema of a body that the endpoint parses itself, with its definitions inlined, since the
+    document has no place for them."""
     schema = model.model_json_schema()
     whole: Schema = _nullable(_inlined(schema, schema.pop("$defs", {})))
     return whole
 
 
 def _nullable(schema: Any) -> Any:
-    """With null as a value of every field that may be absent: it means the same."""
+    """Add null to every optional field: null means absent."""
     if isinstance(schema, list):
         return [_nullable(value) for value in schema]
     if not isinstance(schema, dict):
@@ -107,17 +107,17 @@ def _inlined(schema: Any, definitions: Schema) -> Any:
 def complete(
     app: FastAPI, wants_key: bool, open_paths: Container[str], formats: DeclaredFormats
 ) -> None:
-    """Have the document of an app say it all.
+    """Wrap `app.openapi` to complete the document.
 
     Args:
-        open_paths: that want no key in any case.
-        formats: of the problems, by path.
+        open_paths: paths that never require a key.
+        formats: problem formats by path.
     """
     make = app.openapi
 
     def openapi() -> Schema:
         document = make()
-        if "headers" not in document["components"]:  # it is made once, and kept
+        if "headers" not in document["components"]:  # FastAPI caches the document
             _complete(document, wants_key, open_paths, formats)
         return document
 
@@ -145,7 +145,7 @@ def _complete(
 
 def _complete_responses(responses: Schema, form: ProblemFormat, more: list[int]) -> None:
     if "HTTPValidationError" in str(responses.get("422")):
-        del responses["422"]  # the framework's own; ours are told by the routes
+        del responses["422"]  # FastAPI's own; the routes declare theirs
     responses |= {str(status): {} for status in more}
     for status, response in responses.items():
         after = ("Retry-After",) if status in AFTER_A_WHILE else ()

@@ -1,4 +1,4 @@
-"""The forms an answer leaves in: what each event looks like on the wire."""
+"""Response formats of the task routes: how each event is encoded."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from app.tasks.events import Delta, Done, Event, Queued, Reasoning, Start
 
 
 def event_data(event: Event) -> dict[str, Any]:
-    """What the contract says goes with an event."""
+    """The data of an event, as the API contract defines it."""
     match event:
         case Start():
             images = [image.model_dump() for image in event.images]
@@ -30,12 +30,12 @@ ERROR = "error"
 
 
 def _name(event: Event) -> str:
-    """The contract's name of an event."""
+    """The name of an event in the API contract."""
     return NAMES[type(event)]
 
 
 def server_timing(timings: Timings) -> str:
-    """A `Server-Timing` header: one entry a stage, in milliseconds."""
+    """A `Server-Timing` header: one entry per stage, in milliseconds."""
     return (
         f"queue;dur={timings.queue_ms}, prepare;dur={timings.prepare_ms}, "
         f"load;dur={timings.load_ms}, prompt;dur={timings.prompt_ms}, "
@@ -44,27 +44,27 @@ def server_timing(timings: Timings) -> str:
 
 
 class Form:
-    """How events are written. Where `encode` gives nothing, nothing is sent."""
+    """Encodes events. If `encode` returns no bytes, nothing is sent."""
 
     media_type = "application/json"
-    silence = b""  # what breaks a long wait
-    breaks_off = False  # whether an error is told by cutting the connection, too
+    silence = b""  # keep-alive during a long wait
+    breaks_off = False  # whether an error also closes the connection
 
     def encode(self, event: Event) -> bytes:
-        """One event."""
+        """Encode one event."""
         raise NotImplementedError
 
     def encode_error(self, problem: dict[str, Any]) -> bytes:
-        """The end of an answer that had begun, with the problem as the protocol writes it."""
+        """Encode the problem, in the protocol's format, that ends a started answer."""
         raise NotImplementedError
 
     def headers(self, event: Event) -> dict[str, str]:
-        """Header fields of an answer that begins with this event."""
+        """Header fields of a response whose first event is this."""
         return {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
 class Json(Form):
-    """The whole answer at once: of the stream, `done` alone."""
+    """The whole answer at once: only the `done` event is encoded."""
 
     def encode(self, event: Event) -> bytes:
         return orjson.dumps(event_data(event)) if isinstance(event, Done) else b""
@@ -93,7 +93,7 @@ class EventStream(Form):
 
 
 class NdJson(Form):
-    """The same objects, one a line, each with its `event`."""
+    """One JSON object per line, each with its `event`."""
 
     media_type = "application/x-ndjson"
 
@@ -105,8 +105,8 @@ class NdJson(Form):
 
 
 class Text(Form):
-    """The bare text, for a terminal. An error is a last line and a cut connection, which curl
-    reports: a text that stops has no other way to say that it is not whole."""
+    """Plain text, for a terminal. An error is written as a last line, and the connection is closed
+    early, which curl reports: plain text has no other sign that it is incomplete."""
 
     media_type = "text/plain; charset=utf-8"
     breaks_off = True
@@ -129,7 +129,7 @@ class Text(Form):
 
 
 def choose(stream: bool, accept: str) -> Form:
-    """The form that a request asks for by its `stream` field and its `Accept` header."""
+    """The form that matches the `stream` field and the `Accept` header of a request."""
     kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
     if "text/plain" in kinds:
         return Text()

@@ -1,4 +1,4 @@
-"""OpenAI's API: chat completions and models, by the same line as the tasks."""
+"""OpenAI's API: chat completions and models, on the same pipeline as the tasks."""
 
 from datetime import datetime
 from functools import partial
@@ -25,13 +25,13 @@ from app.tasks.run import Line
 
 
 class OpenAiRoute(APIRoute):
-    """A route that OpenAI's clients call: its problems are OpenAI's error objects."""
+    """A route of OpenAI's API: its problems are OpenAI's error objects."""
 
     problem_format = OPENAI
 
 
 class OpenAiDirectRoute(DirectRoute, OpenAiRoute):
-    """One whose endpoint reads the request itself."""
+    """A route of OpenAI's API whose endpoint parses the request itself."""
 
 
 router = APIRouter(tags=["OpenAI-compatible"], route_class=OpenAiRoute)
@@ -70,7 +70,7 @@ router.add_api_route(
 
 @router.get(
     "/v1/models",
-    summary="The models that may be asked",
+    summary="The models that the server offers",
     response_model=ModelList,
     responses=problems(502, 503, 504),
 )
@@ -99,7 +99,7 @@ def _name(tag: dict[str, Any]) -> str:
 
 
 def _model(tag: dict[str, Any]) -> dict[str, Any]:
-    """OpenAI's model object; `created` in seconds since 1970."""
+    """OpenAI's model object; `created` is Unix time in seconds."""
     try:
         created = int(datetime.fromisoformat(str(tag.get("modified_at"))).timestamp())
     except ValueError:

@@ -1,4 +1,4 @@
-"""For whoever runs the server: does it live, can it work, what is it doing."""
+"""Operations: liveness, readiness, status and metrics."""
 
 import asyncio
 from dataclasses import asdict
@@ -16,25 +16,25 @@ from app.routes.caller import refuse_if_draining
 from app.routes.document import problems
 from app.tasks.run import Line
 
-ENGINE_S = 3.0  # for its state; Prometheus waits 10 s for all
+ENGINE_S = 3.0  # for the state of the engine; Prometheus waits 10 s for a scrape
 
 router = APIRouter(tags=["operations"])
 Asked = Annotated[str | None, Query(description="Which installed model; default: `MODEL_NAME`")]
 
 
-@router.get("/health", summary="200 while the process lives")
+@router.get("/health", summary="200 while the process is alive")
 async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
 @router.get(
     "/ready",
-    summary="200 only where a request would be answered",
+    summary="200 only if a request would be answered",
     responses=problems(503),
 )
 async def ready(request: Request) -> dict[str, Any]:
-    """The engine answers, and the model is installed and can see. `warnings` say what is known to
-    be wrong with the engine all the same."""
+    """The engine answers, and the model is installed and takes images. `warnings` list known
+    faults of the engine."""
     line: Line = request.app.state.line
     refuse_if_draining(line.gate)
     try:
@@ -46,9 +46,10 @@ async def ready(request: Request) -> dict[str, Any]:
     return {**told, "warnings": warnings} if warnings else told
 
 
-@router.get("/v1/status", summary="What runs")
+@router.get("/v1/status", summary="Engine, model and queue")
 async def status(request: Request, model: Asked = None) -> dict[str, Any]:
-    """The engine, the model and the queue. What cannot be known now is null, with the reason."""
+    """The engine, the model and the queue. A value that is unknown now is null; `problem` has the
+    reason."""
     line: Line = request.app.state.line
     told: dict[str, Any] = {
         "engine": {"url": line.ollama.url, "version": None, "minimum_for_qwen3_vl": MIN_OLLAMA},
@@ -77,15 +78,15 @@ async def status(request: Request, model: Asked = None) -> dict[str, Any]:
 
 
 def _slots(line: Line) -> dict[str, Any]:
-    """Of the default model, which may be known by now; `reason` where they are fewer than asked."""
+    """The slots; `reason` if the default model has fewer than `NUM_PARALLEL`."""
     told = {"total": line.gate.slots, "running": line.gate.running}
     return {**told, "reason": line.registry.one_slot} if line.registry.one_slot else told
 
 
 @router.get("/metrics", summary="Prometheus", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
-    """The engine is asked at each scrape, so that its state is that of now. A frozen one does not
-    hold up what there is to tell beside it."""
+    """Queries the engine at each scrape, for its current state. An engine that hangs does not
+    delay the other metrics by more than `ENGINE_S`."""
     line: Line = request.app.state.line
     told: Metrics = request.app.state.metrics
     try:
@@ -101,7 +102,7 @@ async def metrics(request: Request) -> Response:
 
 
 def _placed(verdict: Verdict | None) -> dict[str, Any]:
-    """Whether the model is loaded, and the share of it in the GPU's memory, 0 to 1."""
+    """Whether the model is loaded, and its share in GPU memory, 0 to 1."""
     if verdict is None:
         return {"loaded": False, "vram_ratio": None, "warning": None}
     return {"loaded": True, "vram_ratio": verdict.share, "warning": verdict.warning or None}

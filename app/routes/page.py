@@ -1,4 +1,4 @@
-"""The web page at `/`: its files, as they lie in `app/web`."""
+"""Serves the web page at `/` from the files in `app/web`."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-# Only what comes from here runs, and no text becomes HTML (trusted types). Pictures are shown from
-# the browser's own memory (blob:).
+# Only scripts of this origin run, and no text becomes HTML (trusted types). Images are shown from
+# the browser's memory (blob:).
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -38,7 +38,7 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file. Its tag is of its bytes, so that a new version is seen at the next look."""
+    """One file. Its ETag is a hash of its bytes, so that browsers notice a new version."""
 
     data: bytes
     media_type: str
@@ -50,7 +50,7 @@ class Asset:
         return cls(data, TYPES[path.suffix], f'"{hashlib.sha256(data).hexdigest()[:32]}"')
 
     def response(self, request: Request) -> Response:
-        """The file, or 304 where the browser has it."""
+        """The file, or 304 if the browser has this version."""
         headers = {"etag": self.tag, "cache-control": "no-cache"}
         known = request.headers.get("if-none-match", "")
         if self.tag in (one.strip().removeprefix("W/") for one in known.split(",")):
@@ -59,7 +59,7 @@ class Asset:
         return Response(self.data, media_type=self.media_type, headers=headers)
 
 
-# All of them, once: a name that is not here is nowhere, whatever it is made of.
+# Read once at import. Any other name is unknown, so that no path can escape the folder.
 ASSETS = {path.name: Asset.of(path) for path in sorted(FOLDER.iterdir()) if path.suffix in TYPES}
 
 
@@ -70,7 +70,7 @@ async def page(request: Request) -> Response:
 
 @router.api_route("/web/{name}", methods=["GET", "HEAD"])
 async def asset(request: Request, name: str) -> Response:
-    """Raises NotFound where there is no such file."""
+    """Raises NotFound for an unknown name."""
     if name not in ASSETS:
         raise NotFound(f"There is nothing at {request.url.path}. The page is at /.")
     return ASSETS[name].response(request)

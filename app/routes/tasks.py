@@ -1,4 +1,4 @@
-"""The task endpoints: one route a task, all alike."""
+"""The task routes: one for each task, all built alike."""
 
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from app.tasks.task import Task
 TASKS = (describe.TASK, ocr.TASK, vqa.TASK, extract.TASK, detect.TASK)
 IMAGE = "An image or document, or several: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC, PDF"
 STATUSES = (400, 403, 404, 408, 413, 415, 422, 429, 502, 503, 504)
-# The forms of an answer beside JSON (`app.routes.forms`).
+# The response formats beside JSON (`app.routes.forms`).
 STREAMS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
@@ -34,7 +34,7 @@ STREAMS: dict[int | str, dict[str, Any]] = {
 
 
 def _request_body(model: type[TaskRequest], max_images: int) -> dict[str, Any]:
-    """The OpenAPI text of a body that is a form or JSON, with the same fields in both."""
+    """The OpenAPI description of a body that is a form or JSON, with the same fields."""
     schema = body_schema(model)
     required = ["image", *schema.get("required", [])]
 
@@ -49,7 +49,7 @@ def _request_body(model: type[TaskRequest], max_images: int) -> dict[str, Any]:
     text = {
         "type": "string",
         "minLength": 1,
-        "description": "A data URI, bare base64 or (where allowed) a URL",
+        "description": "A data URI, bare base64 or (if allowed) a URL",
     }
     return {
         "required": True,
@@ -64,7 +64,7 @@ def _request_body(model: type[TaskRequest], max_images: int) -> dict[str, Any]:
 
 
 def _without_null(field: dict[str, Any]) -> dict[str, Any]:
-    """A form has no null; a field is left out, or empty."""
+    """Without null: an optional form field is left out or empty."""
     kinds = [kind for kind in field.get("anyOf", []) if kind != {"type": "null"}]
     if len(kinds) != 1:
         return field
@@ -99,7 +99,7 @@ def _add(router: APIRouter, task: Task, max_images: int) -> None:
 
 
 def router(max_images: int) -> APIRouter:
-    """The routes of all tasks; the document says how many images they take."""
+    """The routes of all tasks; OpenAPI states `max_images`."""
     made = APIRouter(route_class=DirectRoute)
     for task in TASKS:
         _add(made, task, max_images)

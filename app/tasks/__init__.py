@@ -1,1 +1,1 @@
-"""What is asked of the model: one file a task, and the line that runs them."""
+"""The tasks, one file each, and the pipeline that runs them."""

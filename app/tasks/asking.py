@@ -1,4 +1,4 @@
-"""A job on its way through the gate and the engine, and back as pieces of the answer."""
+"""Runs the model calls of a plan through the scheduler and the engine, and emits the answer."""
 
 import asyncio
 from contextlib import aclosing
@@ -24,21 +24,20 @@ from app.tasks.record import Record
 from app.tasks.task import Ask, Group
 
 LACKING = (
-    "The engine counted {counted} tokens where {planned} of pictures and text were sent: it left a "
-    "picture out, or took two for one. Do not rely on this answer; `python -m app doctor` tells "
-    "more."
+    "The engine counted {counted} tokens, but {planned} were sent: it dropped an image or merged "
+    "two. Do not rely on this answer. Run `python -m app doctor` for details."
 )
-UNHELD = "The engine cannot be held to this schema: the answer was only checked against it."
+UNHELD = "The engine cannot enforce this schema; the answer was only validated against it."
 
-# The engine is given up at the deadline; so much later a client is that does not read, and holds a
-# slot by that.
+# Seconds after the deadline at which a client that does not read its answer loses its slot. (The
+# engine is stopped at the deadline.)
 UNREAD_S = 0.5
-UNREAD = "The answer was not read within REQUEST_TIMEOUT_S ({:g} s). Read it as it comes."
+UNREAD = "The answer was not read within REQUEST_TIMEOUT_S ({:g} s). Read the stream as it arrives."
 
 
 @dataclass(slots=True)
 class Asking:
-    """One job, and what it fills: the record of its answer."""
+    """The execution of one plan. It fills `record`."""
 
     job: Job
     record: Record
@@ -48,10 +47,10 @@ class Asking:
     context: RequestContext
 
     async def fingerprint(self, key: str) -> bytes:
-        """What two requests with the same answer have in common; files must be decoded.
+        """The cache key: equal for requests with the same answer. Files must be decoded.
 
         Args:
-            key: the API key's hash: answers are not shared beyond it.
+            key: hash of the API key. Answers are shared only within one key.
         """
         job = self.job
         told = [
@@ -68,7 +67,12 @@ class Asking:
         return await self.prepared.decoder.digest([repr(told).encode(), *files.values(), *seen])
 
     async def all(self, say: Say[Piece]) -> None:
-        """Every group, in order; while some run, the next is decoded and queues."""
+        """Run all groups and emit their events in order. The next group is decoded and queued while
+        the slots are busy.
+
+        Raises:
+            Problem: a group failed that may not fail, or all did.
+        """
         groups = self.job.groups
         firsts = accumulate(map(len, groups), initial=0)
         works = [
@@ -79,8 +83,8 @@ class Asking:
             raise next(iter(self.record.failures.values()))
 
     async def _group(self, group: Group, first: int, say: Say[Piece]) -> None:
-        """One group, into the record from part `first` on. A page that fails among others is
-        noted and passed over."""
+        """Run one group, whose parts in the record start at `first`. The failure of one page of
+        several is recorded, and the other pages continue."""
         shown = [self.job.pictures[position] for position in group[0].pictures]
         try:
             await self._turns(group, first, say)
@@ -90,7 +94,8 @@ class Asking:
             self.record.failures[first] = problem
 
     async def _turns(self, group: Group, first: int, say: Say[Piece]) -> None:
-        """The deadline is that of a group: a long document is many short answers."""
+        """Run the model calls of a group. Each group has a deadline of its own, because a long
+        document is many short answers."""
         if group[0].known is not None:
             part = self.record.parts[first]
             await say(self._placed(group[0], part.take(group[0].known) + part.end()))
@@ -105,7 +110,7 @@ class Asking:
             try:
                 async with asyncio.timeout_at(deadline + UNREAD_S) as limit:
                     if not ticket.granted:
-                        # Places of later pages would come when they are past.
+                        # Positions of later pages would be emitted too late to matter.
                         await self._wait(ticket, deadline, say if first == 0 else None)
                     self.record.queue_ms = max(self.record.queue_ms, ticket.waited_ms)
                     for number, ask in enumerate(group, first):
@@ -116,7 +121,7 @@ class Asking:
                 raise DeadlineExceeded(UNREAD.format(limit_s), partial="") from None
 
     async def _wait(self, ticket: Ticket, deadline: float, say: Say[Queued] | None) -> None:
-        """Until the ticket has its slot."""
+        """Wait until the ticket has a slot, and emit its positions."""
         async with aclosing(self.gate.places(ticket)) as places:
             with Watch(deadline) as watch:
                 while (place := await watch.wait(anext(places, None))) is not None:
@@ -126,8 +131,8 @@ class Asking:
     async def _turn(
         self, ask: Ask, part: Part, images: list[Prepared], deadline: float, say: Say[Piece]
     ) -> None:
-        r"""One turn; asked once more where its reader says so. Where the engine has no grammar for
-        the format (`pattern` with `\d`, say), it is told what to write, and its answer checked."""
+        r"""Run one model call, and a correction if its reader requests one. If the engine has no
+        grammar for the format (such as a `pattern` with `\d`), the prompt contains the schema."""
         ask = await self._ask_held(ask, part, images, deadline, say)
         answer = part.reader.raw()
         whole = self.record.ends[-1].finish_reason == "stop"
@@ -139,8 +144,8 @@ class Asking:
     async def _ask_held(
         self, ask: Ask, part: Part, images: list[Prepared], deadline: float, say: Say[Piece]
     ) -> Ask:
-        """Ask; what was asked in the end, which is without a format where the engine has no
-        grammar for it."""
+        """Run a model call, again without its format if the engine cannot enforce that. Returns
+        the call that was answered."""
         try:
             await self._ask(ask, part, images, deadline, say)
         except Unheld:
@@ -177,10 +182,8 @@ class Asking:
             self._compare(cost, planned, ended.asked_tokens)
 
     def _compare(self, cost: Cost, planned: int, counted: int) -> None:
-        """Learn from what the engine counted; tell where a picture did not reach the model."""
+        """Learn from the engine's token count, and warn if an image did not reach the model."""
         model = self.job.model
-        if counted == planned:
-            return
         if not model.estimator.lacks_images(cost, counted):
             model.estimator.learn(cost, counted)
             return
@@ -191,7 +194,7 @@ class Asking:
             model.observed.tags_separate = False
 
     def _placed(self, ask: Ask, text: str) -> Delta:
-        """A piece of the answer with what it belongs to, where there is more than one."""
+        """A piece of the answer with its question, page and image."""
         if len(ask.pictures) != 1:
             return Delta(text, question=ask.question)
         picture = self.job.pictures[ask.pictures[0]]

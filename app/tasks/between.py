@@ -1,4 +1,4 @@
-"""A part of a page that was read, between the page's own text above and below it."""
+"""Inserts the text of a page region into the text layer of that page."""
 
 from app.tasks.unfenced import Unfenced
 
@@ -6,7 +6,10 @@ FENCES = ("", "text", "txt", "plaintext", "markdown")
 
 
 class Between(Unfenced):
-    """Text of the model's with a page's own text around it, a line each."""
+    """The model's text between the text layer's lines `above` and `below` it.
+
+    Without text from the model the answer is the text layer alone.
+    """
 
     def __init__(self, above: str, below: str) -> None:
         super().__init__(FENCES)
@@ -18,12 +21,12 @@ class Between(Unfenced):
 
     def end(self) -> str:
         rest = self._joined(super().end())
-        if not self._begun:  # nothing was read
+        if not self._begun:
             return "\n".join(filter(None, (self._above, self._below)))
         return f"{rest}\n{self._below}" if self._below else rest
 
     def _joined(self, text: str) -> str:
-        """With what is above before the first piece."""
+        """Put the text above before the first piece that is not blank."""
         if self._begun or not text.strip():
             return text if self._begun else ""
         self._begun = True

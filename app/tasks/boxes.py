@@ -1,4 +1,4 @@
-"""Readers of answers that are lists of boxes: the text is a line for each."""
+"""Readers for answers that are lists of boxes. The answer's text has one line for each box."""
 
 import re
 import unicodedata
@@ -14,18 +14,21 @@ from app.schemas import DetectedObject
 from app.tasks.grounding import Box, ObjectScanner, box_of, is_empty, text_of
 from app.tasks.reader import Reader
 
-SAME = 0.95  # two boxes of one label that overlap so much are one thing, told twice
+SAME = 0.95  # intersection over union from which two boxes of one label are duplicates
 WORD = re.compile(r"[^\W_]+")
 PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ves", "fe"), ("들", ""))
-MOST_QUOTED = 200  # characters of an answer that is none
-MOST_NAMED, LONGEST_LABEL = 20, 200  # labels that are told, and characters of one that is read
-MOST_COMPARED = 300  # things of one label that a new one may be equal to, the last ones
+MOST_QUOTED = 200  # characters quoted of an answer without objects
+MOST_NAMED, LONGEST_LABEL = 20, 200  # labels listed in a warning; characters read of a label
+MOST_COMPARED = 300  # latest boxes of a label that a new box is compared with
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text and where it stands, in pixels of the original. `confidence`, 0 to 1, is
-    there where the engine tells it: that of its least sure digit, or of the line."""
+    """A line of text with its box in pixels of the original image.
+
+    `confidence` is 0 to 1: that of the least certain digit, or of the line. It is None for an
+    engine that reports none.
+    """
 
     text: str
     box: Box | None
@@ -34,7 +37,7 @@ class Line:
     confidence: float | None = None
 
     def data(self) -> dict[str, Any]:
-        """As it is answered."""
+        """The line as it appears in the response."""
         fields = asdict(self)
         if self.confidence is None:
             del fields["confidence"]
@@ -42,7 +45,7 @@ class Line:
 
 
 class BoxReader(Reader):
-    """The JSON objects of an answer, each with its box in pixels of the original."""
+    """Reads the JSON objects of an answer, each with its box in pixels of the original image."""
 
     def __init__(self, picture: Picture) -> None:
         self.picture = picture
@@ -65,7 +68,7 @@ class BoxReader(Reader):
         return 0
 
     def take(self, found: dict[str, Any], box: Box | None) -> str:
-        """Keep an object; the line of text for it, empty where it is dropped."""
+        """Keep an object. Returns its line of text, empty if the object is dropped."""
         raise NotImplementedError
 
     def warnings(self) -> list[str]:
@@ -74,17 +77,17 @@ class BoxReader(Reader):
         return [f"{where}: {note}" for note in self.notes()]
 
     def notes(self) -> list[str]:
-        """What was left out, and why."""
+        """Warnings about objects that were left out."""
         damaged = self._scanner.damaged
-        return [f"{damaged} object(s) could not be read."] if damaged else []
+        return [f"{damaged} object(s) could not be parsed."] if damaged else []
 
     def raw(self) -> str:
-        """All that the model wrote."""
+        """The model's unprocessed output."""
         return "".join(self._raw)
 
 
 class LineReader(BoxReader):
-    """Lines of text; one without a usable box is still a line."""
+    """Lines of text. A line without a usable box is kept, with `box` None."""
 
     def __init__(self, picture: Picture) -> None:
         super().__init__(picture)
@@ -101,26 +104,27 @@ class LineReader(BoxReader):
         return text
 
     def end(self) -> str:
-        """An answer without a single line is given as it came."""
+        """Return an answer without any line unchanged."""
         return "" if self.lines or is_empty(self.raw()) else self.raw()
 
     def notes(self) -> list[str]:
         if not self.lines and not is_empty(self.raw()):
-            return ["the model gave no lines with boxes; its text is as it came."]
+            return ["the model returned no lines with boxes; its text is returned unchanged."]
         notes = super().notes()
         if self.without_box:
-            notes.insert(0, f"{self.without_box} line(s) came without a usable box.")
+            notes.insert(0, f"{self.without_box} line(s) had no usable box.")
         return notes
 
 
 def _share(value: Any) -> float | None:
-    """A number from 0 to 1; None for anything else."""
+    """The value as a number from 0 to 1; None for anything else."""
     number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
     return float(value) if number and 0 <= value <= 1 else None
 
 
 class ObjectReader(BoxReader):
-    """Things of the labels that were asked for; what cannot be is dropped and counted."""
+    """Objects of the requested labels. Objects without a usable box, of another label and
+    duplicates are dropped and counted."""
 
     def __init__(self, picture: Picture, labels: Sequence[str]) -> None:
         super().__init__(picture)
@@ -152,7 +156,7 @@ class ObjectReader(BoxReader):
         return ""
 
     def again(self) -> str | None:
-        """Once, where the answer is prose: no list, not even an empty one."""
+        """Ask for a correction once if the answer is prose instead of a list."""
         found = self.objects or self.without_box or self._strange or self._twice
         if self._corrected or found or super().notes() or is_empty(self.raw()):
             return None
@@ -166,21 +170,27 @@ class ObjectReader(BoxReader):
     def notes(self) -> list[str]:
         notes = super().notes()
         if self.without_box:
-            notes.append(f"{self.without_box} object(s) came without a usable box.")
+            notes.append(f"{self.without_box} object(s) had no usable box.")
         if self._strange:
             names = ", ".join(islice(dict.fromkeys(self._strange), MOST_NAMED))
-            notes.append(f"{len(self._strange)} object(s) of other labels were left out: {names}.")
+            notes.append(
+                f"{len(self._strange)} object(s) had other labels and were left out: {names}."
+            )
         if self._twice:
-            notes.append(f"{self._twice} object(s) were told twice.")
+            notes.append(f"{self._twice} object(s) were duplicates and were left out.")
         if not (self.objects or notes or is_empty(self.raw())):
-            notes.append(f"the model gave no objects; it said: {self.raw().strip()[:MOST_QUOTED]}")
+            quoted = self.raw().strip()[:MOST_QUOTED]
+            notes.append(f"the model returned no objects; its answer was: {quoted}")
         if self._corrected:
-            notes.append("the first answer held no boxes; it was asked again.")
+            notes.append("the first answer had no boxes; the model was asked again.")
         return notes
 
     def _label(self, said: str) -> str | None:
-        """The label that was asked for and is meant: models add an article, a plural or a word
-        (`a red cup`). Of several the one with the most words is; of equals none."""
+        """The requested label that the model's label matches; None without a match.
+
+        Models add an article, a plural or an adjective (`a red cup`). If several labels match, the
+        one with the most words wins; a tie is no match.
+        """
         if len(said) > LONGEST_LABEL:
             return None
         if exact := self._labels.get(_key(said)):
@@ -192,20 +202,20 @@ class ObjectReader(BoxReader):
         return meant[0] if len(meant) == 1 else None
 
     def _only(self) -> str | None:
-        """The label where there is but one, and the model left it out."""
+        """The label of an object without one, if only one label was requested."""
         return next(iter(self._labels.values())) if len(self._labels) == 1 else None
 
 
-Words = list[set[str]]  # each in all its forms
+Words = list[set[str]]  # a word is the set of its forms
 
 
 def _plain(label: str) -> str:
-    """Decomposed Hangul, as macOS writes it, is the same as composed."""
+    """Normalize the label (NFKC, case folded): macOS writes decomposed Hangul."""
     return unicodedata.normalize("NFKC", label).casefold()
 
 
 def _key(label: str) -> str:
-    """The same for a label however it is spaced, which in Korean is often in doubt."""
+    """A lookup key that ignores spacing, which varies in Korean."""
     return "".join(WORD.findall(_plain(label))) or label
 
 
@@ -214,13 +224,13 @@ def _words(label: str) -> Words:
 
 
 def _forms(word: str) -> set[str]:
-    """The word, and what it may be the plural of."""
+    """The word and the singular forms that it may be the plural of."""
     bare = {word.removesuffix(end) + one for end, one in PLURALS if word[1:].endswith(end)}
     return {word} | bare
 
 
 def _holds(words: Words, wanted: Words) -> bool:
-    """Whether the wanted words stand in it one after another."""
+    """Whether `words` contains `wanted` as a consecutive run."""
     places = range(len(words) - len(wanted) + 1) if wanted else ()
     return any(
         all(one & other for one, other in zip(words[at:], wanted, strict=False)) for at in places

@@ -1,7 +1,7 @@
-"""Equal requests share one generation, and an answer that is sure to come again is kept.
+"""Coalesces equal requests into one generation, and caches repeatable answers.
 
-Sharing is between requests in flight: whoever comes second gets what was said so far at once, then
-the rest as it comes. The generation ends early only when the last one who waits for it has left.
+A request that joins a running generation first receives all events so far, then the rest as they
+arrive. The generation is cancelled only when its last reader leaves.
 """
 
 import asyncio
@@ -17,10 +17,11 @@ from app.tasks.events import Delta, Done, Piece, Queued, Reasoning
 
 
 class Answers:
-    """Generations that run, and answers that were kept, by key.
+    """Running generations and cached answers, by key.
 
     Args:
-        most_bytes: of all kept answers together; the longest unused go first. 0 keeps none.
+        most_bytes: size limit of all cached answers; the least recently used are evicted. 0 turns
+            the cache off.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -28,17 +29,17 @@ class Answers:
         self._running: dict[bytes, _Run] = {}
 
     def ready(self, key: bytes) -> bool:
-        """Whether an answer needs no slot: it is kept, or on its way."""
+        """Whether the answer needs no slot because it is cached or being generated."""
         run = self._running.get(key)
         return key in self._kept or (run is not None and not run.over)
 
     async def say(self, key: bytes, make: Work[Piece], say: Say[Piece]) -> None:
-        """Say the answer of `key`: kept, already on its way, or else made by `make`.
+        """Emit the answer of `key`: a cached one, a running generation's, or a new one by `make`.
 
-        `Done.answer.cached` is true where nothing was generated for this caller alone.
+        `Done.answer.cached` is true if the answer was cached or shared.
 
         Raises:
-            Problem: what ended the generation, to each who waits for it.
+            Problem: the generation failed. Each of its readers gets the same problem.
         """
         if kept := self._kept.get(key):
             for piece in _unpacked(kept):
@@ -67,11 +68,11 @@ class Answers:
 
 @dataclass(eq=False, slots=True)
 class _Run:
-    """One generation and those who read it."""
+    """One generation and its readers."""
 
     make: Work[Piece]
     pieces: list[Piece] = field(default_factory=list)
-    readers: int = 1  # it is made for one who is about to read
+    readers: int = 1  # the caller that created it
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] = field(init=False)
 
@@ -81,11 +82,11 @@ class _Run:
 
     @property
     def over(self) -> bool:
-        """Nobody can join any more: it has ended, or its last reader left."""
+        """Whether it has ended or its last reader has left, so that nobody can join."""
         return self.task.done() or not self.readers
 
     async def read(self, say: Say[Piece], shared: bool) -> None:
-        """Say all pieces from the first on; a place in the line only while it is news."""
+        """Emit all events from the first on, but only the latest queue position."""
         at = 0
         while True:
             while at < len(self.pieces):
@@ -98,7 +99,7 @@ class _Run:
             await self.changed.wait()
 
     async def leave(self) -> None:
-        """A reader is gone; the last one takes the generation along."""
+        """Remove a reader. The last one cancels the generation."""
         self.readers -= 1
         if not self.readers and not self.task.done():
             self.task.cancel()
@@ -123,7 +124,7 @@ def _cached(piece: Piece) -> Piece:
 
 
 def _packed(pieces: Iterable[Piece], answer: Answer) -> bytes:
-    """What is kept of an answer, small and of a known size; pieces of one part become one."""
+    """Serialize an answer for the cache. Consecutive pieces of one part are merged."""
     said: list[tuple[str, tuple[int | None, ...], list[str]]] = []
     for piece in pieces:
         if isinstance(piece, Delta | Reasoning):

@@ -1,8 +1,8 @@
-"""Canary: known pictures, read once in the background after the engine or the model changed.
+"""Canary: reads known test images in the background after the engine or the model changed.
 
-An update of Ollama has broken pictures more than once without an error: two of one size became one,
-a floor of tokens blew small ones up. A number that lies on its side, and two numbers on pictures of
-one size, show that pictures reach the model whole, upright and apart.
+Updates of Ollama have broken images more than once without an error: two images of equal size were
+merged, a minimum token count upscaled small ones. A number on an image stored sideways, and two
+numbers on images of equal size, show that images reach the model whole, upright and separate.
 """
 
 import asyncio
@@ -20,17 +20,17 @@ from app.tasks import vqa
 from app.tasks.events import Done, Event
 from app.tasks.run import Line
 
-FIRST_S = 5.0  # after the start
+FIRST_S = 5.0  # delay after start-up
 EVERY_S = 30.0
-LOOK_S = 0.1  # how soon a waiting client is seen
+LOOK_S = 0.1  # interval of the check for waiting clients
 PICTURES = Path(__file__).parent / "canary_pictures"
 MOST_QUOTED = 80  # characters
-EMBEDDED = "embedded"  # in the version of an engine that knows nothing of turned pictures
+EMBEDDED = "embedded"  # in the version of an engine that does not handle rotated images
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Pictures, what is asked about them, and the numbers that the answer must hold in order."""
+    """Test images, a question, and the numbers that the answer must contain in order."""
 
     files: tuple[bytes, ...]
     question: str
@@ -38,7 +38,7 @@ class Probe:
 
 
 def probes() -> tuple[Probe, ...]:
-    """The pictures, one of which lies on its side (drawn by `tools.canary`)."""
+    """The test images, drawn by `tools.canary`. One is stored sideways with an EXIF orientation."""
     return (
         Probe(
             (_number("4807"),),
@@ -59,15 +59,17 @@ def _number(digits: str) -> bytes:
 
 
 class Canary:
-    """Reads the pictures on an idle engine that has the model loaded, and gives way to clients.
-    What is wrong stands in `Model.observed`."""
+    """Reads the test images while the engine is idle and the model is loaded.
+
+    It stops as soon as a client waits. The result is stored in `Model.observed`.
+    """
 
     def __init__(self, line: Line) -> None:
         self._line = line
         self._read: tuple[str, str, str] | None = None  # model, digest, version
 
     async def watch(self) -> None:
-        """Look again and again, until it is cancelled."""
+        """Call `look` every `EVERY_S` seconds until cancelled."""
         await asyncio.sleep(FIRST_S)
         while True:
             with suppress(Problem):
@@ -75,10 +77,12 @@ class Canary:
             await asyncio.sleep(EVERY_S)
 
     async def look(self) -> bool:
-        """Whether the pictures were read now: something changed, and nobody was in the way.
+        """Read the test images if model or daemon changed and no client is served.
+
+        Returns whether they were read.
 
         Raises:
-            Problem: the engine did not answer; it is tried again the next time.
+            Problem: the engine did not answer. The next call tries again.
         """
         model = await self._line.registry.find()
         state = (model.name, model.digest, model.daemon.version)
@@ -102,7 +106,7 @@ class Canary:
         return bool(self._line.gate.running or self._line.gate.waiting)
 
     async def _faults(self) -> list[str]:
-        """What was misread."""
+        """The test images that were misread, one phrase each."""
         faults = []
         for probe in probes():
             said = await self._ask(probe)
@@ -112,7 +116,7 @@ class Canary:
         return faults
 
     async def _ask(self, probe: Probe) -> str:
-        """The answer; it is neither kept nor shared."""
+        """The answer to a probe, neither cached nor shared."""
         said: list[str] = []
 
         async def take(event: Event) -> None:
@@ -129,8 +133,8 @@ class Canary:
         if faults:
             model.observed.faults["canary"] += 1
             model.observed.warning = (
-                f"{model.name} on Ollama {model.daemon.version} misreads known pictures: it read "
-                f"{' and '.join(faults)}. Update Ollama, go back to the version that read them, or "
-                "pull the model anew."
+                f"{model.name} on Ollama {model.daemon.version} misreads the test images: it read "
+                f"{' and '.join(faults)}. Update Ollama, go back to a version that read them "
+                "correctly, or pull the model again."
             )
-            log.warning("known pictures were misread", detail=model.observed.warning)
+            log.warning("test images misread", detail=model.observed.warning)

@@ -1,4 +1,4 @@
-"""Chat: a conversation of the client's own, with images in any of its turns."""
+"""Chat: a conversation sent by the client, with images in any message."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -24,7 +24,7 @@ class ChatTurn(BaseModel):
 
 
 class ChatRequest(TaskRequest):
-    """A conversation. `json_only`: the answer is JSON, of `schema_` where there is one."""
+    """A conversation. `json_only`: the answer is JSON that matches `schema_`, if given."""
 
     turns: list[ChatTurn]
     top_p: float | None = None
@@ -36,7 +36,7 @@ class ChatRequest(TaskRequest):
 
     @property
     def reasoning_gives_way(self) -> bool:
-        """It stands for an effort."""
+        """The budget comes from `reasoning_effort`, so it may shrink to fit the context."""
         return True
 
     def sampling(self) -> dict[str, Any]:
@@ -52,7 +52,11 @@ class ChatRequest(TaskRequest):
 def asks(
     request: ChatRequest, pictures: Sequence[Picture], default_language: str
 ) -> tuple[Group, ...]:
-    """The conversation as it is; a document stands for its pages."""
+    """One model call with the whole conversation. A document becomes one image for each page.
+
+    Raises:
+        InvalidParameter: `response_format` has no valid JSON Schema.
+    """
     positions: dict[int, list[int]] = {}
     for position, picture in enumerate(pictures):
         positions.setdefault(picture.index, []).append(position)

@@ -1,25 +1,25 @@
-"""Text in composed form (NFC), while it comes in pieces.
+"""Normalizes streamed text to NFC.
 
-A model copies what it sees, and from a file of macOS that may be Hangul in its parts: it looks the
-same, and is found by no search.
+A model may write decomposed Hangul (for example from a macOS file name). It looks the same, but a
+search for the composed form does not find it.
 """
 
 import re
 import unicodedata
 
-# Parts of a Hangul syllable at the end of a piece: more of it may come with the next.
+# An open Hangul syllable at the end of a piece; the next piece may continue it.
 _OPEN = re.compile(r"[\u1100-\u11ff\uac00-\ud7a3]?[\u1100-\u11ff]*\Z")
 _PARTS = re.compile(r"[\u1100-\u11ff]")
 
 
 class Composer:
-    """Composes pieces; what a later piece may still change is held back."""
+    """Composes pieces of text. A tail that a later piece may change is held back."""
 
     def __init__(self) -> None:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """What of the pieces so far is composed and not yet given."""
+        """Add a piece. Returns the composed text that is final and not returned yet."""
         if not self._held and text.isascii():
             return text
         text = self._held + text
@@ -29,6 +29,6 @@ class Composer:
         return unicodedata.normalize("NFC", text[: len(text) - len(tail)])
 
     def end(self) -> str:
-        """What was held back."""
+        """The text that was held back."""
         held, self._held = self._held, ""
         return unicodedata.normalize("NFC", held)

@@ -1,4 +1,4 @@
-"""Describe: says what is in the image(s)."""
+"""Describe: describes the image(s)."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ MAX_TOKENS = {Style.CAPTION: 96, Style.PARAGRAPH: 512, Style.DETAILED: 1536, Sty
 def asks(
     request: DescribeRequest, pictures: Sequence[Picture], default_language: str
 ) -> tuple[Group, ...]:
-    """One turn about all pictures."""
+    """One model call about all pictures."""
     order = several(pictures)
     lines = [
         PROMPTS[request.style],
@@ -42,7 +42,7 @@ def asks(
 
 TASK = Task(
     name="describe",
-    summary="Say what is in the image(s)",
+    summary="Describe the image(s)",
     request=DescribeRequest,
     asks=asks,
     sampling=INSTRUCT,

@@ -1,4 +1,4 @@
-"""Detect: finds things and says where they are, in pixels of the original."""
+"""Detect: finds objects and returns their boxes in pixels of the original image."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from app.tasks.boxes import ObjectReader
 from app.tasks.reader import Part
 from app.tasks.task import EXACT, Ask, Group, Task
 
-# Qwen3-VL's own words for it (its cookbook, 2d_grounding): boxes come on a grid of 0 to 1000.
+# The prompt of Qwen3-VL's cookbook (2d_grounding). Its boxes are on a grid of 0 to 1000.
 LOCATE = (
     "Locate every instance that belongs to the following categories: {labels}. Report their boxes "
     'in JSON format only: [{{"bbox_2d": [x1, y1, x2, y2], "label": "..."}}, ...], each label as it '
@@ -23,7 +23,7 @@ MAX_TOKENS = 2048
 def asks(
     request: DetectRequest, pictures: Sequence[Picture], default_language: str
 ) -> tuple[Group, ...]:
-    """One turn a picture: a box belongs to one."""
+    """One model call for each picture, so that each box belongs to one picture."""
     shape = {
         "type": "array",
         "items": {
@@ -59,14 +59,14 @@ def asks(
 def objects(
     request: DetectRequest, pictures: Sequence[Picture], parts: Sequence[Part]
 ) -> dict[str, Any]:
-    """All things of all pictures, in order."""
+    """The objects of all pictures, in order."""
     readers = [part.reader for part in parts if isinstance(part.reader, ObjectReader)]
     return {"objects": [thing for reader in readers for thing in reader.objects]}
 
 
 TASK = Task(
     name="detect",
-    summary="Find things, in pixels of the original image",
+    summary="Find objects; boxes are in pixels of the original image",
     request=DetectRequest,
     asks=asks,
     sampling=EXACT,

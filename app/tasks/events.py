@@ -1,4 +1,4 @@
-"""The events that every answer is made of, whatever protocol and format it leaves in."""
+"""The events of an answer, the same for every protocol and response format."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from app.schemas import Answer, ImageInfo
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The images are ready and the request is on its way."""
+    """The images are prepared and the request is accepted."""
 
     id: str
     task: str
@@ -17,7 +17,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """Waiting for a slot: `position` 1 is next; `eta_ms` is expected from the measured rate."""
+    """The request waits for a slot. `position` 1 is next; `eta_ms` is the expected wait."""
 
     position: int
     eta_ms: int
@@ -25,8 +25,8 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of the answer. `image` and `question` are indices from 0, where there are several;
-    `page` counts from 1, where the image is a page."""
+    """A piece of the answer. `image` and `question` are indices from 0 if there are several;
+    `page` counts from 1 if the image is a page."""
 
     text: str
     page: int | None = None
@@ -35,20 +35,20 @@ class Delta:
 
     @property
     def part(self) -> tuple[int | None, int | None, int | None]:
-        """Pieces of one part belong together; parts are set apart by an empty line."""
+        """Identifies the part of the answer. Parts are separated by an empty line."""
         return (self.question, self.image, self.page)
 
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """A piece of the model's thoughts; leaves the server only where they were asked for."""
+    """A piece of the model's reasoning. It is emitted only if the request asks for it."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The whole answer; nothing comes after it. `repeatable`: the same request would get the same
+    """The complete answer, the last event. `repeatable`: the same request gets the same answer
     again."""
 
     answer: Answer

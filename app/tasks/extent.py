@@ -1,7 +1,7 @@
-"""How much work a JSON Schema is: alone, and for the data that it is to check.
+"""Limits the cost of validating JSON against a client's JSON Schema.
 
-Two kilobytes can hold ten references to a schema of ten references, twelve levels deep: no
-validator comes to an end with that, and the server would stand still meanwhile.
+A schema of two kilobytes can nest ten references to ten references twelve levels deep. No
+validator finishes that, and the event loop would block meanwhile.
 """
 
 import re
@@ -12,33 +12,33 @@ from urllib.parse import unquote
 
 import orjson
 
-MOST = 5_000  # objects; a validator then takes some 50 ms at worst
+MOST = 5_000  # objects, with references expanded; a validator takes up to 50 ms for them
 MOST_BYTES = 524_288  # of the schema as JSON
-MOST_VALUES = 60_000  # of all kinds in it, those of an `enum` included
-MOST_PATTERNS = 50  # different ones; each is compiled, up to `structured.PATTERN_BYTES`
-MOST_PATTERN_TEXT = 16_384  # characters of all
-# The validator rewrites a pattern for each `\s`, `\d` and so on: 400 of them take 0.7 s. Their
-# number squared, over all patterns.
+MOST_VALUES = 60_000  # of all kinds in the schema, including those of an `enum`
+MOST_PATTERNS = 50  # distinct; each compiles to at most `structured.PATTERN_BYTES`
+MOST_PATTERN_TEXT = 16_384  # characters of all patterns together
+# The validator rewrites a pattern for each class escape (`\s`, `\d`, ...): 400 of them take
+# 0.7 s. The limit is on the sum over all patterns of their number squared.
 MOST_REWRITES = 5000
 REWRITTEN = re.compile(r"\\[dDsSwWc]")
-FLAGS = re.compile(r"\(\?[a-zA-Z-]+[:)]")  # not of ECMA-262; `(?i)\p{L}` takes 1 ms
-DEEPEST = 200  # levels of objects and lists, through references; JSON writers end at 254
+FLAGS = re.compile(r"\(\?[a-zA-Z-]+[:)]")  # not in ECMA-262; one `(?i)\p{L}` takes 1 ms
+DEEPEST = 200  # nested objects and lists, through references; JSON writers stop at 254
 REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
-DEFINITIONS = ("$defs", "definitions")  # of the schema itself: they count where they are used
+DEFINITIONS = ("$defs", "definitions")  # of the root schema; counted where they are referenced
 
-MOST_PAIRS = 40_000  # of a subschema and a value that `work` looks at: 100 ms of Python
-# Keywords whose subschemas apply to the value itself, and to what is inside it.
+MOST_PAIRS = 40_000  # pairs of subschema and value that `work` visits: 100 ms of Python
+# Keywords whose subschemas apply to the value itself; the next two apply to its contents.
 IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
 OF_ITEMS = ("items", "prefixItems", "additionalItems", "contains", "unevaluatedItems")
 OF_PROPERTIES = ("additionalProperties", "unevaluatedProperties", "patternProperties")
-QUOTING = ("enum", "const", "required")  # an error is as large as the keyword's own value
-STEPS_A_CHARACTER = 10  # of a string that a pattern is tried on, at worst; measured
+QUOTING = ("enum", "const", "required")  # an error quotes the keyword's value
+STEPS_A_CHARACTER = 10  # of a string that a pattern is matched against; measured worst case
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """`values` are those of the schema with its references followed; `recursive`: it refers to
-    itself; `patterns` are the different ones."""
+    """The size of a schema: `values` with references expanded, `recursive` if the schema refers to
+    itself, the number of distinct `patterns`."""
 
     values: int
     recursive: bool
@@ -47,11 +47,10 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a check of some data takes.
+    """The cost of validating some data.
 
-    `steps`: for whether it fits, where the validator remembers what it has seen. `copies`: values
-    that are copied for a list of all errors, where it does not: each error holds a copy of the
-    value that it is about.
+    `steps`: cost of deciding validity; the validator memoizes its results. `copies`: values copied
+    when all errors are listed. That pass does not memoize, and each error copies its value.
     """
 
     steps: int
@@ -59,28 +58,29 @@ class Work:
 
 
 def check(schema: Any) -> Extent:
-    """Refuse what is too much, and what points out of the schema.
+    """Check a schema against the limits of this module.
 
     Raises:
-        ValueError: with the reason. References are `#` or `#/...`, as engines take no others.
-        TypeError: it cannot be written as JSON.
+        ValueError: the schema exceeds a limit, or a reference is not `#` or `#/...` (engines
+            accept no others). The message is the reason.
+        TypeError: the schema cannot be serialized as JSON.
     """
     values, patterns = _counted(schema)
     if values > MOST_VALUES:
         raise ValueError(f"it has more than {MOST_VALUES} values")
     _check_patterns(patterns)
-    # As it goes to the engine: no lone surrogates, no huge integers.
+    # orjson also serializes the request: it rejects lone surrogates and huge integers.
     if len(orjson.dumps(schema)) > MOST_BYTES:
         raise ValueError(f"it is larger than {MOST_BYTES // 1024} kB")
     walk = _Walk(schema)
     try:
         objects = walk.objects(schema, 0)
-    except RecursionError:  # the caller's own frames count, too
+    except RecursionError:  # the frames of the caller count as well
         raise ValueError(f"it is nested deeper than {DEEPEST} levels") from None
     if objects > MOST:
-        raise ValueError(f"with its references followed it has more than {MOST} parts")
+        raise ValueError(f"it has more than {MOST} parts with its references expanded")
     if walk.recursive and _circular(schema):
-        raise ValueError("a reference leads back to itself without going into the value")
+        raise ValueError("a reference leads back to itself for the same value")
     return Extent(max(values, objects), walk.recursive, len(patterns))
 
 
@@ -90,16 +90,18 @@ def _check_patterns(patterns: Collection[str]) -> None:
     if sum(map(len, patterns)) > MOST_PATTERN_TEXT:
         raise ValueError(f"its patterns have more than {MOST_PATTERN_TEXT} characters")
     if sum(len(REWRITTEN.findall(pattern)) ** 2 for pattern in patterns) > MOST_REWRITES:
-        raise ValueError("its patterns have too many class escapes (\\d, \\s, \\w); write classes")
+        raise ValueError(
+            "its patterns have too many class escapes (\\d, \\s, \\w); write character classes"
+        )
     if any(map(FLAGS.search, patterns)):
-        raise ValueError("a pattern has no inline flags such as (?i)")
+        raise ValueError("inline flags such as (?i) are not supported in patterns")
 
 
 def work(schema: Any, data: Any, most_steps: int) -> Work | None:
-    """What checking the data takes; None where it is more steps, or takes over 100 ms to count.
+    """The cost of validating `data`. None if it exceeds `most_steps`, or 100 ms of counting.
 
     Args:
-        schema: one that passed `check`.
+        schema: a schema that passed `check`.
     """
     try:
         return _Pairs(schema, most_steps).work(data)
@@ -108,12 +110,12 @@ def work(schema: Any, data: Any, most_steps: int) -> Work | None:
 
 
 def values(data: Any) -> int:
-    """How many values there are in it, with those inside them; stops above `MOST_VALUES`."""
+    """The number of values in `data`, nested ones included. Counting stops above `MOST_VALUES`."""
     return _counted(data)[0]
 
 
 def _counted(data: Any) -> tuple[int, set[str]]:
-    """The values, and the different patterns among them (names and values of `pattern`)."""
+    """The number of values, and the distinct patterns (`pattern`, `patternProperties`)."""
     waiting, seen = [data], 0
     patterns: set[str] = set()
     while waiting and seen <= MOST_VALUES:
@@ -131,15 +133,15 @@ def _counted(data: Any) -> tuple[int, set[str]]:
 
 
 class _Walk:
-    """Through one schema; what was counted once is not walked again."""
+    """Counts the objects of one schema. Each part is walked once."""
 
     def __init__(self, root: Any) -> None:
         self.recursive = False
         self._root = root
-        self._counts: dict[int, int] = {}  # by identity; 0 while it is being walked: a circle
+        self._counts: dict[int, int] = {}  # by identity; 0 while it is walked (a cycle)
 
     def objects(self, node: Any, depth: int) -> int:
-        """The objects in a part, those behind its references included."""
+        """The number of objects in a part, with its references expanded."""
         if not isinstance(node, dict | list):
             return 0
         if depth > DEEPEST:
@@ -163,8 +165,8 @@ class _Walk:
 
 
 class _Pairs:
-    """Subschemas and the values that each is applied to. A pair with a list or an object is
-    counted once: the validator remembers it."""
+    """Counts the pairs of subschema and value that a validation visits. A pair whose value is a
+    list or an object counts once, because the validator memoizes it."""
 
     def __init__(self, root: Any, most_steps: int) -> None:
         self._root = root
@@ -175,7 +177,7 @@ class _Pairs:
         self._steps = self._pairs = 0
 
     def work(self, data: Any) -> Work:
-        """Raises OverflowError where there are too many pairs or steps."""
+        """Raises OverflowError if there are too many pairs or steps."""
         copies = self._of(self._root, data)
         return Work(self._steps, copies)
 
@@ -188,7 +190,7 @@ class _Pairs:
         pair = (id(schema), id(data))
         if pair in self._copies and isinstance(data, dict | list):
             return self._copies[pair]
-        self._copies[pair] = 0  # a circle
+        self._copies[pair] = 0  # ends a cycle
         self._steps += self._own(schema, data)
         inner = sum(self._of(part, data) for part in in_place(self._root, schema))
         inner += sum(self._of(part, value) for part, value in _inside(schema, data))
@@ -197,7 +199,7 @@ class _Pairs:
         return self._copies[pair]
 
     def _own(self, schema: Mapping[str, Any], data: Any) -> int:
-        """The steps of a schema's own keywords on a value."""
+        """The steps that a schema's own keywords take on a value."""
         steps = 1 + len(schema)
         for name in QUOTING:
             if name in schema:
@@ -214,7 +216,7 @@ class _Pairs:
         return steps
 
     def _weight(self, data: Any) -> int:
-        """The values in some data; 50 characters cost as much as a value."""
+        """The cost of copying `data`, in values. 50 characters cost as much as one value."""
         if isinstance(data, str):
             return 1 + len(data) // 50
         if not isinstance(data, dict | list):
@@ -234,7 +236,7 @@ class _Pairs:
 
 
 def in_place(root: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
-    """The subschemas that apply to the value itself, those that it refers to included."""
+    """The subschemas that apply to the value itself, including those it references."""
     for name in IN_PLACE:
         if name in schema:
             yield from _schemas(schema[name], name == "dependentSchemas")
@@ -245,8 +247,8 @@ def in_place(root: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _circular(root: Any) -> bool:
-    """Whether some subschema applies itself to the same value again. Such a schema means nothing
-    (JSON Schema 2020-12, 9.4.1), and a validator takes exponential time to see that."""
+    """Whether a subschema applies itself to the same value again. The behaviour of such a schema
+    is undefined (JSON Schema 2020-12, 9.4.1), and a validator takes exponential time."""
     waiting, done, open_ = [root], set[int](), set[int]()
     while waiting:
         node = waiting.pop()
@@ -272,7 +274,7 @@ def _circular(root: Any) -> bool:
 
 
 def _inside(schema: Mapping[str, Any], data: Any) -> Iterator[tuple[Any, Any]]:
-    """The subschemas that apply inside a value, each with what it applies to."""
+    """The subschemas that apply to the contents of a value, each with its value."""
     if isinstance(data, list):
         for name in OF_ITEMS:
             for part in _schemas(schema.get(name), False):
@@ -287,7 +289,7 @@ def _inside(schema: Mapping[str, Any], data: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _schemas(given: Any, named: bool) -> Iterable[Any]:
-    """A keyword's subschemas: one, a list, or (where `named`) a mapping of them."""
+    """The subschemas of a keyword: a list, a mapping (if `named`), or a single one."""
     if isinstance(given, list):
         return given
     if named and isinstance(given, dict):
@@ -296,10 +298,10 @@ def _schemas(given: Any, named: bool) -> Iterable[Any]:
 
 
 def targets(root: Any, node: Mapping[str, Any]) -> Iterator[Any]:
-    """What an object of a schema refers to.
+    """The subschemas that an object of a schema references.
 
     Raises:
-        ValueError: a reference points out of the schema.
+        ValueError: a reference points outside the schema.
     """
     for name in REFERENCES:
         if isinstance(reference := node.get(name), str):
@@ -308,9 +310,7 @@ def targets(root: Any, node: Mapping[str, Any]) -> Iterator[Any]:
 
 def _target(root: Any, reference: str) -> Any:
     if reference != "#" and not reference.startswith("#/"):
-        raise ValueError(
-            f"{reference[:80]} is elsewhere; write references as #/..., into the schema itself"
-        )
+        raise ValueError(f"{reference[:80]} is outside the schema; write references as #/...")
     place = root
     for written in unquote(reference[1:]).split("/")[1:]:
         step = written.replace("~1", "/").replace("~0", "~")

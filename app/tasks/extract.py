@@ -21,7 +21,11 @@ MAX_TOKENS = 2048
 def asks(
     request: ExtractRequest, pictures: Sequence[Picture], default_language: str
 ) -> tuple[Group, ...]:
-    """One turn about all pictures."""
+    """One model call about all pictures.
+
+    Raises:
+        InvalidParameter: `schema` is not a valid JSON Schema, or is too expensive.
+    """
     schema = Schema(request.schema_, "schema")
     lines = [FILL, several(pictures), request.prompt, f"JSON Schema: {told(request.schema_)}"]
     everything = tuple(range(len(pictures)))
@@ -33,7 +37,7 @@ def asks(
 def data(
     request: ExtractRequest, pictures: Sequence[Picture], parts: Sequence[Part]
 ) -> dict[str, Any]:
-    """The data; it has been checked."""
+    """The data, which the reader has validated."""
     readers = [part.reader for part in parts if isinstance(part.reader, JsonReader)]
     return {"data": readers[0].data}
 

@@ -1,8 +1,8 @@
-"""Qwen3-VL's grounding output: JSON objects with `bbox_2d`, read while they come.
+"""Parses Qwen3-VL's streamed grounding output: JSON objects with `bbox_2d`.
 
 The model writes `[{"bbox_2d": [x1, y1, x2, y2], "text_content": "..."}, ...]`, often in a code
-fence. Coordinates are 0 to 1000 of the image's width and height, whatever size it was sent in
-(Qwen3-VL cookbook, 2d_grounding and ocr; every user redoes the scaling, many wrongly).
+fence. Coordinates are 0 to 1000 relative to the image's width and height, independent of the size
+it was sent in (Qwen3-VL cookbook, 2d_grounding and ocr).
 """
 
 import json
@@ -15,43 +15,43 @@ from typing import Any
 GRID = 1000.0
 PLACES = ("bbox_2d", "bbox")
 WRITTEN = ("text_content", "text")
-LONGEST = 32_768  # characters of an object
-DEEPEST = 8  # objects around one that is looked at
+LONGEST = 32_768  # characters of one object
+DEEPEST = 8  # enclosing objects; a deeper object is ignored
 EMPTY = re.compile(r"\[\s*\]")
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 class ObjectScanner:
-    """Finds complete JSON objects in a text that comes in pieces.
+    """Finds complete JSON objects in streamed text.
 
-    What stands around them, fences, prose and lists, is passed over; so is an object around them,
-    one inside them that has neither box nor text, and one inside `DEEPEST` others. One that is
-    damaged, or over `LONGEST` characters, is counted.
+    Fences, prose and lists around them are skipped. So is an object that encloses one already
+    found, a nested one with neither box nor text, and one inside more than `DEEPEST` others. A
+    malformed object, or one over `LONGEST` characters, is counted in `damaged`.
     """
 
     def __init__(self) -> None:
         self._damaged = 0
-        self._text = ""  # the end of what came, as far as an object may be in it
-        self._base = 0  # characters before that
-        self._starts: list[int] = []  # of the objects that are open
-        self._told = False  # something in the outermost one was found or counted
+        self._text = ""  # the end of the input that may still belong to an object
+        self._base = 0  # characters before `_text`
+        self._starts: list[int] = []  # offsets of the open objects
+        self._told = False  # an object inside the outermost one was found or counted
         self._in_string = self._escaped = False
 
     @property
     def damaged(self) -> int:
-        """Objects that could not be read, one that has no end included."""
+        """The number of objects that could not be parsed, including an unterminated one."""
         return self._damaged + (bool(self._starts) and not self._told)
 
     def feed(self, text: str) -> Iterator[dict[str, Any]]:
-        """The objects that end in this piece. Numbers with a fraction are `Decimal`, so that text
-        which a model wrote as a number keeps its digits."""
+        """Yield the objects that end in this piece. Fractional numbers are `Decimal`, so that text
+        that the model wrote as a number keeps its digits."""
         for start in range(0, len(text), LONGEST):
             yield from self._feed(text[start : start + LONGEST])
 
     def _feed(self, text: str) -> Iterator[dict[str, Any]]:
         kept = self._text[-LONGEST:] if self._starts else ""
-        first = self._base + len(self._text)  # of this piece
+        first = self._base + len(self._text)  # offset of this piece
         self._text, self._base = kept + text, first - len(kept)
         for at, char in enumerate(text, first):
             if self._in_string:
@@ -88,15 +88,15 @@ class ObjectScanner:
 
 
 def is_empty(text: str) -> bool:
-    """Whether the answer says that there is nothing, in a fence or not."""
+    """Whether the answer is blank or an empty list, with or without a fence."""
     return not text.strip() or bool(EMPTY.search(text))
 
 
 def box_of(found: Mapping[str, Any], width: int, height: int) -> Box | None:
-    """The object's box in pixels of the original, clamped to it; None where it has none.
+    """The object's box in pixels of the original image, clamped to it; None without a valid box.
 
     Args:
-        width, height: of the upright original.
+        width, height: of the upright original image, in pixels.
     """
     grid = next((found[name] for name in PLACES if found.get(name)), None)
     if not isinstance(grid, list) or len(grid) != 4:
@@ -116,7 +116,7 @@ def box_of(found: Mapping[str, Any], width: int, height: int) -> Box | None:
 
 
 def text_of(found: Mapping[str, Any]) -> str:
-    """The text that an object holds; empty where it holds none."""
+    """The object's text, empty without one."""
     value = next((found[name] for name in WRITTEN if name in found), "")
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return str(value)
@@ -124,5 +124,5 @@ def text_of(found: Mapping[str, Any]) -> str:
 
 
 def _sound(value: Any) -> Any:
-    """JSON can write half a character (a lone surrogate), which nothing else can."""
+    """Replace lone surrogates, which JSON can represent and UTF-8 cannot."""
     return value.encode(errors="replace").decode() if isinstance(value, str) else value

@@ -1,9 +1,8 @@
-"""HTML that a model wrote, made safe and sound: what it says is not trusted.
+"""Sanitizes HTML that a model wrote. Its content is untrusted.
 
-Of what it wrote only the tags below are left, of their attributes only those below: no script, no
-style, no event handler, no address, so that showing it neither runs nor fetches anything. The
-cleaning is ammonia's (nh3), whose parser is that of browsers (html5ever); it also closes what is
-open, so each block is sound by itself.
+Only the tags and attributes listed below remain: no script, style, event handler or URL, so that
+displaying the result neither runs nor fetches anything. ammonia (nh3) does the sanitizing. It
+parses as browsers do (html5ever) and closes open tags, so that each block is well-formed.
 """
 
 import re
@@ -54,23 +53,23 @@ TAGS = BLOCKS | {
     "code",
 }
 ATTRIBUTES = {name: {"colspan", "rowspan"} for name in ("td", "th")} | {"ol": {"start"}}
-DROPPED = {"script", "style", "title", "template"}  # with all that is in them
+DROPPED = {"script", "style", "title", "template"}  # removed together with their content
 
 NAME = re.compile(r"<([a-zA-Z][a-zA-Z0-9]*)\b")
-# Around blocks stand html, body, div and others, which are left out; their blocks come one by one.
+# Containers around blocks. They are removed; their blocks are emitted one by one.
 AROUND = "html|body|head|div|section|article|main|header|footer|meta|link"
 SPACE = re.compile(r"\s+")
 SKIPPED = re.compile(rf"\s+|<![^>-][^>]*>|</[^>]*>|<(?:{AROUND})\b[^>]*>", re.IGNORECASE)
 CLOSES_AROUND = re.compile(rf"</(?:{AROUND})\s*>", re.IGNORECASE)
 OPENS = re.compile(rf"<(?:{'|'.join(sorted(BLOCKS | DROPPED))})(?=[\s/>])", re.IGNORECASE)
-# TeX between dollars, by pandoc's rule: no space inside at either end, no digit behind.
+# TeX between dollar signs by pandoc's rule: no space inside either end, no digit after it.
 FORMULA = re.compile(r"\$\$.+?\$\$|\$(?=\S)[^$\n]*?(?<=\S)\$(?!\d)", re.DOTALL)
 TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 
-# What browsers' parsing (and so html5ever's) takes more than linear time for: elements in one
-# another, and inline ones that are still open, which each paragraph opens again.
-LONGEST = 100_000  # characters of a block; a longer one is taken as text
-FEW = 500  # tags in which no harm can be
+# Limits on what the HTML5 parsing algorithm takes more than linear time for: nested elements, and
+# open inline elements, which every paragraph reopens.
+LONGEST = 100_000  # characters of a block; a longer one becomes plain text
+FEW = 500  # tags that are parsed fast in any nesting
 MOST_INLINE, MOST_NESTED = 1000, 500
 ENDS_BY_ITSELF = "li|p|td|th|tr|thead|tbody|tfoot|dt|dd|caption|br|hr"
 INLINE = "strong|em|b|i|u|s|sub|sup|code"
@@ -80,19 +79,19 @@ INLINE_TAG = re.compile(rf"<(/?(?:{INLINE}))\b[^>]*>", re.IGNORECASE)
 OTHER_TAG = re.compile(
     rf"</?(?!(?:{ENDS_BY_ITSELF}|{INLINE}|{NESTS})(?![^\s/>]))[a-zA-Z][^>]*>", re.IGNORECASE
 )
-SMALL = 2048  # characters that are looked through each time for a whole block
+SMALL = 2048  # characters that are scanned for a complete block on every piece
 
 
 class HtmlReader(Reader):
-    """Blocks (headings, paragraphs, lists, tables), clean, each as soon as it is whole; each begins
-    a line."""
+    """Emits sanitized blocks (headings, paragraphs, lists, tables), each as soon as it is complete
+    and on a new line."""
 
     def __init__(self) -> None:
         self._fence = Unfenced({"", "html"})
         self._raw: list[str] = []
-        self._left: list[str] = []  # of which no block is whole yet
-        self._length = 0  # of that
-        self._looked = 0  # the length from which it is looked through again
+        self._left: list[str] = []  # input without a complete block
+        self._length = 0  # of `_left`
+        self._looked = 0  # length of `_left` from which it is scanned again
         self._told = False
 
     def feed(self, text: str) -> str:
@@ -112,7 +111,7 @@ class HtmlReader(Reader):
         return self._said([*found, left])
 
     def cut(self, characters: int) -> int:
-        """Blocks that are out stay; what is not whole yet is shortened."""
+        """Shorten the incomplete block. Blocks that were emitted stay."""
         characters = self._fence.cut(characters)
         left = "".join(self._left)
         self._left, self._length = [], 0
@@ -134,8 +133,8 @@ class HtmlReader(Reader):
 
 
 def clean(written: str) -> str:
-    """Blocks made safe and sound; text that is in none becomes a paragraph with its lines. What
-    would take more than linear time loses its inline tags, or all of them."""
+    """Sanitize blocks of HTML. Text outside any block becomes a paragraph that keeps its line
+    breaks. Input that would take more than linear time loses its inline tags, or all tags."""
     kept = _level(FORMULA.sub(_escaped, _without_tail(written)))
     if kept is None:
         return _paragraphs(escape(words(written), quote=False).strip())
@@ -151,7 +150,7 @@ def _paragraphs(text: str) -> str:
 
 
 def _without_tail(text: str) -> str:
-    """Without white space and closing tags of what stands around blocks, at the end."""
+    """The text without trailing white space and closing tags of containers."""
     end = len(text)
     while True:
         while end and text[end - 1].isspace():
@@ -163,12 +162,12 @@ def _without_tail(text: str) -> str:
 
 
 def _level(written: str) -> str | None:
-    """The same, so that it is cleaned in linear time; None where that cannot be."""
+    """The input reduced so that it is sanitized in linear time; None if that is impossible."""
     if len(written) > LONGEST:
         return None
     if written.count("<") <= FEW:
         return written
-    end = written.rfind(">") + 1  # behind it there is no tag
+    end = written.rfind(">") + 1  # no tag follows
     kept = INLINE_TAG.sub(r"<\1>", OTHER_TAG.sub("", written[:end]))
     if _count(kept, INLINE) > MOST_INLINE:
         kept = INLINE_TAG.sub("", kept)
@@ -183,27 +182,27 @@ def _count(written: str, names: str) -> int:
 
 
 def blocks(text: str) -> list[str]:
-    """The blocks of what was cleaned."""
+    """The blocks of sanitized HTML."""
     found, left = _split(text)
     return [*found, left] if left.strip() else found
 
 
 def words(block: str) -> str:
-    """What a block says, without its tags."""
+    """The text of a block, without tags and with entities decoded."""
     bare = TAG.sub(" ", block)
     try:
         return unescape(bare)
-    except ValueError:  # `&#` and more digits than Python makes a number of
+    except ValueError:  # `&#` followed by more digits than Python converts
         return bare
 
 
 def _escaped(formula: re.Match[str]) -> str:
-    """`<` in a formula is no tag; between dollars that are prices, tags are tags."""
+    """Escape `<` in a formula. Text with tags between two dollar signs (prices) is unchanged."""
     return formula[0] if TAG.search(formula[0]) else formula[0].replace("<", "&lt;")
 
 
 def _split(text: str) -> tuple[list[str], str]:
-    """The blocks that are whole, as they were written, and what is left."""
+    """The complete blocks, unchanged, and the rest of the text."""
     found: list[str] = []
     at = 0
     tags_end, comments_end = text.rfind(">") + 1, text.rfind("-->") + 3
@@ -221,7 +220,7 @@ def _split(text: str) -> tuple[list[str], str]:
 
 
 def _skipped(text: str, at: int, tags_end: int, comments_end: int) -> int:
-    """Behind the space, comments and tags that are no part of a block."""
+    """The index after space, comments and tags that belong to no block."""
     while True:
         if text.startswith("<!--", at):
             if at + 7 > comments_end:
@@ -234,7 +233,7 @@ def _skipped(text: str, at: int, tags_end: int, comments_end: int) -> int:
 
 
 def _end(text: str, at: int, tags_end: int) -> int:
-    """Behind the block that begins there; 0 where it is not whole."""
+    """The index after the block that begins at `at`; 0 if the block is incomplete."""
     opening = NAME.match(text, at)
     name = opening[1].lower() if opening else ""
     if name == "hr":

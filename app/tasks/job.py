@@ -1,4 +1,4 @@
-"""A request, understood: what will be asked, of which model, and how large each picture is sent."""
+"""The plan of a request: the model calls, and the size and token count of each picture."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,17 +16,20 @@ from app.schemas import Detail, ImageInfo, TaskRequest
 from app.settings import Settings
 from app.tasks.task import Ask, Group, Task, Turn, options
 
-# Kept free beside what was estimated: a share of it, and at least so many tokens.
+# Tokens kept free for errors of the estimate: this share of the context, but at least 16.
 MARGIN = 0.02
 LEAST_MARGIN = 16
-CORRECTING = 1024  # the longest reasoning before an answer that is asked for once more
+CORRECTING = 1024  # reasoning tokens at most in a correction call
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One request to one model. `sizes` are those to draw the pictures in, None for a picture
-    that is not sent; `pads` are the columns and rows of pixels that are added, so that the engine
-    takes no two neighbours for one. Counts are tokens."""
+    """The plan of one request to one model.
+
+    `sizes`: (width, height) in pixels that each picture is scaled to; None if it is not sent.
+    `pads`: columns and rows of pixels added so that the engine does not merge two neighbours.
+    Counts are tokens.
+    """
 
     task: Task
     request: TaskRequest
@@ -36,7 +39,7 @@ class Job:
     groups: tuple[Group, ...]
     sizes: tuple[Size | None, ...]
     pads: tuple[Size, ...]
-    infos: tuple[ImageInfo, ...]  # what is told of each picture
+    infos: tuple[ImageInfo, ...]  # of each picture, for the response
 
     @classmethod
     def of(
@@ -47,10 +50,11 @@ class Job:
         settings: Settings,
         pictures: tuple[Picture, ...],
     ) -> "Job":
-        """Decide what to ask, and plan the pictures of each group into the context.
+        """Plan the model calls, and fit the pictures of each group into the context.
 
         Raises:
-            ContextOverflow: prompt, pictures and answer do not fit, with the numbers.
+            ContextOverflow: prompt, pictures and answer do not fit; the detail has the numbers.
+            InvalidParameter: the task refuses the request.
         """
         groups = task.asks(request, pictures, settings.default_language)
         pictures = _shown(groups, pictures)
@@ -84,7 +88,7 @@ class Job:
         return cls(task, request, model, settings, pictures, groups, sizes, pads, infos)
 
     def without_files(self, positions: Collection[int]) -> "Job":
-        """The same; of some pictures only what is known of them is kept."""
+        """The plan without the file bytes of the pictures at `positions`; their metadata stays."""
         pictures = tuple(
             replace(picture, data=b"") if position in positions else picture
             for position, picture in enumerate(self.pictures)
@@ -93,18 +97,18 @@ class Job:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What of the request was changed, as warnings."""
+        """Warnings about changed request parameters."""
         asked, kept = self.request.max_tokens, answer_tokens(self.task, self.request, self.model)
         if asked is None or asked == kept:
             return ()
         return (f"max_tokens was lowered to {kept}: the context has {self.model.num_ctx} tokens.",)
 
     def known(self) -> bool:
-        """Whether the engine need not be asked at all."""
+        """Whether all answers are known without a model call."""
         return all(ask.known is not None for group in self.groups for ask in group)
 
     def known_pages(self) -> str:
-        """The pages whose own text is the answer, such as `1-3, 7`; empty where there are none."""
+        """The pages answered from the text layer, such as `1-3, 7`; empty if there are none."""
         known = [
             self.pictures[ask.pictures[0]].page or 1
             for group in self.groups
@@ -120,14 +124,19 @@ class Job:
         return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
     def cost(self, ask: Ask) -> Cost:
-        """What a turn costs, as far as it can be known before it is asked."""
+        """The estimated cost of a model call."""
         tokens = [self.infos[position].tokens for position in ask.pictures]
         return Cost.of(_words(ask, self.model), [one for one in tokens if one])
 
     def prompt(self, ask: Ask, images: Sequence[bytes]) -> Prompt:
-        """What is asked, with its images as base64, in the order of the turns. System and images
-        come first, the text that differs last (the daemon puts a turn's images before its text),
-        so that its prefix cache holds them."""
+        """The prompt of a model call.
+
+        The system message and the images come first and the text that differs comes last, so that
+        the daemon's prefix cache applies. (The daemon puts a message's images before its text.)
+
+        Args:
+            images: base64 bytes, in the order of the messages.
+        """
         left = iter(images)
         messages: list[dict[str, Any]] = []
         contents = _contents(ask.turns, self.model)
@@ -151,7 +160,7 @@ class Job:
 
 
 def _shown(groups: Sequence[Group], pictures: Sequence[Picture]) -> tuple[Picture, ...]:
-    """The pictures as they are asked about: whole, but for those of which a region is wanted."""
+    """The pictures, with `region` cleared unless a model call asks about the region."""
     regions = {
         position for group in groups for ask in group if ask.region for position in ask.pictures
     }
@@ -162,7 +171,7 @@ def _shown(groups: Sequence[Group], pictures: Sequence[Picture]) -> tuple[Pictur
 
 
 def _contents(turns: Sequence[Turn], model: Model) -> list[str]:
-    """The texts of the turns as the daemon gets them."""
+    """The texts of the messages as sent to the daemon."""
     if model.separation != "tags":
         return [markup.escaped(turn.text) for turn in turns]
     number, contents = 1, []
@@ -177,9 +186,13 @@ def _words(ask: Ask, model: Model) -> str:
 
 
 def answer_tokens(task: Task, request: TaskRequest, model: Model) -> int:
-    """The longest answer: as asked where the context can hold it at all; else, and where nothing is
-    asked, the task's own, within a share of the context that leaves room for the pictures and the
-    reasoning."""
+    """The token limit of the answer.
+
+    It is the request's `max_tokens` if the context can hold that. Otherwise it is the task's
+    default, at most a half of the context (a quarter with reasoning that may shrink), so that
+    pictures and reasoning have space. A `max_tokens` that the context cannot hold is lowered to
+    that share.
+    """
     share = 4 if request.think and model.thinks and request.reasoning_gives_way else 2
     most, asked = model.num_ctx // share, request.max_tokens
     if asked is None:
@@ -188,11 +201,11 @@ def answer_tokens(task: Task, request: TaskRequest, model: Model) -> int:
 
 
 def reasoning_limit(request: TaskRequest, model: Model, anyway: bool | None = None) -> int:
-    """The longest reasoning; where it gives way and the answer's length is not asked for, a
-    quarter of the context at most, so that some is left for the pictures.
+    """The token limit of the reasoning. If it may shrink and the request sets no `max_tokens`, it
+    is at most a quarter of the context, so that pictures have space.
 
     Args:
-        anyway: it reasons although the request does not ask for that.
+        anyway: the model reasons although the request does not ask for it.
     """
     if anyway and not request.think:
         return max(1, min(CORRECTING, model.num_ctx // 4))
@@ -202,17 +215,20 @@ def reasoning_limit(request: TaskRequest, model: Model, anyway: bool | None = No
 
 
 def reasoning_tokens(request: TaskRequest, model: Model) -> int:
-    """What the reasoning takes of the context, beside the answer."""
+    """The tokens of the context reserved for reasoning."""
     return reasoning_limit(request, model) if request.think and model.thinks else 0
 
 
 def _planned(
     group: Group, pictures: Sequence[Picture], model: Model, detail: Detail, room: int
 ) -> dict[int, Size]:
-    """Sizes of the pictures that a group shows, by position; the longest of its turns decides.
+    """The sizes of a group's pictures, by position. The longest text of the group counts.
 
     Args:
-        room: the context without what is kept for the answer.
+        room: tokens of the context that are not reserved for answer and reasoning.
+
+    Raises:
+        ContextOverflow: text and pictures do not fit.
     """
     asked = [ask for ask in group if ask.known is None]
     if not asked:
@@ -223,8 +239,8 @@ def _planned(
     margin = max(LEAST_MARGIN, int(MARGIN * model.num_ctx))
     natural = [pictures[position].natural for position in shown]
     left = max(0, room - text - margin)
-    fits = room >= text + margin  # there may be no picture
-    kept = 0  # for the pixels that keep neighbours apart: mostly nothing
+    fits = room >= text + margin  # also without pictures
+    kept = 0  # for the pixels that separate neighbours; usually 0
     while fits and kept <= left:
         planned = plan(natural, model.image_rule, left - kept, detail)
         if planned is None:
@@ -241,9 +257,9 @@ def _planned(
         model.estimator.doubt(whole, room - margin)
     answer = model.num_ctx - room
     raise ContextOverflow(
-        f"The context of {model.num_ctx} tokens leaves {left} for images beside {text} of text, "
-        f"{answer} for the answer and {margin} to spare; {len(shown)} image(s) need at least "
-        f"{need}. Send fewer images or less text, lower max_tokens, or raise NUM_CTX.",
+        f"The context of {model.num_ctx} tokens leaves {left} for images: {text} are text, "
+        f"{answer} are for the answer and {margin} are a margin. {len(shown)} image(s) need at "
+        f"least {need}. Send fewer images or less text, lower max_tokens, or raise NUM_CTX.",
         num_ctx=model.num_ctx,
         text_tokens=text,
         answer_tokens=answer,
@@ -252,8 +268,8 @@ def _planned(
 
 
 def _apart(group: Group, sizes: Mapping[int, Size], model: Model) -> dict[int, Size]:
-    """The sizes to send, in which no two pictures are alike that the engine might fuse: those of
-    one turn, with no text between."""
+    """The sizes to send. Neighbouring pictures of one message get different sizes if the engine
+    would otherwise merge them."""
     if model.separation != "sizes":
         return dict(sizes)
     sent = dict(sizes)

@@ -1,11 +1,11 @@
-"""One document out of the texts of its pages: what repeats at their edges is left out, and tables
-that run on are joined. Nothing else is touched.
+"""Joins the texts of a document's pages: removes repeated headers and footers, and joins tables
+that continue over a page break. Nothing else changes.
 
-A header or footer is a line among the first or last few of a page that stands there on most pages:
-the same, or with the page's number in it. The first page keeps its header and the last its footer,
-as they are printed; page numbers go. Where more lines repeat than a header has, the pages are
-alike, and nothing goes. Rows of tables, code and formulas are no headers, and a heading stays
-where it first stands.
+A header or footer is a line among the first or last few of a page that repeats there on most
+pages, identical or with the page number in it. The first page keeps its header and the last page
+its footer. Page numbers are removed. If more lines repeat than a header can have, the pages are
+alike and nothing is removed. Rows of tables, code and formulas are never headers, and a heading
+stays at its first occurrence.
 """
 
 import re
@@ -20,11 +20,11 @@ from app.tasks import html, tables
 from app.tasks.tables import Table
 
 MOST = 4  # lines of a header or footer
-LONGEST, MOST_NUMBERS = 300, 12  # characters of such a line; numbers one of which may be the page's
+LONGEST, MOST_NUMBERS = 300, 12  # characters of such a line; numbers in it that may be the page's
 QUOTED, QUOTED_LENGTH = 5, 80
 NUMBER = re.compile(r"\d{1,9}")
 WORD = re.compile(r"[^\W\d_]+")
-# What stands beside the number of a page; other words are what it counts (`Question 3`).
+# Words beside a page number. A number beside another word counts that (`Question 3`).
 PAGE = {
     "page",
     "pages",
@@ -44,12 +44,12 @@ BESIDE = PAGE | {"of", "제", "총", "중", "전체", "면", "第", "共", "von"
 FIXED = re.compile(r"\s*(\||`{3}|~{3}|\$\$|\\[\[\]]|<(table|pre)\b)")
 HEADING = re.compile(r"\s*(#{1,6}\s|<h[1-6]\b)")
 MARKS = re.compile(r"[#>*_`~]+")
-STEP = "\0"  # around what a page's number is more than its place in the file
+STEP = "\0"  # delimits the difference between the printed page number and the page's index
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What was read on one page."""
+    """The text of one page. `number` counts from 1."""
 
     number: int
     text: str
@@ -57,14 +57,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The document, and what was done, in plain sentences."""
+    """The document's text, and a warning for each kind of change."""
 
     text: str
     notes: tuple[str, ...] = ()
 
 
 def joined(pages: Sequence[Page], form: TextFormat) -> Joined:
-    """The pages of one document as one text, in the form that they are written in."""
+    """Join the pages of one document, written in the format `form`."""
     sheets = [_Sheet(page.number, _split(page.text, form)) for page in pages if page.text.strip()]
     if len(sheets) < 2:
         return Joined("".join(page.text for page in pages))
@@ -72,20 +72,21 @@ def joined(pages: Sequence[Page], form: TextFormat) -> Joined:
     document = _Document(form)
     ran_on = [str(sheet.number) for sheet in sheets if document.add(sheet.left())]
     if ran_on:
-        notes.append(f"A table that runs on was joined at the top of page(s) {', '.join(ran_on)}.")
+        where = ", ".join(ran_on)
+        notes.append(f"Tables split by a page break were joined at the top of page(s) {where}.")
     return Joined("\n".join(document.units), tuple(notes))
 
 
 @dataclass(slots=True)
 class _Document:
-    """The units of the pages so far, and the table that they end with."""
+    """The units (lines, or HTML blocks) of the pages so far, and the table at their end."""
 
     form: TextFormat
     units: list[str] = field(default_factory=list)
     table: Table | None = None
 
     def add(self, units: list[str]) -> bool:
-        """The next page's; whether it goes on with the table."""
+        """Add the units of the next page. Returns whether they continue the table."""
         head, length = tables.head(units, self.form)
         rows = tables.run_on(self.table, head) if self.table and head else None
         if self.table and rows is not None:
@@ -103,14 +104,14 @@ class _Document:
 
 @dataclass(slots=True)
 class _Sheet:
-    """A page's units: its lines, or in HTML its blocks. `gone` are indices of those left out."""
+    """A page's units: its lines, or in HTML its blocks. `gone` has the indices of removed ones."""
 
     number: int
     units: list[str]
     gone: set[int] = field(default_factory=set)
 
     def edge(self, last: bool) -> list[int]:
-        """From the edge inwards: those that may be its header or footer, and one more."""
+        """Indices of header or footer candidates, and one more, from the edge inwards."""
         places = range(len(self.units))
         inwards = (at for at in (reversed(places) if last else places) if self.units[at].strip())
         return list(takewhile(self._may_go, islice(inwards, MOST + 1)))
@@ -119,7 +120,7 @@ class _Sheet:
         return len(self.units[at]) <= LONGEST and not FIXED.match(self.units[at])
 
     def left(self) -> list[str]:
-        """What stays, without empty lines at the edges."""
+        """The units that stay, without empty lines at the edges."""
         kept = [unit for at, unit in enumerate(self.units) if at not in self.gone]
         first, end = 0, len(kept)
         while first < end and not kept[first].strip():
@@ -134,7 +135,7 @@ def _split(text: str, form: TextFormat) -> list[str]:
 
 
 def _leave_out(sheets: list[_Sheet]) -> list[str]:
-    """Mark what repeats at the edges as gone; a note of it, where there is any."""
+    """Mark repeated headers and footers as gone. Returns a warning if there are any."""
     same: dict[str, None] = {}
     numbered: dict[str, None] = {}
     headings: set[str] = set()
@@ -157,7 +158,7 @@ def _leave_out(sheets: list[_Sheet]) -> list[str]:
 
 
 def _repeated(sheets: Sequence[_Sheet], last: bool) -> Iterator[tuple[_Sheet, int, bool]]:
-    """The units of headers (or footers, where `last`), and whether the page's number is in it."""
+    """The units of headers (footers if `last`), and whether each contains the page number."""
     edges = [
         {at: _keys(sheet.units[at], sheet.number) for at in sheet.edge(last)} for sheet in sheets
     ]
@@ -171,8 +172,8 @@ def _repeated(sheets: Sequence[_Sheet], last: bool) -> Iterator[tuple[_Sheet, in
 
 
 def _keys(unit: str, page: int) -> set[str]:
-    """What the unit is known by again: what it says, and that with the page's number counted off,
-    wherever that may be."""
+    """The keys that identify a repeated unit: its text, and its text with each possible page
+    number replaced by its offset to the page's index."""
     said = _said(unit)
     keys = {said}
     numbers = list(islice(NUMBER.finditer(said), MOST_NUMBERS + 1))
@@ -184,8 +185,11 @@ def _keys(unit: str, page: int) -> set[str]:
 
 
 def _is_page(said: str, number: re.Match[str], page: int) -> bool:
-    """Whether a number may be that of the page: alone, or with the number of all pages; beside a
-    word for it; or at the end of a title, where it is exactly that."""
+    """Whether a number may be the page number.
+
+    It is one if it stands alone, with the page count, or beside a word for page; at the start or
+    end of a title only if it equals the page's index.
+    """
     rest = f"{said[: number.start()]} {said[number.end() :]}"
     beside = WORD.findall(rest.casefold())
     others = NUMBER.findall(rest)
@@ -200,7 +204,7 @@ def _is_page(said: str, number: re.Match[str], page: int) -> bool:
 
 
 def _said(unit: str) -> str:
-    """The words, however they are marked up or spaced."""
+    """The text of a unit without markup, normalized (NFKC) and with single spaces."""
     plain = html.words(unit) if unit.startswith("<") else MARKS.sub(" ", unit)
     return " ".join(unicodedata.normalize("NFKC", plain).split())
 

@@ -1,4 +1,4 @@
-"""In which language the answer should be."""
+"""Selects the language of the answer."""
 
 import re
 
@@ -24,9 +24,9 @@ NAMES = {
     "zh": "Chinese",
 }
 
-LOOKED_AT = 2000  # characters of what the user wrote
+LOOKED_AT = 2000  # characters of the user's text that are searched
 
-# Scripts that tell their language. Kana before Han: Japanese has both.
+# Scripts that identify a language. Kana comes before Han, because Japanese uses both.
 _SCRIPTS = (
     ("ko", re.compile(r"[가-힣ㄱ-ㅎㅏ-ㅣ]")),
     ("ja", re.compile(r"[぀-ヿ]")),
@@ -38,7 +38,7 @@ _SCRIPTS = (
 
 
 def name(tag: str) -> str:
-    """`ko-KR` -> `Korean`; a tag without a name here stands for itself (`the language 'sw'`)."""
+    """`ko-KR` -> `Korean`; an unknown tag is used as it is (`the language 'sw'`)."""
     return NAMES.get(tag.split("-", 1)[0].lower(), f"the language '{tag}'")
 
 
@@ -46,9 +46,9 @@ def instruction(language: str | None, written: str | None, default: str) -> str:
     """The sentence that sets the language of the answer.
 
     Args:
-        language: the one asked for, BCP 47; it wins.
-        written: the user's own prompt or question; its language is next.
-        default: BCP 47, where the user wrote nothing.
+        language: the requested language (BCP 47). It takes precedence.
+        written: the user's prompt or question. Its language comes next.
+        default: the language (BCP 47) if the user wrote nothing.
     """
     if language:
         return f"Answer in {name(language)}."
@@ -56,6 +56,6 @@ def instruction(language: str | None, written: str | None, default: str) -> str:
         for tag, script in _SCRIPTS:
             if script.search(written, 0, LOOKED_AT):
                 return f"Answer in {name(tag)}."
-        # Latin and Cyrillic letters are shared by many languages; the model knows which it is.
+        # Many languages share Latin and Cyrillic letters; the model identifies the language.
         return "Answer in the language of this message."
     return f"Answer in {name(default)}."

@@ -1,4 +1,4 @@
-"""OCR: reads all text, in reading order, and adds nothing."""
+"""OCR: transcribes all text in reading order and adds nothing."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -33,7 +33,7 @@ FORMATS = {
         "Write HTML with h1 to h6, p, ul, ol and table only, formulas as LaTeX in $...$ or "
         "$$...$$; no html or body tag, no style, no code fence around the whole."
     ),
-    # Qwen3-VL's own words for it (its cookbook): boxes come on a grid of 0 to 1000.
+    # The prompt of Qwen3-VL's cookbook. Its boxes are on a grid of 0 to 1000.
     TextFormat.JSON: (
         "Spot all the text line by line, and output it in JSON format only: "
         '[{"bbox_2d": [x1, y1, x2, y2], "text_content": "..."}, ...]'
@@ -45,19 +45,20 @@ READERS: dict[TextFormat, Callable[[], Reader]] = {
     TextFormat.HTML: HtmlReader,
 }
 MAX_TOKENS = 4096
-MOST_TEXT = 4_000_000  # characters of all text layers of a request
+MOST_TEXT = 4_000_000  # characters in all text layers of a request
 
 
 def asks(
     request: OcrRequest, pictures: Sequence[Picture], default_language: str
 ) -> tuple[Group, ...]:
-    """One turn a picture, so that each is read with the whole budget and in its order.
+    """One model call for each picture, so that each gets the whole image budget.
 
-    A page that carries its own text is not read again, unless another form or something special
-    is asked for; where its text lacks a part of it (a table that is a picture), that part is.
+    A page with a text layer needs no model call, unless the request has a prompt or a format other
+    than text. If the text layer lacks a region (a table that is an image), the model reads only
+    that region.
 
     Raises:
-        InvalidParameter: the pages carry too much text.
+        InvalidParameter: the text layers exceed `MOST_TEXT`.
     """
     told = [READ, FORMATS[request.format]]
     if request.language:
@@ -68,7 +69,7 @@ def asks(
     plain = request.format is TextFormat.TEXT and not request.prompt
     if plain and sum(len(picture.text or "") for picture in pictures) > MOST_TEXT:
         raise InvalidParameter(
-            f"The pages hold more than {MOST_TEXT} characters of text. Choose some with `pages`.",
+            f"The pages have more than {MOST_TEXT} characters of text. Select fewer with `pages`.",
             parameter="pages",
         )
 
@@ -86,8 +87,8 @@ def asks(
 
 
 def data(request: OcrRequest, pictures: Sequence[Picture], parts: Sequence[Part]) -> dict[str, Any]:
-    """Where boxes were asked for: all lines of all pictures, in order. Else, where pages were
-    joined: each as it was read."""
+    """The `data` field: all lines of all pictures for the format `json`; else the text of each
+    page if pages were joined; else nothing."""
     if request.format is TextFormat.JSON:
         readers = [part.reader for part in parts if isinstance(part.reader, LineReader)]
         return {"data": {"lines": [line.data() for reader in readers for line in reader.lines]}}
@@ -101,7 +102,7 @@ def data(request: OcrRequest, pictures: Sequence[Picture], parts: Sequence[Part]
 
 
 def join(request: OcrRequest, pictures: Sequence[Picture], parts: Sequence[Part]) -> Joined | None:
-    """The pages of each file as one document."""
+    """Join the pages of each file into one document. None if no pages are joined."""
     if request.format is TextFormat.JSON or not _documents(pictures):
         return None
     files: dict[int, list[Page]] = {}
@@ -115,13 +116,13 @@ def join(request: OcrRequest, pictures: Sequence[Picture], parts: Sequence[Part]
 
 
 def _documents(pictures: Sequence[Picture]) -> bool:
-    """Whether a file has several pages."""
+    """Whether any file has several pages."""
     return len({picture.index for picture in pictures}) < len(pictures)
 
 
 TASK = Task(
     name="ocr",
-    summary="Read all text, in reading order",
+    summary="Transcribe all text in reading order",
     request=OcrRequest,
     asks=asks,
     sampling=EXACT,

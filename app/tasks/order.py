@@ -1,4 +1,4 @@
-"""Several works at once, what they say written one after another."""
+"""Runs several works concurrently and emits their events in order."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,10 +7,10 @@ from app.engine.events import Said, Say, Work
 
 
 async def in_order(works: Sequence[Work[Said]], at_once: int, say: Say[Said]) -> None:
-    """Say all that the first work says, then all of the second, and so on; `at_once` of them run.
+    """Emit all events of the first work, then all of the second, and so on.
 
-    What a later work says before its turn is kept. An error comes at its work's turn, and ends
-    the others.
+    At most `at_once` works run at the same time. Events of later works are buffered. The error of
+    a work is raised after its events and cancels the other works.
     """
     if len(works) == 1:
         await works[0](say)

@@ -1,4 +1,4 @@
-"""The pictures of one request as the daemon gets them, each decoded once."""
+"""The pictures of one request, decoded and encoded for the daemon. Each is decoded once."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from app.tasks.job import Job
 
 @dataclass(slots=True)
 class PreparedPictures:
-    """Close it with `close`, also after an error.
+    """Decodes pictures on demand. Call `close` in the end, also after an error.
 
     Args:
-        client: who asks; clients take turns at the decoder.
+        client: key or address of the client, for round-robin at the decoder.
     """
 
     decoder: Decoder
@@ -23,18 +23,19 @@ class PreparedPictures:
     _decoding: dict[int, asyncio.Future[Prepared]] = field(default_factory=dict)
 
     async def decode_files(self, job: Job, deadline: float) -> Job:
-        """Decode what is not a page, so that damage is known before anything is answered. Pages are
-        decoded at their turn: the first is out before the last is rendered.
+        """Decode all pictures that are not pages, so that damage is found before the answer starts.
+        Pages are decoded later, each before its model call, so that the first page is answered
+        before the last one is rendered.
 
         Args:
-            deadline: on the event loop's clock, in seconds.
+            deadline: seconds on the event loop's clock.
 
         Returns:
-            The job without the large files that were decoded.
+            The job without the bytes of large files that were decoded.
 
         Raises:
-            UnreadableImage: one of them is damaged.
-            DeadlineExceeded: they are not decoded in time.
+            UnreadableImage: a picture is damaged.
+            DeadlineExceeded: decoding took too long.
         """
         singles = [i for i, picture in enumerate(job.pictures) if picture.page is None]
         await self.get(job, singles, deadline)
@@ -42,7 +43,11 @@ class PreparedPictures:
         return job.without_files(large) if large else job
 
     async def get(self, job: Job, positions: Sequence[int], deadline: float) -> list[Prepared]:
-        """Raises DeadlineExceeded where they are not decoded by `deadline` (the loop's clock)."""
+        """The pictures at these positions, decoded.
+
+        Raises:
+            DeadlineExceeded: they are not decoded by `deadline` (on the event loop's clock).
+        """
         coming = [self.coming(job, position) for position in positions]
         if all(future.done() for future in coming):
             return [future.result() for future in coming]
@@ -50,17 +55,17 @@ class PreparedPictures:
             return await watch.wait(asyncio.gather(*coming))
 
     def coming(self, job: Job, position: int) -> asyncio.Future[Prepared]:
-        """The picture at this position of the job, when it is decoded."""
+        """A future of the picture at this position of the job."""
         size = job.sizes[position]
         if size is None:
-            raise AssertionError("a picture that nobody asks about was wanted")
+            raise AssertionError("no model call needs this picture")
         if position not in self._decoding:
             picture, pad = job.pictures[position], job.pads[position]
             self._decoding[position] = self.decoder.prepare(picture, size, self.client, pad)
         return self._decoding[position]
 
     def close(self) -> None:
-        """End the decoding that nobody waits for any more."""
+        """Cancel all decoding that is still running."""
         for decoding in self._decoding.values():
             if not decoding.cancel() and not decoding.cancelled():
-                decoding.exception()  # looked at, so that asyncio does not report it
+                decoding.exception()  # retrieved, so that asyncio does not log it

@@ -1,35 +1,38 @@
-"""What the model wrote, as text of the answer: read while it comes."""
+"""Readers turn the streamed output of the model into the text of the answer."""
 
 from app.tasks.composing import Composer
 
 
 class Reader:
-    """Text as it is."""
+    """Passes the text through unchanged."""
 
     def feed(self, text: str) -> str:
-        """What of this piece belongs to the answer's text."""
+        """Add a piece of the model's output. Returns the text to add to the answer."""
         return text
 
     def raw(self) -> str:
-        """What the model wrote, where that is not the text."""
+        """The model's unprocessed output if it differs from the text; else empty."""
         return ""
 
     def again(self) -> str | None:
-        """What to tell the model where its whole answer is not what it has to be, so that it is
-        asked once more; the reader then begins anew."""
+        """The correction to send to the model if its complete answer is invalid; else None. The
+        reader then starts over."""
         return None
 
     def cut(self, characters: int) -> int:
-        """How much goes at the end of the text where the last so many characters that the model
-        wrote were a loop. Where the text is made of what it wrote, and not the same, nothing does:
-        a loop then shows as lines that repeat."""
+        """The number of characters to remove from the end of the text when the last `characters` of
+        the model's output were a loop.
+
+        It is 0 for a reader whose text differs from the output: the loop is then visible as
+        repeated lines.
+        """
         return characters
 
     def end(self) -> str:
-        """What is left of the text when the turn is over.
+        """The rest of the text after the model call.
 
         Raises:
-            Problem: the answer is not what it has to be.
+            Problem: the answer is invalid.
         """
         return ""
 
@@ -38,7 +41,7 @@ class Reader:
 
 
 class Part:
-    """What one turn gave: its text so far, and its reader."""
+    """The result of one model call: its reader and its text so far."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
@@ -52,15 +55,19 @@ class Part:
         return self._pieces[0] if self._pieces else ""
 
     def take(self, text: str) -> str:
-        """Take in a piece of the model's answer; what of it belongs to the text."""
+        """Add a piece of the model's output. Returns the text to emit."""
         return self._add(self.reader.feed(self._composer.feed(text)))
 
     def cut(self, characters: int) -> None:
-        """The last characters that the model wrote were a loop."""
+        """Remove a loop: the last `characters` of the model's output."""
         self._pieces = [self.text[: max(0, len(self.text) - self.reader.cut(characters))]]
 
     def end(self) -> str:
-        """The turn is over; what of the text was still missing."""
+        """End the model call. Returns the rest of the text.
+
+        Raises:
+            Problem: the answer is invalid.
+        """
         rest = self._composer.end()
         return self._add((self.reader.feed(rest) if rest else "") + self.reader.end())
 

@@ -1,4 +1,4 @@
-"""What came of a request: the text of its parts, the engine's counts, and where the time went."""
+"""Collects the result of a request: the parts of its text, token counts and timings."""
 
 import time
 from dataclasses import dataclass, field
@@ -14,14 +14,14 @@ from app.tasks.task import options
 
 @dataclass(slots=True)
 class Record:
-    """Filled while the answer comes; times in milliseconds."""
+    """Filled while the answer is generated. Times are milliseconds."""
 
-    parts: list[Part] = field(default_factory=list)  # one a turn, in order
+    parts: list[Part] = field(default_factory=list)  # one for each model call, in order
     ends: list[Generated] = field(default_factory=list)
-    failures: dict[int, Problem] = field(default_factory=dict)  # of pages, by part
-    notes: list[str] = field(default_factory=list)  # warnings of the request as a whole
+    failures: dict[int, Problem] = field(default_factory=dict)  # of pages, by part index
+    notes: list[str] = field(default_factory=list)  # warnings about the whole request
     estimated_tokens: int = 0
-    lacks_images: bool = False  # the engine counted too little for all of them
+    lacks_images: bool = False  # the engine counted fewer tokens than the images need
     prepare_ms: float = 0.0
     queue_ms: float = 0.0
     started: float = field(default_factory=time.perf_counter)
@@ -30,19 +30,19 @@ class Record:
         return (time.perf_counter() - self.started) * 1e3
 
     def load_ms(self) -> float:
-        """How long the engine took to load the model, if it did."""
+        """The time in which the engine loaded the model, 0 if it was loaded."""
         return sum(end.load_ms for end in self.ends)
 
     def text(self) -> str:
-        """All parts that have text, an empty line between them."""
+        """The non-empty parts, separated by an empty line."""
         return "\n\n".join(part.text for part in self.parts if part.text)
 
     def said(self) -> bool:
-        """Whether the model wrote anything; of an empty list nothing is in the text."""
+        """Whether the model wrote anything. (The text of an empty list is empty.)"""
         return any(part.text or part.reader.raw() for part in self.parts)
 
     def answer(self, request_id: str, job: Job) -> Answer:
-        """The whole answer; fields of the task's own are there only for it."""
+        """Build the complete answer, including the fields of its task."""
         whole = job.task.join(job.request, job.pictures, self.parts) or Joined(self.text())
         return Answer(
             id=request_id,
@@ -59,14 +59,13 @@ class Record:
         )
 
     def repeatable(self, job: Job) -> bool:
-        """Whether the same request would get the same again: nothing failed, and nothing is left
-        to chance. An answer of nothing is worth another try, and so is one about fewer pictures
-        than were sent."""
+        """Whether the same request gets the same answer again: the temperature is 0, nothing
+        failed, the answer is not empty, and no image was lost. Only such an answer is cached."""
         chance = options(job.task, job.request, job.model.thinks)["temperature"]
         return chance == 0 and not self.failures and not self.lacks_images and self.said()
 
     def taken_over(self, answer: Answer, request_id: str) -> Answer:
-        """An answer that another request had generated, as that of this one."""
+        """An answer that another request generated, with the id and timings of this request."""
         spent = Timings(
             queue_ms=0,
             prepare_ms=round(self.prepare_ms, 1),
@@ -114,5 +113,5 @@ class Record:
         notes += [note for end in self.ends for note in end.warnings]
         notes += [note for part in self.parts for note in part.reader.warnings()]
         if not self.said():
-            notes.append("The model answered with nothing.")
+            notes.append("The model's answer was empty.")
         return list(dict.fromkeys(filter(None, notes)))

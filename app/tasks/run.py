@@ -1,4 +1,4 @@
-"""The line: a request's pictures are planned, its turns are asked, its answer is one stream."""
+"""The pipeline: plans a request, runs its model calls and emits one stream of events."""
 
 import asyncio
 from collections.abc import Sequence
@@ -27,13 +27,13 @@ from app.tasks.reader import Part
 from app.tasks.record import Record
 from app.tasks.task import Task
 
-FEW_CHARACTERS = 50_000  # of pages that are joined at once; more go to a thread
-LOADED_MS = 100.0  # a model that was there already reports about 1 ms (findings)
+FEW_CHARACTERS = 50_000  # joined in the event loop; longer documents are joined in a thread
+LOADED_MS = 100.0  # a loaded model reports about 1 ms (docs/OLLAMA_FACTS.md)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What every request passes through."""
+    """The pipeline of every request."""
 
     settings: Settings
     registry: Registry
@@ -50,14 +50,14 @@ class Line:
         context: RequestContext,
         say: Say[Event],
     ) -> None:
-        """Answer one request: `Start` comes first, `Done` last.
+        """Answer one request. The first event is `Start`, the last is `Done`.
 
         Args:
-            files: no reference to them is kept longer than until they are decoded, so that their
-                memory is free where the caller keeps none either.
+            files: bytes of the uploads. No reference to them is kept after they are decoded, so
+                that their memory is free if the caller keeps none either.
 
         Raises:
-            Problem: whatever ends it; where text was already out, it is in `partial`.
+            Problem: the request failed. `partial` has the text that was already emitted.
         """
         record = Record()
         self.ollama.breaker.check()
@@ -84,11 +84,11 @@ class Line:
         await self._answer(asking, context, say)
 
     async def _answer(self, asking: Asking, context: RequestContext, say: Say[Event]) -> None:
-        """The answer: a kept one, that of an equal request which runs, or one of its own."""
+        """Emit the answer: cached, shared with a running equal request, or generated."""
         record, job = asking.record, asking.job
         key = b"" if context.no_store else await asking.fingerprint(context.key)
         if not self.answers.ready(key) and not job.known():
-            self.gate.check(self.settings.request_timeout_s)  # else a stream would have begun
+            self.gate.check(self.settings.request_timeout_s)  # refuse before the stream starts
         await say(Start(context.request_id, job.task.name, job.model.name, job.infos))
         make = partial(self._work, asking, context.request_id)
         if not key:
@@ -105,7 +105,7 @@ class Line:
     async def _probed(
         self, files: Sequence[bytes], pages: str | None, client: str, deadline: float
     ) -> tuple[Picture, ...]:
-        """What the files hold."""
+        """The pictures of the files, each page of a document being one."""
         pictures = self.decoder.probe_at_once(files, pages)
         if pictures is None:
             with Watch(deadline) as watch:
@@ -113,7 +113,7 @@ class Line:
         return pictures
 
     async def _work(self, asking: Asking, request_id: str, say: Say[Piece]) -> None:
-        """Have the answer generated."""
+        """Generate the answer and emit it."""
         record, job = asking.record, asking.job
         try:
             await asking.all(say)
@@ -132,8 +132,8 @@ class Line:
         await say(Done(answer, record.repeatable(job)))
 
     async def _check_placement(self, name: str, record: Record) -> None:
-        """The model was just loaded: tell where it is not all on the GPU. An engine that cannot
-        say so now has still given its answer."""
+        """Add a warning if the model that was just loaded is not entirely on the GPU. A failure of
+        this check is ignored, because the answer is complete."""
         with suppress(Problem):
             verdict = await self.registry.placement(name)
             if verdict and verdict.warning:
@@ -142,6 +142,6 @@ class Line:
     def _check_count(self, files: Sequence[bytes], task: Task) -> None:
         if not files and task.needs_images:
             raise InvalidRequest(
-                "There is no image. Send one or more in the field `image`.", parameter="image"
+                "The request has no image. Send it in the field `image`.", parameter="image"
             )
         check_number(len(files), self.settings.max_images)

@@ -1,8 +1,8 @@
-"""Answers that are JSON of a given shape: checked, and asked for once more where they are not.
+"""Validates answers that must be JSON, and requests one correction if they do not match.
 
-The engine is held to the schema by its `format` where it can. Ollama lets a thinking model that
-does not think go unheld, without a word (v0.13 to v0.33, server/routes.go: the grammar begins
-where the thoughts end), so nothing is believed unchecked.
+The engine enforces the schema by `format` where it can. Ollama does not enforce it for a thinking
+model that does not think, and reports no error (v0.13 to v0.33, server/routes.go: the grammar
+starts where the thoughts end). Every answer is therefore validated.
 """
 
 import json
@@ -22,37 +22,37 @@ from app.tasks.reader import Reader
 FENCED = re.compile(r"```\w*\s(.*?)```", re.DOTALL)
 OPENING = re.compile(r"[{\[]")
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\]]', re.DOTALL)  # a string, or a bracket
-MOST_ERRORS = 5  # that are told
-MOST_TOLD = 300  # characters of one: it quotes what it is about
-DEEPEST = 100  # levels; JSON writers end at 254, and the data stands inside the answer
-MOST_VALUES = 200_000  # in one answer: a list of as many takes some 50 ms to look at
-MOST_LOCATED = 1000  # values of a schema in which the fault is looked for
-MOST_FOUND = 64  # JSON values that are looked at in one answer
-LONGEST_INDENTED = 100_000  # characters of an answer; indentation is up to 200 more a line
+MOST_ERRORS = 5  # listed errors
+MOST_TOLD = 300  # characters of an error, which quotes the invalid value
+DEEPEST = 100  # levels; JSON writers stop at 254, and the response nests the data
+MOST_VALUES = 200_000  # in one answer; a list of so many takes about 50 ms to check
+MOST_LOCATED = 1000  # values of a schema; the error in a larger one is not located
+MOST_FOUND = 64  # JSON values checked in one answer
+LONGEST_INDENTED = 100_000  # characters of an answer; indentation adds up to 200 a line
 
-# A pattern once compiled, in bytes. `^.{1,300}$` fits.
+# Size of a compiled pattern. `^.{1,300}$` fits.
 PATTERN_BYTES = 400_000
-# Matches in linear time: without lookaround and back-references.
+# Matching takes linear time. Lookaround and back-references are not supported.
 PATTERNS = jsonschema_rs.RegexOptions(size_limit=PATTERN_BYTES, dfa_size_limit=PATTERN_BYTES)
 PATTERN_RULES = (
-    "Patterns are matched in linear time: they have no lookaround ((?=, (?!, (?<), no "
-    f"back-reference, and are no larger than {PATTERN_BYTES // 1000} kB when compiled"
+    "Patterns are matched in linear time: lookaround ((?=, (?!, (?<) and back-references are not "
+    f"supported, and a compiled pattern has at most {PATTERN_BYTES // 1000} kB"
 )
 
-# Steps of a check (`extent.Work`), some 100 ns each at worst.
-FEW_STEPS = 200_000  # that need no closer look
+# Steps of a validation (`extent.Work`), at most about 100 ns each.
+FEW_STEPS = 200_000  # below this the exact count is skipped
 MOST_STEPS = 1_000_000
-MOST_COPIES = 150_000  # of values, in errors; some 600 ns each
+MOST_COPIES = 150_000  # values copied into errors, about 600 ns each
 
 
 class Schema:
-    """A JSON Schema, or any object where it is None.
+    """A JSON Schema; any JSON object if it is None.
 
-    Draft 2020-12 unless `$schema` says otherwise. Formats such as `date` are held to, as those who
-    write them expect. The validator (Rust) matches patterns in linear time, and fetches nothing.
+    The draft is 2020-12 unless `$schema` names another. Formats such as `date` are enforced. The
+    validator (Rust) matches patterns in linear time and fetches nothing.
 
     Raises:
-        InvalidParameter: it is no JSON Schema, or one that costs too much (`extent.check`).
+        InvalidParameter: the schema is invalid, or too expensive (`extent.check`).
     """
 
     def __init__(self, value: Mapping[str, Any] | None, parameter: str) -> None:
@@ -61,7 +61,7 @@ class Schema:
         try:
             self._extent = extent.check(self._schema)
             if self._extent.values > MOST_LOCATED and not jsonschema_rs.meta.is_valid(self._schema):
-                raise ValueError("a keyword has a value that it cannot have")
+                raise ValueError("a keyword has an invalid value")
             self._validator = jsonschema_rs.validator_for(
                 self._schema, retriever=_refuse, validate_formats=True, pattern_options=PATTERNS
             )
@@ -73,11 +73,11 @@ class Schema:
             reason = str(error)[:MOST_TOLD]
         else:
             return
-        raise InvalidParameter(f"{parameter} is no JSON Schema: {reason}.", parameter=parameter)
+        raise InvalidParameter(f"{parameter} is not a JSON Schema: {reason}.", parameter=parameter)
 
     def faults(self, data: Any) -> list[str]:
-        """What is wrong with it, such as `$.total: "x" is not of type "number"`; of many faults
-        the first. Takes no more than 100 ms, whatever schema and data are."""
+        """The errors of `data`, such as `$.total: "x" is not of type "number"`; empty if it is
+        valid. At most `MOST_FOUND` errors are listed. Takes at most 100 ms for any input."""
         size = _Size()
         if not size.add(data, DEEPEST):
             many = size.values > MOST_VALUES
@@ -104,14 +104,14 @@ class Schema:
 
 
 class JsonReader(Reader):
-    """Holds the answer back until it is known to be right. Once it is, `data` is it."""
+    """Buffers the answer until it is complete. `data` is the validated JSON."""
 
     def __init__(self, schema: Schema) -> None:
         self.data: Any = None
         self._schema = schema
         self._raw: list[str] = []
         self._corrected = False
-        self._faults: list[str] | None = None  # of what was written; None: not looked for
+        self._faults: list[str] | None = None  # of the output so far; None: not validated yet
 
     def feed(self, text: str) -> str:
         self._raw.append(text)
@@ -135,8 +135,8 @@ class JsonReader(Reader):
         if faults:
             more = f" (and {len(faults) - MOST_ERRORS} more)" if len(faults) > MOST_ERRORS else ""
             raise SchemaUnsatisfied(
-                f"The model's answer does not fit the schema: {'; '.join(faults[:MOST_ERRORS])}"
-                f"{more}. Raise max_tokens if it was cut, or make the schema simpler.",
+                f"The model's answer does not match the schema: {'; '.join(faults[:MOST_ERRORS])}"
+                f"{more}. Raise max_tokens if the answer was cut off, or simplify the schema.",
                 raw=self.raw(),
             )
         length = sum(map(len, self._raw))
@@ -147,7 +147,8 @@ class JsonReader(Reader):
         return "".join(self._raw)
 
     def warnings(self) -> list[str]:
-        return ["The first answer did not fit the schema; it was asked again."] * self._corrected
+        note = "The first answer did not match the schema; the model was asked again."
+        return [note] * self._corrected
 
     def _found(self) -> list[str]:
         if self._faults is None:
@@ -155,7 +156,7 @@ class JsonReader(Reader):
         return self._faults
 
     def _read(self) -> list[str]:
-        """Find the JSON in what the model wrote; what is wrong with it."""
+        """Find the JSON in the model's output and store it in `data`. Returns its errors."""
         raw = self.raw().strip()
         try:
             values = [orjson.loads(raw)]
@@ -177,16 +178,15 @@ class JsonReader(Reader):
 
 
 def _values(text: str) -> Iterator[Any]:
-    """The JSON in a fence, and every outermost object or list between other words. Nothing is
-    taken out of one that is damaged or cut: a part is not the whole."""
+    """The JSON values in fences, and all outermost objects and lists in other text. Parts of a
+    malformed or truncated value are not used."""
     for part in (*(match[1] for match in FENCED.finditer(text)), *_bracketed(text)):
         with suppress(ValueError):
             yield orjson.loads(part)
 
 
 def _bracketed(text: str) -> Iterator[str]:
-    """What stands between an outermost bracket and its counterpart; none behind one that is never
-    closed."""
+    """The outermost bracketed texts. The search stops at a bracket that is never closed."""
     end = 0
     while opening := OPENING.search(text, end):
         depth = 0
@@ -201,7 +201,7 @@ def _bracketed(text: str) -> Iterator[str]:
 
 
 def _told(error: jsonschema_rs.ValidationError) -> str:
-    """Cut in the middle, where the value is quoted; what is wrong with it stands at the end."""
+    """An error as text, shortened in the middle: the quoted value comes first, the reason last."""
     told = f"{_path(error.instance_path)}: {error.message}"
     half = MOST_TOLD // 2
     return told if len(told) <= MOST_TOLD else f"{told[:half]} ... {told[-half:]}"
@@ -212,14 +212,14 @@ def _path(steps: list[str | int]) -> str:
 
 
 class _Size:
-    """Of JSON data: values, and characters of strings and keys."""
+    """The size of JSON data: values, and characters of strings and keys."""
 
     def __init__(self) -> None:
         self.values = self.characters = 0
 
     def add(self, data: Any, levels: int) -> bool:
-        """Count a value and what is in it; False where lists and objects stand in one another
-        more than so many times, or the values are more than `MOST_VALUES`."""
+        """Count a value and its contents. Returns False if they nest deeper than `levels`, or have
+        more than `MOST_VALUES` values."""
         self.values += 1
         if self.values > MOST_VALUES:
             return False
@@ -234,9 +234,9 @@ class _Size:
 
 
 def _refuse(uri: str) -> Any:
-    raise ValueError(f"{uri} is elsewhere; a schema must hold all that it refers to")
+    raise ValueError(f"{uri} is outside the schema; a schema must contain everything it references")
 
 
 def told(schema: Mapping[str, Any]) -> str:
-    """A schema as the model reads it."""
+    """A schema as it appears in the prompt."""
     return json.dumps(schema, ensure_ascii=False)

@@ -1,9 +1,8 @@
-"""Tables that run on over a page break, in Markdown and in HTML.
+"""Joins Markdown and HTML tables that continue over a page break.
 
-What follows is taken for the same table where it has as many columns and nothing stands between.
-Models give each page's piece a header row, so whether the second one's is a header is for its
-words to tell: the same as before is left out; other words where numbers stand below or above are a
-new table's; else the row is data.
+Two tables are one if they have the same number of columns and no text between them. Models write a
+header row on every page, so the words of the second header decide: the header of the first table
+is dropped; words in a column of numbers belong to a new table; any other header is a data row.
 """
 
 import re
@@ -18,15 +17,15 @@ from app.tasks.html import words
 Cells = tuple[str, ...]
 RULE_CELL = re.compile(r"\s*:?-+:?\s*")
 PIPE = re.compile(r"(?<!\\)\|")
-SAMPLE = 40  # rows are enough to tell of what kind a column is
-# An amount, a date, a share: digits with at most a sign, a currency or a unit around.
-LONGEST_NUMBER = 64  # characters of a cell that is one
+SAMPLE = 40  # rows that decide whether a column is numeric
+# An amount, a date or a percentage: digits with an optional sign, currency or unit.
+LONGEST_NUMBER = 64  # characters of such a cell
 NUMBER = re.compile(r"[^\w\s]*\s*[A-Z]{0,3}\s*\d[\d.,:/\s%+-]*\w{0,3}[^\w\s]*")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row as it is written, and what its cells say."""
+    """A row: its source text and its cells."""
 
     text: str
     cells: Cells
@@ -38,7 +37,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns, the row that is marked as header, and the others."""
+    """A table: the number of columns, the header row if there is one, and the other rows."""
 
     columns: int
     header: Row | None
@@ -46,7 +45,7 @@ class Table:
 
 
 def run_on(first: Table, second: Table) -> list[Row] | None:
-    """The rows of the second to be added to the first; None where it is another table."""
+    """The rows of `second` that continue `first`; None if `second` is another table."""
     if first.columns != second.columns:
         return None
     header = second.header
@@ -61,7 +60,7 @@ def run_on(first: Table, second: Table) -> list[Row] | None:
 
 
 def _numeric(columns: int, rows: Sequence[Row]) -> list[int]:
-    """The columns in most of whose cells numbers stand."""
+    """Indices of the columns whose cells are mostly numbers."""
     found = []
     for at in range(columns):
         said = [row.said[at] for row in rows[-SAMPLE:] if at < len(row.said) and row.said[at]]
@@ -75,7 +74,7 @@ def _is_number(cell: str) -> bool:
 
 
 def head(units: Sequence[str], form: TextFormat) -> tuple[Table | None, int]:
-    """The table that a page begins with, and how many units (lines; blocks in HTML) it takes."""
+    """The table at the start of a page, and its number of units (lines, or HTML blocks)."""
     if form is TextFormat.HTML:
         return (_html(units[0]), 1) if units else (None, 0)
     length = sum(1 for _ in takewhile(_may_be_row, units))
@@ -83,7 +82,7 @@ def head(units: Sequence[str], form: TextFormat) -> tuple[Table | None, int]:
 
 
 def tail(units: Sequence[str], form: TextFormat) -> Table | None:
-    """The table that a page ends with; in Markdown one with a header."""
+    """The table at the end of a page. In Markdown it must have a header."""
     if form is TextFormat.HTML:
         return _html(units[-1]) if units else None
     if form is TextFormat.TEXT:
@@ -94,7 +93,7 @@ def tail(units: Sequence[str], form: TextFormat) -> Table | None:
 
 
 def append(units: list[str], rows: Sequence[Row], form: TextFormat) -> None:
-    """Put rows behind the table that the units end with."""
+    """Append rows to the table at the end of `units`."""
     if form is TextFormat.HTML:
         units[-1] = _html_with(units[-1], rows)
     else:
@@ -102,8 +101,8 @@ def append(units: list[str], rows: Sequence[Row], form: TextFormat) -> None:
 
 
 def _markdown(lines: Sequence[str]) -> Table | None:
-    """The table that these lines are, all of them; one without a header is only seen where each
-    line begins with a pipe."""
+    """The table made of all these lines. A table without a header is recognized only if every line
+    begins with a pipe."""
     rows = [Row(line, _cells(line)) for line in lines]
     if len(rows) > 1 and _is_rule(lines[1]):
         return Table(len(rows[1].cells), rows[0], tuple(rows[2:])) if _even(rows[:2]) else None
@@ -113,7 +112,7 @@ def _markdown(lines: Sequence[str]) -> Table | None:
 
 
 def _is_rule(line: str) -> bool:
-    """Whether it is the line between header and rows."""
+    """Whether the line is the delimiter between header and rows."""
     return "|" in line and all(map(RULE_CELL.fullmatch, _cells(line)))
 
 
@@ -122,7 +121,7 @@ def _may_be_row(line: str) -> bool:
 
 
 def _html(block: str) -> Table | None:
-    """The table that a clean block is (`app.tasks.html`): every row and cell in it is closed."""
+    """The table of a block that `app.tasks.html` sanitized: all rows and cells are closed."""
     if not block.startswith("<table") or block.count("<table") > 1:
         return None
     if "<caption" in block or "<tfoot" in block:
@@ -141,7 +140,7 @@ def _html(block: str) -> Table | None:
 
 
 def _html_with(block: str, rows: Sequence[Row]) -> str:
-    """A clean table with rows at its end; a header among them becomes data."""
+    """A sanitized table with `rows` appended. Header cells in them become data cells."""
     added = "\n".join(re.sub(r"<(/?)th\b", r"<\1td", row.text) for row in rows)
     body = block.removesuffix("</table>").rstrip()
     if body.endswith("</tbody>"):

@@ -1,4 +1,4 @@
-"""What makes a task: the request it takes, what it asks, and how the model is set for it."""
+"""The definition of a task: its request, its model calls and its sampling options."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -12,23 +12,23 @@ from app.tasks.reader import Part, Reader
 
 Role = Literal["system", "user", "assistant"]
 
-# The same in every request of every task: with the images right after it, it is the prefix that
-# the daemon keeps, so a second question on an image is cheap.
+# Identical in all requests. With the images right after it, it is the prefix that the daemon
+# caches, so that a second question about an image is cheap.
 SYSTEM = (
     "You are a careful visual assistant. You say only what can be seen in the image. "
     "You never invent text, names or numbers; what you cannot see or read, you say so."
 )
 
-# Qwen's own sampling for answering without thoughts, and with them (Qwen3-VL model card).
+# Qwen's recommended sampling without and with thinking (Qwen3-VL model card).
 INSTRUCT = {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "presence_penalty": 1.5}
 THINKING = {"temperature": 1.0, "top_p": 0.95, "top_k": 20, "presence_penalty": 0.0}
-# For what has one right answer.
+# For tasks with one correct answer.
 EXACT = {"temperature": 0.0, "top_p": 1.0, "top_k": 20, "presence_penalty": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message to the model, with some of the request's pictures (their positions)."""
+    """One message to the model. `pictures` are positions of the request's pictures."""
 
     role: Role
     text: str
@@ -37,14 +37,13 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What is asked at once, the last turn being the user's.
+    """One model call. The last message is the user's.
 
-    `question` is the index of the question that it puts. `known` is the answer where nobody need
-    be asked for it; `reader` makes what reads the answer while it comes. `format` is what the
-    engine is to hold the answer to: a JSON Schema or `json`; `shape` is one for engines that are
-    known to hold an answer from its first token, and for a second try. `think` is for this alone;
-    None: as the request says. `region`: it is about the region of its picture that the text layer
-    lacks, not about the whole.
+    `question`: index of the question it asks. `known`: the answer, if no call is needed. `reader`:
+    creates the reader of the answer. `format`: a JSON Schema or `json` that the engine enforces.
+    `shape`: a schema that is used only for engines that enforce it from the first token, and for a
+    correction. `think`: overrides the request; None keeps it. `region`: the call is about the
+    region that the picture's text layer lacks, not about the whole picture.
     """
 
     turns: tuple[Turn, ...]
@@ -58,17 +57,17 @@ class Ask:
 
     @classmethod
     def of(cls, text: str, pictures: tuple[int, ...], **how: Any) -> "Ask":
-        """One turn of the user's after the system's."""
+        """A system message and one user message with `pictures`."""
         return cls((Turn("system", SYSTEM), Turn("user", text, pictures)), **how)
 
     def corrected(self, answer: str, fault: str) -> "Ask":
-        """The same once more, with what was wrong about the answer. A model that can reason does:
-        only then is it held to `format` by newer daemons (`app.tasks.structured`)."""
+        """A second call with the answer and its errors. A model that can think does so: newer
+        daemons enforce `format` only then (`app.tasks.structured`)."""
         turns = (*self.turns, Turn("assistant", answer), Turn("user", fault))
         return replace(self, turns=turns, think=True, format=self.held)
 
     def unheld(self) -> "Ask":
-        """The same for an engine that cannot be held to `format`: it is told what to write."""
+        """The same call for an engine that cannot enforce `format`: the prompt has the schema."""
         last = self.turns[-1]
         schema = json.dumps(self.held, ensure_ascii=False)
         text = last.text if schema in last.text else f"{last.text}\nJSON Schema: {schema}"
@@ -77,7 +76,7 @@ class Ask:
 
     @property
     def held(self) -> Mapping[str, Any] | str | None:
-        """What it can be held to. (An empty schema is one.)"""
+        """The format that the engine can enforce. (An empty schema counts.)"""
         return self.shape if self.format is None else self.format
 
     @property
@@ -86,7 +85,7 @@ class Ask:
 
     @property
     def text(self) -> str:
-        """What the user says last."""
+        """The text of the last message."""
         return self.turns[-1].text
 
 
@@ -95,12 +94,13 @@ Group = tuple[Ask, ...]
 
 @dataclass(frozen=True)
 class Task:
-    """What a task is.
+    """The definition of a task.
 
-    `asks` takes the request, its pictures and the default language. It gives groups of turns:
-    those of a group run one after another on the same pictures, groups may run at once.
-    `read` takes the request, its pictures and the parts of the answer, one a turn, and gives its
-    own fields. `join` takes the same where the text is more than its parts one after another.
+    `asks(request, pictures, default_language)` returns groups of model calls. The calls of a group
+    run in sequence on the same pictures; groups may run concurrently.
+    `read(request, pictures, parts)` returns the task's own response fields; `parts` has one part
+    for each call. `join(request, pictures, parts)` returns the text, or None if it is simply the
+    text of all parts in order.
     """
 
     name: str
@@ -119,17 +119,17 @@ class Task:
 
 
 def options(task: Task, request: TaskRequest, thinks: bool) -> dict[str, Any]:
-    """Ollama's options: the task's own, then the model's where it thinks, then the request's."""
+    """Ollama's options: those of the task, or of a thinking model, overridden by the request."""
     return {**(THINKING if request.think and thinks else task.sampling), **request.sampling()}
 
 
 def one_turn(lines: Sequence[str], pictures: Sequence[Picture]) -> tuple[Group, ...]:
-    """A single turn about all pictures."""
+    """A single model call about all pictures."""
     return ((Ask.of("\n".join(filter(None, lines)), tuple(range(len(pictures)))),),)
 
 
 def several(pictures: Sequence[Picture]) -> str:
-    """What the model is told where there is more than one picture; else nothing."""
+    """The sentence of the prompt that counts several pictures; empty for one."""
     if len(pictures) < 2:
         return ""
     kind = "images" if pictures[0].page is None else "pages"

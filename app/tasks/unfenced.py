@@ -1,7 +1,7 @@
-"""What the model wrote, without a code fence around the whole: told not to, models still add one.
+"""Removes a code fence around the whole answer, which models add against their instructions.
 
-What opens and closes a fence is CommonMark's (0.31, 4.5), but that a fence inside another is told
-by its language, which models always give.
+Fences follow CommonMark (0.31, 4.5), with one exception: a fence inside another is recognized by
+its language, which models always write.
 """
 
 import re
@@ -11,32 +11,32 @@ from app.tasks.reader import Reader
 
 PIECE = re.compile(r"[^\n]*\n|[^\n]+")
 FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)[^`\n]*")
-LONGEST = 1000  # characters of a line that is held back
-UNSURE = re.compile(r"[ \t]*(`{0,2}|`{3,}.*|~{0,2}|~{3,}.*)")  # may yet be a fence, or blank
+LONGEST = 1000  # characters of a line that is held back at most
+UNSURE = re.compile(r"[ \t]*(`{0,2}|`{3,}.*|~{0,2}|~{3,}.*)")  # may become a fence or blank
 
 
 class Unfenced(Reader):
-    """Text as it is, but for the fence and empty lines at the end.
+    """Passes text through without an enclosing fence and without empty lines at the end.
 
     Args:
-        infos: what may stand behind a fence that is around the whole; behind another, such as
-            `python`, it is the document's own.
+        infos: info strings of a fence around the whole answer. A fence with another info string,
+            such as `python`, belongs to the document.
     """
 
     def __init__(self, infos: Collection[str]) -> None:
         self._infos = infos
-        self._gap = 0  # line ends, held back until something follows
-        self._line = ""  # the beginning of a line, held back
-        self._passing = False  # whether the rest of the line goes through
+        self._gap = 0  # line ends that are held back until text follows
+        self._line = ""  # the start of a line that is held back
+        self._passing = False  # the rest of the line passes through
         self._began = False
-        self._outer = ""  # the mark of the fence around the whole, while it is open
+        self._outer = ""  # the marker of the open enclosing fence
         self._inner = ""
 
     def feed(self, text: str) -> str:
         return "".join(map(self._piece, PIECE.findall(text)))
 
     def end(self) -> str:
-        """A fence that closes the whole is the last line, mostly without a line end."""
+        """The closing fence is the last line, usually without a line end."""
         return self._judge() if self._line.strip() else ""
 
     def cut(self, characters: int) -> int:
@@ -47,7 +47,7 @@ class Unfenced(Reader):
         return characters - line - gap
 
     def _piece(self, piece: str) -> str:
-        """A line, or a part of one."""
+        """Add a line or a part of one."""
         self._line += piece
         whole = piece.endswith("\n")
         long = len(self._line) > LONGEST
@@ -65,7 +65,7 @@ class Unfenced(Reader):
         return said
 
     def _judge(self) -> str:
-        """What goes out of a whole line that is blank or may be a fence."""
+        """The text to emit for a complete line that is blank or may be a fence."""
         fence = FENCE.fullmatch(self._line.rstrip("\n"))
         if not fence:
             return self._pass()

@@ -1,4 +1,4 @@
-"""VQA: answers questions about the image(s), one after another on the same prefix."""
+"""VQA: answers questions about the image(s) in sequence, on the same prompt prefix."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,8 @@ MAX_TOKENS = 512
 def asks(
     request: VqaRequest, pictures: Sequence[Picture], default_language: str
 ) -> tuple[Group, ...]:
-    """One turn a question. What differs comes last: the daemon keeps all before it."""
+    """One model call for each question. The question comes last, so that the daemon's prefix cache
+    covers everything before it."""
     everything = tuple(range(len(pictures)))
     turns = []
     for index, question in enumerate(request.question):
@@ -32,7 +33,7 @@ def asks(
 def answers(
     request: VqaRequest, pictures: Sequence[Picture], parts: Sequence[Part]
 ) -> dict[str, list[QuestionAnswer]]:
-    """Each question with its answer, in the order asked."""
+    """The questions with their answers, in order."""
     pairs = zip(request.question, parts, strict=True)
     return {"answers": [QuestionAnswer(question=q, text=part.text) for q, part in pairs]}
 

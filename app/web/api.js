@@ -1,9 +1,9 @@
-// The server: its key, its problems, its stream.
+// API client: key, errors and stream of events.
 
 import { events } from "./sse.js";
 import { kept } from "./session.js";
 
-/** What the server (or the way to it) said instead of an answer. */
+/** An error response of the server or of a proxy in front of it. */
 export class Problem extends Error {
   constructor(status, body) {
     super(body.detail || "");
@@ -20,7 +20,7 @@ export const key = {
   set: (value) => kept.set("key", value),
 };
 
-// A header field is bytes, of which `fetch` takes one a character: a key is sent as UTF-8.
+// `fetch` takes one byte per character in a header, so the key is encoded as UTF-8.
 const bytes = (text) => String.fromCharCode(...new TextEncoder().encode(text));
 const authorization = () => (key.get() ? { Authorization: `Bearer ${bytes(key.get())}` } : {});
 
@@ -41,9 +41,9 @@ async function refused(response) {
   try {
     body = await response.json();
   } catch {
-    // Something in front of the server answered, in its own words.
+    // A response of a proxy, not of the server.
   }
-  if (body.error) body = { ...body.error, detail: body.error.message }; // OpenAI's shape
+  if (body.error) body = { ...body.error, detail: body.error.message }; // OpenAI's error format
   body.request_id ||= response.headers.get("x-request-id");
   body.detail ||= `HTTP ${response.status} ${response.statusText}`.trim();
   return new Problem(response.status, { ...body, retry_after: response.headers.get("retry-after") });
@@ -51,7 +51,7 @@ async function refused(response) {
 
 export const json = async (path) => (await reach(path)).json();
 
-/** The events of one request as [name, object]; ends after `done`, or throws a Problem. */
+/** Yield the events of one request as [name, object]; ends after `done` or throws a Problem. */
 export async function* ask(task, fields, files, signal) {
   const body = new FormData();
   for (const [name, value] of fields) body.append(name, value);

@@ -1,4 +1,4 @@
-// What an answer says, as elements.
+// Renders the content of an answer.
 
 import { h } from "./dom.js";
 import { field, questions, wholeParts } from "./entry.js";
@@ -7,7 +7,7 @@ import { paint } from "./markdown.js";
 import { marksOf } from "./marks.js";
 import { view } from "./data.js";
 
-/** How the text of a task is shown: as Markdown, as source, or as it is. */
+/** How the text of a task is shown: Markdown, source or plain text. */
 function kind(entry) {
   if (entry.task === "describe" || entry.task === "vqa") return "prose";
   if (entry.task === "ocr" && field(entry, "format") === "markdown") return "prose";
@@ -15,7 +15,7 @@ function kind(entry) {
   return "verbatim";
 }
 
-/** Shows the answer of an entry while it comes, and once it is whole. */
+/** Shows the answer of an entry while it is streamed and when it is complete. */
 export class Body {
   element = h("div", { class: "body" });
   #entry;
@@ -23,7 +23,7 @@ export class Body {
   #hooks;
   #whole = false;
 
-  /** @param hooks `point(id)`: a box is meant, or none. */
+  /** @param hooks `point(id)`: highlight a box, or none. */
   constructor(entry, hooks) {
     this.#entry = entry;
     this.#hooks = hooks;
@@ -37,7 +37,7 @@ export class Body {
     else if (!this.element.hasChildNodes()) this.#finish(answer);
   }
 
-  /** Said again, in another language. */
+  /** Render again in another language. */
   translate() {
     this.#reset(this.#whole);
     this.update();
@@ -59,7 +59,7 @@ export class Body {
 
   #grow(parts) {
     const titled = parts.length > 1 || questions(this.#entry).length > 1;
-    // A first part alone has no heading; with the second one both get theirs.
+    // A single part has no heading; headings are added with the second part.
     if (this.#sections.length === 1 && parts.length > 1 && !this.#sections[0].titled) this.#reset(this.#whole);
     if (parts.length < this.#sections.length) this.#reset(this.#whole);
     parts.forEach((part, index) => {
@@ -85,7 +85,7 @@ export class Body {
     return (question !== undefined && question !== null && asked.length > 1 ? asked[question] : "") || about || asked[0] || t(`task.${this.#entry.task}`);
   }
 
-  /** Boxes as a list; each is a button that shows where it is. */
+  /** Boxes as a list of buttons that highlight them. */
   #marks(answer, label, none) {
     const marks = marksOf(answer);
     if (!marks.length) return h("p", { class: "nothing" }, t(none));

@@ -1,4 +1,4 @@
-// The card of one request: its state, its answer in several forms, its numbers.
+// The card of one request: state, answer in several formats, statistics.
 
 import { h, icon } from "./dom.js";
 import { Body } from "./body.js";
@@ -49,7 +49,7 @@ export class Card {
     this.#thoughts.lastChild.textContent = entry.thoughts;
     this.#body.update();
     this.#body.element.hidden = this.#view !== "answer" || !this.#body.element.hasChildNodes();
-    // What stands still while the answer comes is not made again for each piece of it.
+    // Elements that do not change during the stream are not created again for each delta.
     const drawn = `${entry.state} ${this.#view} ${this.#canPlace()}`;
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
@@ -101,7 +101,7 @@ export class Card {
     ];
   }
 
-  /** Whether there are boxes that could lie over the pictures, but do not. */
+  /** Whether there are boxes that could be drawn over the images but are not. */
   #canPlace() {
     const { answer, pictures } = this.#entry;
     return Boolean(answer) && pictures.length > 0 && !this.#hooks.isPlaced() && marksOf(answer).some((mark) => mark.box);
@@ -166,7 +166,7 @@ function aboutFiles(entry) {
   return rest.length ? t("answer.more", { name, n: rest.length }) : name;
 }
 
-/** The question where it is one, else what is done. */
+/** The question, or the name of the task. */
 function title(entry) {
   const asked = questions(entry);
   if (asked.length === 1) return asked[0];
@@ -181,7 +181,7 @@ export function stateText(entry) {
   return eta > 0 ? t("state.queued.eta", { position, eta: seconds(eta) }) : t("state.queued", { position });
 }
 
-/** The numbers of an answer: time, speed, tokens, and the size each picture was sent in. */
+/** Statistics of an answer: time, speed, tokens, and the size at which each image was sent. */
 function meta({ answer, names }) {
   const { timings, usage, images } = answer;
   const facts = [[t("meta.total"), seconds(timings.total_ms)]];

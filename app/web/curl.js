@@ -1,17 +1,17 @@
-// The curl line for a request, quoted for a POSIX shell and for curl itself.
+// The curl command of a request, quoted for a POSIX shell and for curl itself.
 
 const SAFE = /^[A-Za-z0-9_.,:/=@%+-]+$/;
 
-/** A word of a shell's command line. */
+/** Quote a word for a POSIX shell. */
 export const quoted = (word) => (SAFE.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
-/** A file of a form. curl(1): a name with `;` `,` or quotes stands in quotes, with backslashes. */
+/** A file of a form. curl(1): a name with `;` `,` or quotes is quoted and escaped. */
 function file(name) {
   const plain = /^[A-Za-z0-9_./ \p{L}\p{N}-]+$/u.test(name) && !name.startsWith("-");
   return `image=@${plain ? name : `"${name.replace(/[\\"]/g, "\\$&")}"`}`;
 }
 
-/** `-F` reads a file where a value begins with @ or <, and takes a type after `;`. */
+/** `-F` reads a file if a value starts with @ or <, and a content type after `;`. */
 const option = (value) => (/^[@<]|;/.test(value) ? "--form-string" : "-F");
 
 export function curl(origin, task, fields, names, withKey) {

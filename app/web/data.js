@@ -1,4 +1,4 @@
-// JSON as a person reads it: names beside their values, equal objects as a table.
+// Renders JSON: names and values as a list, objects with equal keys as a table.
 
 import { h } from "./dom.js";
 import { t } from "./i18n.js";

@@ -1,4 +1,4 @@
-// Elements, made one way: nothing here takes HTML.
+// Creates elements; no function here takes HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -17,7 +17,7 @@ export function h(name, properties = {}, ...children) {
   return element;
 }
 
-/** An icon of the sprite in index.html; it says nothing, its button does. */
+/** An icon of the sprite in index.html, hidden from screen readers; its button has a label. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", "icon");

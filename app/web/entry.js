@@ -1,4 +1,4 @@
-// One request and what came of it: plain values, filled by the events of its stream.
+// One request and its result: a plain object, filled by the events of its stream.
 
 import { Problem, ask } from "./api.js";
 
@@ -6,7 +6,7 @@ const RUNNING = new Set(["sending", "looking", "queued", "thinking", "answering"
 
 export const runs = (entry) => RUNNING.has(entry.state);
 
-/** A request that was not sent yet. `pictures` are ids, in the order of the files. */
+/** A request before it is sent. `pictures` are ids, in the order of the files. */
 export function entryOf(task, fields, pictures) {
   const files = pictures.map((one) => one.file);
   return fresh({ task, fields, files, names: files.map((file) => file.name), pictures: pictures.map((one) => one.id) });
@@ -19,8 +19,8 @@ export const field = (entry, name) => entry.fields.find(([one]) => one === name)
 export const questions = (entry) => entry.fields.filter(([name]) => name === "question").map(([, text]) => text);
 export const bytes = (entry) => entry.files.reduce((sum, file) => sum + file.size, 0);
 
-/** Send it and follow its events; `changed` is called after each.
- * Ends when the answer is whole, refused or stopped: `entry.state` says which. */
+/** Send the request and apply its events; `changed` is called after each.
+ * Ends when `entry.state` is done, failed or stopped. */
 export async function run(entry, signal, changed) {
   fresh(entry);
   changed();
@@ -60,7 +60,7 @@ function take(entry, name, told) {
   }
 }
 
-/** Where a piece belongs: its question's, picture's and page's text. */
+/** The part of a delta: the text of its question, image and page. */
 function part(entry, { question, image, page }) {
   const last = entry.parts.at(-1);
   if (last && last.question === question && last.image === image && last.page === page) return last;
@@ -71,12 +71,12 @@ function part(entry, { question, image, page }) {
   return made;
 }
 
-/** The parts of an answer that is whole: as they came, unless the server corrected them since. */
+/** The parts of a complete answer: as streamed, unless the final text differs. */
 export function wholeParts({ answer, parts }) {
   if (answer.answers) return answer.answers.map((one, question) => ({ question, text: one.text }));
   const came = parts.filter((one) => one.text);
   return came.length > 1 && came.map((one) => one.text).join("\n\n") === answer.text ? came : [{ text: answer.text }];
 }
 
-/** What a reload may keep; the files are not. */
+/** The entry as it is stored for a reload, without files. */
 export const stored = (entry) => ({ ...entry, files: [], pictures: [], state: runs(entry) ? "stopped" : entry.state });

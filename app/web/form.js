@@ -1,4 +1,4 @@
-// What is asked: the chosen task and its fields, as they go to the server.
+// The form: the selected task and its fields, as they are sent to the server.
 
 import { $, h, icon } from "./dom.js";
 import { current, onLanguage, t } from "./i18n.js";
@@ -8,7 +8,7 @@ import { kept } from "./session.js";
 const LANGUAGES = { ko: "한국어", en: "English", ja: "日本語", zh: "中文", es: "Español", fr: "Français", de: "Deutsch", vi: "Tiếng Việt" };
 const KEPT = ["style", "format", "schema", "labels", "lang", "detail", "max-tokens", "prompt"];
 
-/** A field that is not filled in as it must be; `element` is where. */
+/** An invalid field; `element` is its input. */
 export class Fault extends Error {
   constructor(element, message) {
     super(message);
@@ -20,8 +20,8 @@ export const task = () => new FormData($("form")).get("task");
 const value = (id) => $(id).value.trim();
 const questions = () => [...$("questions").querySelectorAll("textarea")];
 
-/** The fields of the request as [name, value], but for its images.
- * @throws {Fault} one is missing or wrong. */
+/** The fields of the request as [name, value], without its images.
+ * @throws {Fault} a field is missing or invalid. */
 export function fields(hasPages) {
   const own = { describe: ownOfDescribe, ocr: () => [["format", value("format")]], vqa: ownOfVqa, extract: ownOfExtract, detect: ownOfDetect };
   const given = [...own[task()](), ["prompt", value("prompt")], ["language", value("lang")], ["model", value("model")], ["max_tokens", value("max-tokens")]];
@@ -31,7 +31,7 @@ export function fields(hasPages) {
   return given.filter(([, one]) => one);
 }
 
-/** Described in the language of the page, where nothing says another. */
+/** The language of the page is the default language of a description. */
 function ownOfDescribe() {
   const own = [["style", value("style")]];
   if (!value("lang") && !value("prompt")) own.push(["language", current()]);
@@ -61,7 +61,7 @@ function ownOfDetect() {
   return labels.map((one) => ["labels", one]);
 }
 
-/** After questions were asked: one empty field for the next. */
+/** Reset the questions to one empty field after they were sent. */
 export function nextQuestion() {
   const hadFocus = $("questions").contains(document.activeElement);
   $("questions").replaceChildren();
@@ -95,7 +95,7 @@ function nameQuestions() {
   });
 }
 
-/** Enter asks, as in a chat; with Shift it is a new line. While a syllable is composed it is neither. */
+/** Enter submits, Shift+Enter adds a line. Enter during IME composition does neither. */
 function enter(event) {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
@@ -107,7 +107,7 @@ function grow(area) {
   area.style.height = `${area.scrollHeight + 2}px`;
 }
 
-/** The models that may be asked; `usual` is the one that answers where none is named. */
+/** Fill the list of models; `usual` is the default model. */
 export function offerModels(names, usual) {
   const before = $("model").value;
   const first = h("option", { value: "" }, usual ? t("model.named", { name: usual }) : t("model.default"));
@@ -143,7 +143,7 @@ function restore() {
   for (const text of before.questions?.length ? before.questions : [""]) addQuestion(text);
 }
 
-/** @param changed called when another task was chosen. */
+/** @param changed called when another task is selected. */
 export function start(changed) {
   $("schema").value = pretty(SCHEMAS.receipt);
   $("lang").append(h("option", { value: "" }), ...Object.entries(LANGUAGES).map(([code, name]) => h("option", { value: code, lang: code }, name)));

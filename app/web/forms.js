@@ -1,11 +1,11 @@
-// An answer as text, as Markdown, as JSON: to be copied, and to be kept as a file.
+// An answer as text, Markdown or JSON, to copy or download.
 
 export const ENDINGS = { text: "txt", markdown: "md", json: "json", curl: "sh" };
 
 const asked = (answer) => (answer.answers?.length > 1 ? answer.answers : null);
 const cell = (text) => String(text).replaceAll("|", "\\|").replace(/\s*[\r\n]+\s*/g, " ");
 
-/** A fence that no line of the text closes. */
+/** A Markdown fence longer than any in the text. */
 function fenced(text, language) {
   const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map((ticks) => ticks.length));
   const fence = "`".repeat(longest + 1);
@@ -32,14 +32,14 @@ export function asMarkdown(answer, format) {
   if (answer.task === "extract") return fenced(JSON.stringify(answer.data, null, 2), "json");
   if (answer.data?.lines) return table(["text", "box"], answer.data.lines.map((one) => [one.text, box(one.box)]));
   if (format === "html") return fenced(answer.text, "html");
-  // Plain lines stay lines: Markdown would run them together.
+  // Keep line breaks: Markdown would join the lines.
   if (answer.task === "ocr" && format !== "markdown") return fenced(answer.text, "");
   return answer.text;
 }
 
 export const asJson = (answer) => JSON.stringify(answer, null, 2);
 
-/** Have the browser keep a text as a file. */
+/** Download a text as a file. */
 export function download(name, text, view) {
   const type = { json: "application/json", markdown: "text/markdown" }[view] ?? "text/plain";
   const url = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
@@ -50,8 +50,8 @@ export function download(name, text, view) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** Whether it is on the clipboard now. Where the page is not on a safe origin (a plain http address
- * of another machine) there is no clipboard to write to, and the old way is taken. */
+/** Copy a text; return whether it succeeded. Without a secure context (plain http from another
+ * machine) there is no clipboard API, and execCommand is used. */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);

@@ -1,4 +1,4 @@
-// The two languages of the page.
+// Translation of the page into its two languages.
 
 import { chosen } from "./session.js";
 import { en } from "./en.js";
@@ -16,7 +16,7 @@ function first() {
 
 export const current = () => language;
 
-/** A sentence in the language of the page; `{name}` stands for a value. */
+/** The text of a key in the language of the page; `{name}` is replaced by a value. */
 export function t(key, values = {}) {
   const text = WORDS[language][key] ?? WORDS.en[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
@@ -35,7 +35,7 @@ export function size(bytes) {
   return `${number(bytes / 1e6, 1)} MB`;
 }
 
-/** Fill what index.html leaves to be said; again whenever the language changes. */
+/** Fill the texts of index.html; called again when the language changes. */
 export function fill() {
   document.documentElement.lang = language;
   const filled = { t: "", tLabel: "aria-label", tPlaceholder: "placeholder" };

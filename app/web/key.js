@@ -1,4 +1,4 @@
-// The panel for the API key: opened by its button, or by a server that wants one.
+// The panel for the API key, opened by its button or when the server requires a key.
 
 import { key } from "./api.js";
 import { $ } from "./dom.js";
@@ -14,11 +14,11 @@ function show(open) {
   $("key").value = key.get();
 }
 
-/** Ask for a key; `retry` is called once there is one. `focus` moves there. */
+/** Ask for a key; `retry` is called when one is entered. `focus`: move the focus to the panel. */
 export function want(retry, focus = true) {
   note = key.get() ? "key.wrong" : "key.wanted";
-  then = retry ?? then; // who only looked what runs does not push out who is to be sent again
-  if (!focus && !$("key-panel").hidden) return; // somebody may be typing in it
+  then = retry ?? then; // a status check does not replace a request that waits for the key
+  if (!focus && !$("key-panel").hidden) return; // the user may be typing in it
   show(true);
   if (!focus) return;
   $("key").focus();

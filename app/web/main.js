@@ -1,4 +1,4 @@
-// The page: pictures, form and answers tied together.
+// The page: connects images, form and answers.
 
 import { Problem, json, key } from "./api.js";
 import { Card, stateText } from "./card.js";
@@ -13,27 +13,27 @@ import { Pictures } from "./pictures.js";
 import { chosen, kept } from "./session.js";
 
 const THEMES = ["auto", "light", "dark"];
-const MOST_KEPT = 30; // answers that a reload brings back
-const MOST_SAID = 600; // characters of an answer that are read out unasked
+const MOST_KEPT = 30; // answers that are restored after a reload
+const MOST_SAID = 600; // characters of an answer that a screen reader announces
 
-const cards = []; // [entry, card], the newest first
-let running = null; // the AbortController of the request on its way
-let placed = null; // the entry whose boxes lie over the pictures
+const cards = []; // [entry, card], newest first
+let running = null; // the AbortController of the running request
+let placed = null; // the entry whose boxes are drawn
 let pictures = null;
 let status = null;
-let left = false; // the page is on its way out
+let left = false; // the page is being unloaded
 
 function say(text) {
   $("live").textContent = text;
 }
 
-// --- what runs -----------------------------------------------------------------------------
+// --- status -----------------------------------------------------------------------------
 
 async function askStatus() {
   let models = [];
   try {
     status = await json("/v1/status");
-    // An engine that is away has no models to tell, and every failure is one in the console.
+    // Do not request the models of an unavailable engine: each failure is logged in the console.
     if (!status.problem) models = (await json("/v1/models")).data.map((one) => one.id);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
@@ -78,7 +78,7 @@ function submit(event) {
   }
   const entry = entryOf(form.task(), fields, pictures.items);
   const card = add(entry);
-  card.element.scrollIntoView({ block: "nearest" }); // on a phone it would begin out of sight
+  card.element.scrollIntoView({ block: "nearest" }); // on a phone it would be out of view
   if (entry.task === "vqa") form.nextQuestion();
   follow(entry, card);
 }
@@ -103,7 +103,7 @@ async function follow(entry, card) {
   };
   await run(entry, running.signal, () => {
     frame ||= requestAnimationFrame(draw);
-    // Each state once; the place in the queue when it changes, not each guess of how long.
+    // Announce each state once, and the queue position only when it changes.
     const now = `${entry.state} ${entry.queue?.position ?? ""}`;
     if (now !== said && runs(entry)) say(stateText(entry));
     said = now;
@@ -141,7 +141,7 @@ function sendLabel() {
   $("send").textContent = t(running ? "send.busy" : `send.${form.task()}`);
 }
 
-/** Draw the boxes of an answer over its pictures, or none. */
+/** Draw the boxes of an answer over its images, or none. */
 function place(entry) {
   if (placed === entry) return;
   placed = entry;
@@ -195,7 +195,7 @@ function clear() {
   $("send").focus();
 }
 
-// --- language and colours ------------------------------------------------------------------
+// --- language and colors ------------------------------------------------------------------
 
 function showTheme() {
   const theme = document.documentElement.dataset.theme ?? "auto";
@@ -226,7 +226,7 @@ function showLanguage() {
   for (const [, card] of cards) card.translate();
 }
 
-// --- begin ---------------------------------------------------------------------------------
+// --- start ---------------------------------------------------------------------------------
 
 fill();
 form.start(sendLabel);
@@ -241,9 +241,9 @@ $("clear").addEventListener("click", clear);
 $("theme").addEventListener("click", nextTheme);
 $("language").addEventListener("click", () => speak(current() === "ko" ? "en" : "ko"));
 addEventListener("pagehide", () => {
-  keep(); // what runs, as stopped; what the browser then makes of its connection is no failure
+  keep(); // store a running request as stopped; the abort by the browser is not an error
   left = true;
   running?.abort();
 });
-addEventListener("pageshow", () => (left = false)); // it came back as it was
+addEventListener("pageshow", () => (left = false)); // restored from the back/forward cache
 askStatus();

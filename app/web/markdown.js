@@ -1,5 +1,5 @@
-// Markdown of a model as elements. Nothing becomes HTML: a tag in an answer is shown as text, a
-// picture as its description, and a link only leads to http(s).
+// Renders Markdown of a model as elements, never as HTML: a tag is shown as text, an
+// image as its description, and links are limited to http(s).
 
 import { h } from "./dom.js";
 
@@ -13,8 +13,8 @@ const DIVIDER = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
 const DEEPEST = 6;
 const painted = new WeakMap();
 
-/** Show a text that may still grow: blocks that stayed the same keep their elements, so that a
- * selection in them lives on. */
+/** Render a text that may still grow. Unchanged blocks keep their elements, so that a
+ * selection in them is kept. */
 export function paint(element, text) {
   const before = painted.get(element) ?? [];
   const now = blocks(text.split(/\r\n|\r|\n/));
@@ -25,7 +25,7 @@ export function paint(element, text) {
   painted.set(element, now.map((block) => block.source));
 }
 
-/** The blocks of some lines: {source, make}, where `source` tells equal ones. */
+/** Parse lines into blocks {source, make}; blocks with equal `source` are equal. */
 function blocks(lines, depth = 0) {
   const found = [];
   let at = 0;
@@ -59,7 +59,7 @@ function fence(lines, take) {
 
 function heading(line, take) {
   const [, marks, text] = HEADING.exec(line);
-  // The answer stands under an h3.
+  // The answer is below an h3.
   take("heading", 1, () => h(`h${Math.min(6, marks.length + 3)}`, {}, inline(text)));
 }
 
@@ -116,7 +116,7 @@ function continues(line, indent, ordered) {
   return Boolean(line && (/^\s/.test(line) || (item && item[1].length <= indent && /\d/.test(item[2]) === ordered)));
 }
 
-/** An item that is one line is no paragraph. */
+/** An item of one line is not wrapped in a paragraph. */
 const tight = ([first, ...rest]) =>
   first?.tagName === "P" ? [...first.childNodes, ...rest] : [first, ...rest].filter(Boolean);
 
@@ -136,7 +136,7 @@ const made = (lines, depth) => blocks(lines, depth).map((block) => block.make())
 
 const PAIRS = [["**", "strong"], ["__", "strong"], ["~~", "del"], ["*", "em"], ["_", "em"]];
 
-/** A line with code, emphasis and links in it, as nodes. */
+/** Parse inline code, emphasis and links into nodes. */
 function inline(text, depth = 0) {
   if (depth > DEEPEST) return [text];
   const nodes = [];
@@ -189,7 +189,7 @@ function link(text, at, depth) {
   return { node: h("a", rest, inline(label, depth + 1)), end };
 }
 
-/** `*` and `_` count at the edge of a word; `_` inside of one (snake_case) does not. */
+/** `*` and `_` mark emphasis at the edge of a word; `_` inside a word (snake_case) does not. */
 function emphasis(text, at, depth) {
   for (const [mark, name] of PAIRS) {
     if (!text.startsWith(mark, at)) continue;

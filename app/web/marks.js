@@ -1,4 +1,4 @@
-// Boxes: which an answer has, and how they lie over a picture.
+// Boxes of an answer, and how to draw them over an image.
 
 import { h } from "./dom.js";
 import { t } from "./i18n.js";
@@ -15,22 +15,22 @@ export function marksOf(answer) {
   return (lines ?? []).map((line, id) => ({ ...line, label: line.text, id, colour: 0, tagged: false }));
 }
 
-/** The size of the upright original that the boxes are in, as the server told it. */
+/** The size of the upright original, in whose pixels the boxes are. */
 const sizeOf = (answer, image, page) =>
   answer.images.find((one) => one.index === image && (one.page ?? null) === (page ?? null));
 
-/** Why no box can be drawn over a picture as the browser shows it; empty where they can. */
+/** Why boxes cannot be drawn over an image as the browser shows it; empty if they can. */
 function hindrance(picture, info) {
   if (picture.isPdf) return t("boxes.pdf");
   if (!picture.width) return t("boxes.hidden", { kind: picture.kind });
   const [shown, seen] = [picture.width / picture.height, info.width / info.height];
-  // A side may be rounded by a pixel; a picture that lies on its side is far from it.
+  // Allow for rounding by a pixel; the ratio of a rotated image differs much more.
   if (Math.abs(shown / seen - 1) < 0.02 + 2 / Math.min(info.width, info.height)) return "";
   return t("boxes.turned", { shown: `${picture.width} × ${picture.height}`, seen: `${info.width} × ${info.height}` });
 }
 
-/** Lay the boxes of an answer over a picture.
- * @returns what to say about those that are not drawn; empty where all are. */
+/** Draw the boxes of an answer over an image.
+ * @returns a note about boxes that are not drawn; empty if all are. */
 export function draw(layer, picture, image, answer) {
   layer.replaceChildren();
   const here = marksOf(answer).filter((mark) => mark.image === image && mark.box);

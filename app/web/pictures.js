@@ -1,4 +1,4 @@
-// The chosen pictures: taken in by choosing, dropping, pasting or the camera, shown one at a time.
+// The selected images: from the file dialog, drag and drop, paste or camera; one is shown at a time.
 
 import { $, h, icon } from "./dom.js";
 import { onLanguage, size, t } from "./i18n.js";
@@ -7,7 +7,7 @@ import { draw } from "./marks.js";
 const DOCUMENTS = /\.(pdf|tiff?)$/i;
 let last = 0;
 
-/** A file, and how the browser shows it: `width` and `height` are 0 where it cannot. */
+/** A file and its preview; `width` and `height` are 0 if the browser cannot display it. */
 function picture(file) {
   const isPdf = file.type === "application/pdf" || /\.pdf$/i.test(file.name);
   const ending = /\.(\w{1,5})$/.exec(file.name)?.[1] ?? file.type.split("/")[1] ?? "";
@@ -25,13 +25,13 @@ function picture(file) {
   };
 }
 
-/** Whether the browser can show it; only then are its sizes known. */
+/** Load the preview; the size is known only if the browser can display the file. */
 async function look(one) {
   if (!one.url) return;
   const image = h("img", { src: one.url });
   try {
     await image.decode();
-    [one.width, one.height] = [image.naturalWidth, image.naturalHeight]; // upright, as EXIF says
+    [one.width, one.height] = [image.naturalWidth, image.naturalHeight]; // upright: the browser applies the EXIF orientation
     one.image = image;
   } catch {
     URL.revokeObjectURL(one.url);
@@ -42,13 +42,13 @@ async function look(one) {
 export class Pictures {
   items = [];
   #selected = null;
-  #answer = null; // whose boxes are drawn
-  #order = []; // the ids of the pictures it was about, in its order
+  #answer = null; // the answer whose boxes are drawn
+  #order = []; // the ids of its images, in order
   #changed;
   #say;
   #refuse;
 
-  /** @param changed called when pictures came or went; `say` tells a listener, `refuse` everybody. */
+  /** @param changed called when images were added or removed; `say` announces to screen readers, `refuse` shows an error. */
   constructor(changed, say, refuse) {
     this.#changed = changed;
     this.#say = say;
@@ -87,7 +87,7 @@ export class Pictures {
     (this.#selected ? $("strip").querySelector("[aria-current=true]") : $("choose")).focus();
   }
 
-  /** Draw the boxes of an answer about these pictures; of none: take them away. */
+  /** Draw the boxes of an answer; without an answer remove them. */
   mark(answer, order = []) {
     if (answer === this.#answer && order === this.#order) return;
     this.#answer = answer;
@@ -97,7 +97,7 @@ export class Pictures {
     this.#render();
   }
 
-  /** Show which box is meant, or none (null). */
+  /** Highlight a box, or none (null). */
   point(id) {
     for (const box of $("frame").querySelectorAll(".box")) {
       box.classList.toggle("meant", box.dataset.mark === String(id));
@@ -120,7 +120,7 @@ export class Pictures {
       $(button).addEventListener("click", () => $(input).click());
       $(input).addEventListener("change", () => {
         this.add([...$(input).files]);
-        $(input).value = ""; // so that the same file can be chosen again
+        $(input).value = ""; // so that the same file can be selected again
       });
     }
     let over = 0;

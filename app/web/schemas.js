@@ -1,4 +1,4 @@
-// Schemas to begin with.
+// Example schemas.
 
 const text = { type: ["string", "null"] };
 const amount = { type: ["number", "null"] };
@@ -12,7 +12,7 @@ export const SCHEMAS = {
   table: object({ columns: { type: "array", items: { type: "string" } }, rows: { type: "array", items: { type: "array", items: text } } }),
 };
 
-/** JSON with what is short on one line, so that a schema fits the field. */
+/** JSON with short values on one line, so that a schema fits the field. */
 export function pretty(value, indent = "") {
   const flat = JSON.stringify(value);
   if (value === null || typeof value !== "object" || flat.length + indent.length < 56) {

@@ -1,4 +1,4 @@
-// What a reload leaves: kept in this tab alone, or (language, colours) in this browser.
+// Storage across reloads: per tab, or for language and colors per browser.
 
 class Store {
   #storage;
@@ -7,7 +7,7 @@ class Store {
     try {
       this.#storage = window[name];
     } catch {
-      this.#storage = null; // forbidden by the browser: the page works without a memory
+      this.#storage = null; // blocked by the browser: the page works without storage
     }
   }
 
@@ -19,7 +19,7 @@ class Store {
     }
   }
 
-  /** Whether there was room for it. */
+  /** Store a value; return whether there was room for it. */
   set(name, value) {
     try {
       this.#storage.setItem(name, JSON.stringify(value));
@@ -32,7 +32,7 @@ class Store {
 
 export const kept = new Store("sessionStorage");
 
-/** Plain words, as theme.js reads them before anything else runs. */
+/** Plain strings, which theme.js reads before the modules run. */
 export const chosen = {
   get(name) {
     try {
@@ -45,7 +45,7 @@ export const chosen = {
     try {
       localStorage.setItem(name, value);
     } catch {
-      // Not kept, then.
+      // Storage is blocked or full.
     }
   },
 };

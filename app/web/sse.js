@@ -1,6 +1,6 @@
 // Server-sent events over fetch (WHATWG HTML, 9.2.6): EventSource can neither POST nor send a key.
 
-/** The events of a response's body, as {event, data}. One that was cut off is none. */
+/** Yield the events of a response body as {event, data}. An incomplete event is dropped. */
 export async function* events(body) {
   const lines = new Lines();
   let event = "";
@@ -14,7 +14,7 @@ export async function* events(body) {
         continue;
       }
       const colon = line.indexOf(":");
-      if (colon === 0) continue; // a comment; it only breaks a silence
+      if (colon === 0) continue; // a comment, which keeps the connection alive
       const field = colon < 0 ? line : line.slice(0, colon);
       const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
       if (field === "event") event = value;
@@ -25,7 +25,7 @@ export async function* events(body) {
 
 async function* decoded(body) {
   const reader = body.getReader();
-  const decoder = new TextDecoder(); // drops a byte order mark, keeps a character that is not whole
+  const decoder = new TextDecoder(); // drops a byte order mark and buffers incomplete characters
   try {
     for (;;) {
       const { done, value } = await reader.read();
@@ -33,11 +33,11 @@ async function* decoded(body) {
       yield decoder.decode(value, { stream: true });
     }
   } finally {
-    reader.cancel().catch(() => {}); // whoever stops reading frees the model
+    reader.cancel().catch(() => {}); // aborts the request, which frees the model
   }
 }
 
-/** Lines end with CR, LF or both; a CR at the end of a piece may have its LF in the next. */
+/** Lines end with CR, LF or CRLF, which may be split between chunks. */
 class Lines {
   #rest = "";
   #afterReturn = false;

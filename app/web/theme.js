@@ -1,7 +1,7 @@
-// Runs before the first paint, so that a page in the chosen colours never flashes in the others.
+// Runs before the first paint, so that the page does not flash in other colors.
 try {
   const theme = localStorage.getItem("theme");
   if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 } catch {
-  // Storage is forbidden: the system's colours it is.
+  // Storage is blocked: use the system's colors.
 }

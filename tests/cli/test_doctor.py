@@ -27,8 +27,8 @@ def test_the_arithmetic_of_32b_on_24_gb_proves_itself() -> None:
     vram, num_ctx, slots = float(head[1]), int(head[2]), int(head[3])
     terms = re.findall(r"^  [ +] *([\d.]+) GiB  (.*)", text, re.M)
     assert [label.split(":")[0].split(",")[0] for _, label in terms] == [
-        "never free",
-        "buffers of the engine",
+        "reserved",
+        "engine buffers",
         "weights with the vision tower",
         "f16 cache",
     ]

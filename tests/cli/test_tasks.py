@@ -258,7 +258,8 @@ def test_on_a_terminal_it_is_text_with_what_it_cost(on_embedded: Server) -> None
     said = on_terminal("ocr", "examples/table.png", SERVER_URL=on_embedded.url)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said)
     assert "Monthly service report\nPeriod" in plain
-    assert re.search(r"embedded: (\d+ tokens read, \d+ written, [\d.]+ s|kept from an)", plain)
+    cost = r"embedded: (\d+ prompt tokens, \d+ completion tokens, [\d.]+ s|from the cache)"
+    assert re.search(cost, plain)
 
 
 def test_the_place_in_the_queue_is_told() -> None:

@@ -1,4 +1,4 @@
-"""A dead engine is asked by one at a time."""
+"""Only one request at a time probes a dead engine."""
 
 import asyncio
 import time
@@ -24,10 +24,10 @@ def test_opens_lets_a_probe_through_and_closes(monkeypatch: pytest.MonkeyPatch) 
     for _ in range(module.OPENS_AFTER):
         breaker.enter()
         breaker.failed("Nobody there.")
-    with pytest.raises(EngineUnavailable, match=r"Nobody there\. It was tried 3 times"):
+    with pytest.raises(EngineUnavailable, match=r"Nobody there\. 3 attempts failed"):
         breaker.enter()
     now += module.PAUSE_S
-    breaker.check()  # looking takes no probe away
+    breaker.check()  # a check uses up no probe
     breaker.enter()
     with pytest.raises(EngineUnavailable):
         breaker.enter()
@@ -37,7 +37,7 @@ def test_opens_lets_a_probe_through_and_closes(monkeypatch: pytest.MonkeyPatch) 
 
 
 class Failing:
-    """An engine that fails so often, one way each, and then answers."""
+    """An engine that fails with each of `failures` in turn and then answers."""
 
     def __init__(self, *failures: Exception | httpx.Response) -> None:
         self.failures = list(failures)
@@ -89,7 +89,7 @@ async def test_three_tries_at_most_and_then_at_once() -> None:
     with pytest.raises(EngineUnavailable, match="ollama serve"):
         await engine.ask()
     assert engine.asked == 3
-    with pytest.raises(EngineUnavailable, match="It was tried 3 times"):
+    with pytest.raises(EngineUnavailable, match="3 attempts failed"):
         await engine.ask()
     assert engine.asked == 3
 
@@ -114,7 +114,7 @@ async def test_a_model_that_does_not_load_is_not() -> None:
 async def test_an_engine_is_waited_for_while_it_lives(
     lives: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A model may load for long; an engine that does not even tell its version is dead."""
+    """A model may take long to load. An engine that does not return its version is dead."""
     monkeypatch.setattr(streaming, "PATIENCE_S", 0.02)
 
     async def answer(request: httpx.Request) -> httpx.Response:
@@ -133,7 +133,7 @@ async def test_an_engine_is_waited_for_while_it_lives(
 async def test_who_leaves_while_a_dead_engine_is_asked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first try ended by our own hand, the second by the client's."""
+    """The watch ends the first attempt; the client cancels the second."""
     monkeypatch.setattr(streaming, "PATIENCE_S", 0.02)
     tries = 0
 

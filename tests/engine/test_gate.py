@@ -1,4 +1,4 @@
-"""Slots, the line before them, and who is told no."""
+"""Slots, the queue, and refused requests."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ from app.errors import DeadlineExceeded, QueueFull
 
 @dataclass
 class Clock:
-    """What tells the time, in seconds."""
+    """A fake clock, in seconds."""
 
     now_s: float = 1000.0
 
@@ -23,8 +23,8 @@ class Clock:
 async def through(
     gate: Gate, client: str = "", takes_s: float = 0.01, until: asyncio.Event | None = None
 ) -> float:
-    """One request, which takes so long, or until something happens; the milliseconds that it
-    waited."""
+    """One request that takes `takes_s` seconds, or lasts until `until` is set. Returns the
+    milliseconds that it waited."""
     with gate.enter(client) as ticket:
         async for _ in gate.places(ticket):
             pass
@@ -34,16 +34,16 @@ async def through(
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    """The clock of the gate, which stands still unless it is moved."""
+    """The clock of the scheduler, which tests advance."""
     clock = Clock()
     monkeypatch.setattr(time, "perf_counter", lambda: clock.now_s)
     yield clock
 
 
 def taught(clock: Clock, slots: int, max_queue: int, service_s: float) -> Gate:
-    """A gate that has measured a service time, three times."""
+    """A scheduler that has measured the service time `service_s`."""
     gate = Gate(slots, max_queue)
-    for _ in range(50):  # until the first guess no longer counts
+    for _ in range(50):  # so that the initial guess no longer counts
         with gate.enter():
             clock.now_s += service_s
     return gate
@@ -80,7 +80,7 @@ async def test_a_full_line_refuses_with_the_time_it_takes() -> None:
     await asyncio.sleep(0.01)
     with pytest.raises(QueueFull) as refused:
         await through(gate)
-    assert refused.value.headers() == {"Retry-After": "10"}  # two before it, at a guess of 5 s
+    assert refused.value.headers() == {"Retry-After": "10"}  # two requests ahead at a guess of 5 s
     for task in (waiting, running):
         task.cancel()
     await asyncio.gather(running, waiting, return_exceptions=True)
@@ -92,7 +92,7 @@ async def test_no_line_still_has_its_slots() -> None:
 
 
 async def test_what_cannot_be_met_is_refused_at_once(clock: Clock) -> None:
-    """Entering does not wait: the others end only after it."""
+    """It is refused without a wait: the other requests end only afterwards."""
     gate = taught(clock, 1, 10, 0.1)
     ended = asyncio.Event()
     tasks = [asyncio.create_task(through(gate, until=ended)) for _ in range(4)]
@@ -144,7 +144,7 @@ async def test_clients_take_turns() -> None:
 
 
 async def test_a_position_is_the_number_of_grants_to_come() -> None:
-    """Whatever stands in the line: places that are told come true when nobody else joins."""
+    """Reported positions are exact for any queue if nobody else joins."""
     rng = random.Random(8)
     for _ in range(50):
         gate = Gate(1, 100)

@@ -1,4 +1,4 @@
-"""Thinking kept in hand, where no real model can be made to misbehave so."""
+"""Faults of thinking models that no real model can be made to reproduce."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ def lines(thinking: str = "", content: str = "", **last: Any) -> bytes:
 
 
 class Scripted:
-    """An engine that gives one answer after another, and keeps what it was asked."""
+    """An engine that returns scripted answers in turn and records the requests."""
 
     def __init__(self, *answers: bytes) -> None:
         self.answers = list(answers)
@@ -86,7 +86,7 @@ async def test_a_model_that_thinks_all_the_same_is_made_to_answer() -> None:
     end = events[-1]
     assert isinstance(end, Generated)
     assert end.reasoning_tokens == 3
-    assert "reasoned although it was asked not to" in end.warnings[0]
+    assert "reasoned although reasoning was off" in end.warnings[0]
 
 
 async def test_only_reasoning_up_to_the_last_token_is_never_a_success() -> None:
@@ -147,7 +147,7 @@ def looping(start: str, times: int = 400) -> bytes:
 
 
 def whole(events: list[Any]) -> str:
-    """The text as it stands at the end."""
+    """The text after all events."""
     text = ""
     for event in events:
         if isinstance(event, Text):
@@ -161,7 +161,7 @@ async def test_a_loop_is_cut_and_gone_on_behind() -> None:
     engine = Scripted(looping("Head.\n"), lines(content="the end"))
     events = await run(engine, prompt(THINKER, max_tokens=4000))
     assert whole(events) == f"Head.\n{LOOP}\n the end"
-    assert len(events) < 120, "it was left early"
+    assert len(events) < 120, "the request ended early"
     second = engine.asked[1]
     assert second["messages"][-1] == {
         "role": "assistant",
@@ -204,7 +204,7 @@ async def test_an_empty_answer_is_asked_for_once_more() -> None:
 async def test_an_engine_that_falls_silent_is_left() -> None:
     class Stalls(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            await asyncio.sleep(0.2)  # before the first token it may take its time
+            await asyncio.sleep(0.2)  # no stall timeout before the first token
             yield b'{"message":{"content":"a"}}\n'
             await asyncio.sleep(60)
 
@@ -220,7 +220,7 @@ GUARD = "prediction aborted, token repeat limit reached"
 
 
 def guarded(text: str, times: int, error: str = "") -> bytes:
-    """An answer that the daemon ends where one token came so often in a row."""
+    """An answer that the daemon stops after `times` equal tokens."""
     told, last, same = [], "", 0
     for word in text.split(" "):
         same = same + 1 if word == last else 1
@@ -235,7 +235,7 @@ def guarded(text: str, times: int, error: str = "") -> bytes:
 
 
 class Page:
-    """An engine that writes a page, behind what stands there already, and ends runs of dots."""
+    """An engine that continues a page after the assistant message, and stops runs of dots."""
 
     def __init__(self, text: str, times: int, error: str = "") -> None:
         self.text, self.times, self.error = text, times, error
@@ -265,7 +265,7 @@ async def test_a_run_of_one_token_is_gone_on_behind(error: str) -> None:
 async def test_one_token_without_end_ends() -> None:
     engine = Page("So " + ". " * 4000, 31, GUARD)
     events = await run(engine, prompt(THINKER, max_tokens=4000))  # type: ignore[arg-type]
-    assert len(engine.asked) == 2, "the second request wrote nothing else"
+    assert len(engine.asked) == 2, "the second request wrote only the repeated token"
     assert events[-1].finish_reason == "length"
     assert "without end" in events[-1].warnings[-1]
 

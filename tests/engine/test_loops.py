@@ -1,4 +1,4 @@
-"""Loops, and text that really repeats."""
+"""Loops are detected; text that legitimately repeats is not."""
 
 import random
 import time
@@ -16,7 +16,7 @@ BLOCKS = {
 
 
 def fed(text: str, piece: int) -> tuple[int, int]:
-    """How much was said when the guard spoke, and how much of it is repetition."""
+    """The characters fed until the loop was found, and the number of repeated ones."""
     guard = LoopGuard()
     for at in range(0, len(text), piece):
         if surplus := guard.feed(text[at : at + piece]):
@@ -49,7 +49,7 @@ def test_text_that_really_repeats_is_left_alone() -> None:
 
 
 def test_a_long_answer_costs_little() -> None:
-    """Looking is rare, and short: no more than linear."""
+    """The cost is linear."""
     rng = random.Random(10)
     text = "".join(rng.choice("abcdefgh \n") for _ in range(200_000))
     started = time.thread_time()

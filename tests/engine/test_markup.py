@@ -1,4 +1,4 @@
-"""A client's text stays text, and what the model writes stays what it wrote."""
+"""A client's text stays plain text, and the model's output is returned unchanged."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The client, where the real daemon cannot be made to fail so (the rest: tests/integration)."""
+"""Failures that the real daemon cannot reproduce (for the others see tests/integration)."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ CHAT = Chat("m", ({"role": "user", "content": "hi"},), {"num_ctx": 4096}, -1)
 
 @pytest.fixture
 async def ollama() -> AsyncIterator[Ollama]:
-    ollama = Ollama(URL, httpx.AsyncHTTPTransport())  # which respx stands in for
+    ollama = Ollama(URL, httpx.AsyncHTTPTransport())  # mocked by respx
     yield ollama
     await ollama.aclose()
 

@@ -1,4 +1,4 @@
-"""Which context a model gets, and where it is told to be, on GPUs that are not here."""
+"""The context and the placement of a model, on simulated GPUs."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -52,7 +52,7 @@ def registry(ollama: Ollama, allowed: frozenset[str] = frozenset(), **room: Any)
         ({}, DEFAULT_NUM_CTX),
         ({"gpus": CARD}, 9216),
         ({"gpus": CARD, "cache": "q8_0"}, 18_432),
-        ({"gpus": CARD, "cache": "q8_0", "slots": 2}, 18_432),  # one runs, whatever is asked
+        ({"gpus": CARD, "cache": "q8_0", "slots": 2}, 18_432),  # the daemon uses one slot anyway
         ({"gpus": CARD, "num_ctx": 4096}, 4096),
         ({"num_ctx": 1_000_000}, 262_144),
     ],
@@ -71,7 +71,7 @@ async def test_what_was_learnt_outlives_a_fresh_look(ollama: Ollama) -> None:
 
 async def test_only_allowed_models(ollama: Ollama) -> None:
     models = registry(ollama, frozenset({"llava"}))
-    assert (await models.find()).name == NAME  # the default is always served
+    assert (await models.find()).name == NAME  # the default model is always served
     with pytest.raises(ModelNotFound, match="not served here"):
         await models.find("qwen3-vl:8b")
 

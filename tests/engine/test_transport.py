@@ -1,4 +1,4 @@
-"""The transport to the engine, over real sockets, against servers that do what is scripted."""
+"""The transport to the engine, over real sockets, against scripted servers."""
 
 import asyncio
 import ssl
@@ -20,7 +20,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Engine:
-    """A server of which each request is answered by a function; counts its connections."""
+    """A server that answers each request by a function and counts its connections."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -103,14 +103,14 @@ async def test_at_once_there_are_as_many_as_requests() -> None:
 async def test_one_that_the_engine_closed_is_not_used_again() -> None:
     async with engine(writes(WHOLE, then_closes=True)) as (scripted, client):
         await client.post("/")
-        for _ in range(10):  # turns of the event loop: the end of the connection comes with one
+        for _ in range(10):  # let the event loop see the end of the connection
             await asyncio.sleep(0.01)
         await client.post("/")
         assert scripted.connections == 2
 
 
 async def test_one_that_closes_when_asked_again() -> None:
-    """A GET is sent again; a POST may have been done."""
+    """A GET is retried; a POST may already have taken effect."""
 
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: bytes) -> None:
         writer.write(WHOLE)
@@ -212,7 +212,7 @@ async def test_an_answer_that_nobody_reads_does_not_pile_up() -> None:
 
     async with engine(pours) as (_, client), client.stream("GET", "/") as response:
         await asyncio.sleep(0.5)
-        assert sent < 32, "the rest waits at the sender"
+        assert sent < 32, "backpressure holds the rest at the sender"
         read = [len(piece) async for piece in response.aiter_raw()]
         assert sum(read) == 64 * 0x100000
         assert max(read) < 2 * transport.MOST_UNREAD

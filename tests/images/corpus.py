@@ -1,5 +1,4 @@
-"""Files of every kind that clients send, each with the picture it must come out as, or the code it
-must be refused with."""
+"""Files of every format that clients send, each with the expected picture or error code."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, ImageDraw, ImageFilter
 
-import app.images.formats  # noqa: F401 - lets Pillow write HEIC, too
+import app.images.formats  # noqa: F401 - registers HEIC with Pillow, also for writing
 from tests.images.files import (
     bomb_bmp,
     bomb_gif,
@@ -28,7 +27,7 @@ ORIENTATION = 0x0112
 
 @dataclass(frozen=True)
 class Case:
-    """`reference` is what the daemon must get (None where it is refused with `code`)."""
+    """A file; `reference` is the picture that Ollama must receive (None: it is rejected)."""
 
     name: str
     data: bytes
@@ -37,7 +36,7 @@ class Case:
 
 
 def photo(size: tuple[int, int] = SIZE) -> Image.Image:
-    """Smooth like a photo, with an up, a left and no symmetry."""
+    """A smooth picture like a photo, without any symmetry."""
     return _painted(size).copy()
 
 
@@ -60,7 +59,7 @@ def _turned(image: Image.Image, orientation: int) -> tuple[Image.Image, Image.Ex
 
 
 def orientations() -> Iterator[Case]:
-    """Every format that can hold one, in all eight."""
+    """Every format that can store an EXIF orientation, in all eight orientations."""
     for form in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF"):
         for number in STORED:
             stored, exif = _turned(photo(), number)
@@ -80,14 +79,14 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _fading() -> Image.Image:
-    """A photo that is transparent to the left."""
+    """A photo that becomes transparent towards the left."""
     image = photo().convert("RGBA")
     image.putalpha(Image.linear_gradient("L").rotate(90).resize(SIZE))
     return image
 
 
 def modes() -> Iterator[Case]:
-    """Colour modes, bit depths and ways to compress, of each format."""
+    """Colour modes, bit depths and compressions of each format."""
     writing: dict[str, dict[str, Any]] = {
         "baseline": {},
         "progressive": {"progressive": True},
@@ -152,7 +151,7 @@ def _cleared(palette: Image.Image, index: int) -> Image.Image:
 
 
 def frames() -> Iterator[Case]:
-    """Animations (their first frame) and documents (their first page)."""
+    """Animations, of which the first frame is used, and documents, of which the first page is."""
     second = Image.new("RGB", SIZE, "red")
     for form in ("WEBP", "PNG", "AVIF"):
         how: dict[str, Any] = {"lossless": True} if form == "WEBP" else {}
@@ -170,7 +169,7 @@ def frames() -> Iterator[Case]:
 
 
 def profiles() -> Iterator[Case]:
-    """Colours told by a profile, and profiles that tell nothing."""
+    """Images with a colour profile, valid or not."""
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for form in ("JPEG", "PNG", "WEBP", "TIFF"):
         how: dict[str, Any] = {"lossless": True} if form == "WEBP" else {}
@@ -186,7 +185,7 @@ def profiles() -> Iterator[Case]:
 
 
 def sizes() -> Iterator[Case]:
-    """Small, thin and large."""
+    """Small, thin and large images."""
     for size in ((1, 1), (31, 31), (33, 40), (20, 900), (900, 20), (1200, 12)):
         image = photo(size)
         yield Case(f"PNG {size[0]}x{size[1]}", encoded(image, "PNG"), image)
@@ -197,7 +196,7 @@ def sizes() -> Iterator[Case]:
 
 
 def refused() -> Iterator[Case]:
-    """Damaged, too large, or no picture at all."""
+    """Files that are damaged, too large, or not pictures."""
     yield Case("empty", b"", code="unreadable_image")
     for name, data in {
         "text": b"hello " * 50,
@@ -251,5 +250,5 @@ MAKERS: tuple[Callable[[], Iterator[Case]], ...] = (
 
 @cache
 def corpus() -> tuple[Case, ...]:
-    """All of them: seconds of work, done once."""
+    """All cases; making them takes seconds, so it is done once."""
     return tuple(case for make in MAKERS for case in make())

@@ -1,4 +1,4 @@
-"""Files that Pillow does not write: deep, huge, or of many pages."""
+"""Builders of files that Pillow cannot write: deep, huge, or of many pages."""
 
 import io
 import struct
@@ -13,7 +13,7 @@ from tests.pictures import encoded
 
 
 def png16(samples: NDArray[np.uint16], rows: int | None = None) -> bytes:
-    """A PNG of 16 bits a sample, which Pillow cannot write; `rows` splits its data in chunks."""
+    """A PNG of 16 bits per sample, which Pillow cannot write; its data are in `rows` chunks."""
     height, width = samples.shape[:2]
     kind = 2 if samples.ndim == 3 else 0
     raw = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
@@ -41,7 +41,7 @@ def tiff16_big(samples: NDArray[np.uint16]) -> bytes:
 
 
 def bomb_png(width: int, height: int) -> bytes:
-    """All there is to a PNG of one colour: a few kilobytes a hundred megapixels."""
+    """A decompression bomb: a PNG of one colour, of a few kilobytes per hundred megapixels."""
     row = b"\0" + b"\0" * (width // 8 + 1)
     packer = zlib.compressobj(9)
     data = b"".join(packer.compress(row) for _ in range(min(height, 2000))) + packer.flush()
@@ -67,7 +67,7 @@ def tiff_pages(count: int) -> bytes:
 
 
 def pdf_of(*images: Image.Image) -> bytes:
-    """A PDF that shows an image a page, a point a pixel."""
+    """A PDF with one image per page; a pixel is a point."""
     document = pdfium.PdfDocument.new()
     for image in images:
         page = document.new_page(*image.size)
@@ -82,7 +82,7 @@ def pdf_of(*images: Image.Image) -> bytes:
 
 
 def swapped_profile() -> bytes:
-    """sRGB with the colours of red and blue changed: whoever passes a profile over shows it."""
+    """An sRGB profile with red and blue exchanged, so that an ignored profile is visible."""
     data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     renamed = data.replace(b"rXYZ", b"?XYZ").replace(b"bXYZ", b"rXYZ").replace(b"?XYZ", b"bXYZ")
     return renamed.replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))

@@ -1,4 +1,4 @@
-"""How large images are sent."""
+"""The sizes in which images are sent."""
 
 import random
 
@@ -77,7 +77,7 @@ def test_a_plan_fits_or_there_is_none(rule: ImageRule) -> None:
         planned = plan(sizes, rule, room, rng.choice(list(Detail)))
         if planned is None:
             none += 1
-            # A thin one, raised to the minimum in whole cells, costs up to twice that.
+            # A thin image that is raised to the minimum in whole cells costs up to twice that.
             assert room < len(sizes) * max(64, rule.min_tokens * 2)
         else:
             assert sum(rule.tokens(*size) for size in planned) <= room

@@ -1,4 +1,4 @@
-"""Every file of the corpus: upright with the right pixels, or refused with its code."""
+"""Every file of the corpus is upright with the right pixels, or is rejected with its code."""
 
 import base64
 import io
@@ -29,18 +29,18 @@ worst: dict[str, float] = {}
 
 
 def through(data: bytes) -> Image.Image:
-    """What the daemon decodes of a file's first picture."""
+    """Return the first picture of a file as Ollama decodes it."""
     picture = probe(from_bytes(data, 0), 0, LIMITS)[0]
     size = fit(picture.natural, RULE, 1536)
     sent = Image.open(io.BytesIO(base64.b64decode(prepare(picture, size).base64)))
     assert sent.size == size
     assert sent.format in ("JPEG", "PNG")
-    assert sent.mode in ("RGB", "L", "P", "1")  # gray and few colours may go as they came
+    assert sent.mode in ("RGB", "L", "P", "1")  # a gray or palette image may be passed through
     return sent.convert("RGB")
 
 
 def psnr(a: Image.Image, b: Image.Image) -> float:
-    """Peak signal to noise, in dB; the second is brought to the first's size."""
+    """Return the peak signal-to-noise ratio in dB; `b` is resized to the size of `a`."""
     b = b.convert("RGB").resize(a.size, Image.Resampling.LANCZOS)
     error = np.mean((np.asarray(a, float) - np.asarray(b, float)) ** 2)
     return float(99.0 if error == 0 else 10 * np.log10(255**2 / error))

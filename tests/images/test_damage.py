@@ -1,4 +1,4 @@
-"""Files with a few wrong bytes: a picture, or a problem that says what is wrong; nothing else."""
+"""A file with a few wrong bytes yields a picture or a `Problem`, and no other exception."""
 
 import random
 import time
@@ -23,7 +23,7 @@ VALID = [
 
 
 def damaged(data: bytes, rng: random.Random) -> bytes:
-    """Cut, or with some bytes changed, most of them near the header."""
+    """Truncate the data, or change some bytes, most of them near the header."""
     if rng.random() < 0.2:
         return data[: rng.randrange(1, len(data))]
     out = bytearray(data)
@@ -48,7 +48,7 @@ def test_damage_is_a_problem(case: Case) -> None:
 
 
 def test_a_palette_that_is_missing() -> None:
-    """Pillow asserts that there is one; found by `tests.fuzz.files`."""
+    """Pillow raises AssertionError without a palette; found by `tests.fuzz.files`."""
     pixels = zlib.compress(bytes(65) * 64)
     data = png(64, 64, 8, 3, pixels)
     (picture,) = probe(data, 0, Limits(50))

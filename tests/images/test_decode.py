@@ -1,4 +1,4 @@
-"""What becomes of a picture on its way to the daemon."""
+"""How a picture is converted before it is sent to Ollama."""
 
 import base64
 import io
@@ -27,7 +27,7 @@ def looked_at(data: bytes, index: int = 0) -> Picture:
 
 
 def sent(data: bytes, budget: int = 1536) -> Image.Image:
-    """What the daemon decodes."""
+    """Return the picture as Ollama decodes it."""
     picture = looked_at(data)
     size = fit(picture.natural, RULE, budget)
     image = Image.open(io.BytesIO(base64.b64decode(prepare(picture, size).base64)))
@@ -37,7 +37,7 @@ def sent(data: bytes, budget: int = 1536) -> Image.Image:
 
 
 def difference(a: Image.Image, b: Image.Image) -> float:
-    """Mean difference of two pictures, of 255."""
+    """Return the mean difference of two pictures, of 255."""
     return float(np.abs(np.asarray(a, float) - np.asarray(b.resize(a.size), float)).mean())
 
 
@@ -123,7 +123,7 @@ def test_what_is_no_image() -> None:
 
 @pytest.mark.parametrize("size", [(9000, 9000), (20000, 300), (5000, 40)])
 def test_limits_hold_before_any_pixel_is_decoded(size: tuple[int, int]) -> None:
-    """The pixels are not there: decoding would say that the file is damaged."""
+    """The file has no pixels, so decoding it would report damage instead."""
     data = encoded(Image.new("1", (8, 8)), "PNG")
     header = data[:16] + size[0].to_bytes(4, "big") + size[1].to_bytes(4, "big") + data[24:29]
     header += zlib.crc32(header[12:]).to_bytes(4, "big")

@@ -1,4 +1,4 @@
-"""The files of a request, looked at and decoded in other processes."""
+"""The files of a request are probed and decoded in worker processes."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -51,7 +51,7 @@ async def test_files_in_their_order_and_documents_by_page(decoder: Decoder) -> N
 async def test_only_what_need_not_be_decoded_stays_here(
     decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A small picture that is sent as it is needs no process."""
+    """A small picture that is passed through needs no worker process."""
     asked: list[str] = []
     run = WorkerPool.run
 
@@ -106,7 +106,7 @@ async def test_a_reply_that_is_none_is_a_fault_of_the_server(
         return reply
 
     monkeypatch.setattr(WorkerPool, "run", run)
-    with pytest.raises(InternalError, match="A fault in this server"):
+    with pytest.raises(InternalError, match="a bug in the server"):
         await decoder.probe([WEBP], None)
 
 
@@ -148,5 +148,6 @@ def test_a_jpeg_of_many_scans_is_not_passed_on(scans: int, as_it_is: bool) -> No
 
 
 def test_a_jpeg_of_too_many_scans_is_refused_before_it_is_decoded() -> None:
-    with pytest.raises(UnreadableImage, match=r"image\[0\] is a progressive JPEG of 1\d\d scans"):
+    refusal = r"image\[0\] is a progressive JPEG of at least 1\d\d scans"
+    with pytest.raises(UnreadableImage, match=refusal):
         probe(progressive(640, 480, 120), 0, LIMITS)

@@ -1,4 +1,4 @@
-"""Addresses: what is fetched, and what never is."""
+"""Image URLs: which ones are fetched, and which are rejected (SSRF protection)."""
 
 import ipaddress
 import threading
@@ -35,7 +35,7 @@ def test_outside(address: str) -> None:
 
 
 class World:
-    """Names, and what answers behind them."""
+    """A fake network: names with their addresses, and the responses of URLs."""
 
     def __init__(self, names: dict[str, list[str]], pages: dict[str, httpx.Response]) -> None:
         self.names = names
@@ -93,7 +93,7 @@ async def test_addresses_that_are_never_asked(url: str) -> None:
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "localhost"])
 async def test_odd_spellings_of_loopback(host: str) -> None:
-    """The real resolver reads them, so what it makes of them is checked."""
+    """The real resolver parses these spellings, and its results are checked."""
     fetcher = Fetcher(1000)
     with pytest.raises((ForbiddenUrl, UnreadableImage)):
         await fetcher.fetch(f"http://{host}:9/", 0)
@@ -109,7 +109,7 @@ async def test_a_redirect_is_checked_anew() -> None:
 
 
 async def test_a_name_that_changes_its_address() -> None:
-    """DNS rebinding: each hop is looked up once, and that answer is used."""
+    """DNS rebinding: each hop is resolved once, and that address is used."""
     answers = [[PUBLIC], ["127.0.0.1"]]
     world = World({}, {"a.test/": httpx.Response(302, headers={"location": "/b"})})
 

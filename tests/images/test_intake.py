@@ -1,4 +1,4 @@
-"""The forms an image string can have."""
+"""The variants of an image string."""
 
 from urllib.parse import quote
 
@@ -48,7 +48,8 @@ async def test_empty(text: str) -> None:
         await from_text(text, 0, None)
 
 
-MARKS = b"\x89PNG" + bytes([0xFB, 0xEF, 0xBE, 0xFF, 0xFE]) * 40 + b"end"  # full of + and /
+# The base64 of these bytes has many "+" and "/".
+MARKS = b"\x89PNG" + bytes([0xFB, 0xEF, 0xBE, 0xFF, 0xFE]) * 40 + b"end"
 MARKED = base64_of(MARKS)
 
 

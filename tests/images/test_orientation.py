@@ -1,4 +1,4 @@
-"""How a picture is turned, wherever it says so."""
+"""The orientation is read from EXIF and XMP, before and after the pixels."""
 
 import io
 
@@ -29,7 +29,7 @@ def test_exif(orientation: int) -> None:
 @pytest.mark.parametrize("before", [True, False], ids=["before the pixels", "behind them"])
 @pytest.mark.parametrize("kind", ["eXIf", "XMP"])
 def test_png(before: bool, kind: str) -> None:
-    """Pillow decodes all pixels to find what is behind them; both agree here."""
+    """Pillow decodes all pixels to find metadata after them; both results agree."""
     data = encoded(scene(64, 48), "PNG")
     xmp = b'XML:com.adobe.xmp\0\0\0\0\0<x:xmpmeta tiff:Orientation="6"/>'
     told = chunk(b"eXIf", exif(6)) if kind == "eXIf" else chunk(b"iTXt", xmp)
@@ -50,7 +50,7 @@ def test_a_damaged_png_is_upright(cut: int) -> None:
     ("how", "most_mb"), [({"lossless": True}, 192), ({"lossless": False}, 192)], ids=["VP8L", "VP8"]
 )
 def test_a_webp_costs_what_its_canvas_is(how: dict[str, bool], most_mb: int) -> None:
-    """libwebp opens it as an animation, with two canvases."""
+    """libwebp opens every file as an animation, with two canvases."""
     small = cost_of_file("WebP", encoded(scene(640, 480), "WEBP", **how))
     large = cost_of_file("WebP", encoded(scene(6000, 4000), "WEBP", method=0, quality=1, **how))
     assert small.memory_mb < most_mb < large.memory_mb

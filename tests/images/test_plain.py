@@ -1,4 +1,4 @@
-"""Which files go to the daemon as they came."""
+"""Which files are passed through to Ollama unchanged."""
 
 import base64
 import io

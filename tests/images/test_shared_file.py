@@ -26,4 +26,4 @@ def test_its_descriptor_is_closed_with_it() -> None:
     del file
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(fd)
-    assert bytes(view) == b"hello"  # a mapping outlives it
+    assert bytes(view) == b"hello"  # the mapping outlives the descriptor

@@ -1,4 +1,4 @@
-"""Decoder processes: their limits, their end, and which job runs next."""
+"""Decoder processes: limits, termination, and the order of jobs."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ from tests.processes import cpu_s, family, runs
 
 LIGHT, HEAVY = Cost(False, 96), Cost(True, 256)
 PICTURE = encoded(scene(64, 64), "WEBP")
-# Drawn for minutes.
+# A PDF that takes minutes to render.
 GRAY = b"/Width 4000/Height 4000/BitsPerComponent 8/ColorSpace/DeviceGray/Filter/FlateDecode"
 LONG = images(GRAY, deflated(1, 16 * 10**6), 30_000)
 PAGE = Picture(b"", 0, 1, 400, 400)
@@ -50,20 +50,24 @@ async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
 
 
 async def until(what: Callable[[], bool]) -> None:
-    """Raises TimeoutError where it does not become true."""
+    """Wait until the condition is true.
+
+    Raises:
+        TimeoutError: it is still false after 120 s.
+    """
     async with asyncio.timeout(120):
-        while not what():  # noqa: ASYNC110 - the kernel tells nobody
+        while not what():  # noqa: ASYNC110 - the kernel sends no event
             await asyncio.sleep(0.02)
 
 
 def processes(pool: WorkerPool) -> list[int]:
-    """Those of a pool: the fork server, and its workers."""
+    """Return the process ids of a pool: the fork server and its workers."""
     server = pool._fork_server
     return family(server._process.pid) if server and server.alive else []
 
 
 def still(pids: list[int]) -> bool:
-    """Whether they take no more CPU time."""
+    """Return whether processes use no CPU time any more."""
     before = sum(map(cpu_s, pids))
     time.sleep(0.3)
     return sum(map(cpu_s, pids)) - before < 0.005  # a busy machine may leave them little
@@ -79,7 +83,7 @@ async def test_one_process_takes_one_job_after_another(pool: Pool) -> None:
     one = pool()
     for _ in range(3):
         await one.run(job(PICTURE))
-    assert len(processes(one)) == 2  # it, and the one it was forked from
+    assert len(processes(one)) == 2  # the worker and the fork server
 
 
 async def test_a_job_ends_when_its_time_is_over(pool: Pool) -> None:
@@ -115,12 +119,12 @@ async def test_a_job_that_waits_is_forgotten_when_nobody_waits_for_it(pool: Pool
     waiting.cancel()
     await asyncio.sleep(0)
     running.cancel()
-    async with asyncio.timeout(30):  # the one that was forgotten would take a minute
+    async with asyncio.timeout(30):  # the removed job would take a minute
         await one.run(job(PICTURE, HEAVY))
 
 
 async def test_memory_is_limited(pool: Pool) -> None:
-    """Python refuses it, or the decoder dies of it."""
+    """Python raises MemoryError, or the decoder crashes."""
     one = pool()
     with suppress(UnreadableImage):
         assert isinstance(decode_reply(await one.run(job(LONG, Cost(True, 1)))), Refused)
@@ -128,7 +132,7 @@ async def test_memory_is_limited(pool: Pool) -> None:
 
 
 async def test_a_job_that_needs_more_than_all_have_is_refused(pool: Pool) -> None:
-    with pytest.raises(ImageTooLarge, match=r"900 MB .* at most 768 .*DECODE_MEMORY_MB"):
+    with pytest.raises(ImageTooLarge, match=r"900 MB .* limit is 768 MB \(DECODE_MEMORY_MB\)"):
         await pool().run(job(PICTURE, Cost(True, 900)))
 
 
@@ -198,7 +202,7 @@ async def test_all_processes_killed_between_jobs(pool: Pool) -> None:
 
 
 async def test_all_processes_killed_during_a_job(pool: Pool) -> None:
-    """It is done again: not this job has killed them."""
+    """The job is retried because it is not the cause."""
     one = pool(timeout_s=2)
     waiting = asyncio.ensure_future(one.run(job(LONG, HEAVY)))
     await until(lambda: len(processes(one)) == 2 and not still(processes(one)))

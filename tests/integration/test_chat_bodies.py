@@ -128,7 +128,7 @@ REFUSED = [
          says="response_format.type: must be one of"),
     Sent("not base64", user(TEXT, image("data:image/png;base64,???")), says="image[0]"),
     Sent("an address", user(TEXT, image("https://a.test/x.png")), says="ALLOW_URL_FETCH"),
-    Sent("many answers", user(TEXT), {"n": 3}, says="One answer"),
+    Sent("many answers", user(TEXT), {"n": 3}, says="`n` must be 1"),
 ]  # fmt: skip
 # Names of the validator that a caller never wrote.
 INTERNAL = ("list[", "tagged-union", "function-", "TextPart", "ImageUrl", "nullable", "lax-or")

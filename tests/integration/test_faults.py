@@ -139,7 +139,7 @@ def test_model_that_cannot_see(client: httpx.Client, daemon: Daemon) -> None:
     response = client.post("/v1/describe", files=FILES, data={"model": "tiny-text"})
     assert response.status_code == 422
     assert response.json()["code"] == "invalid_parameter"
-    assert "cannot see" in response.json()["detail"]
+    assert "does not accept images" in response.json()["detail"]
     assert daemon.since(mark).of("/api/chat") == []
 
 
@@ -169,7 +169,7 @@ def test_prompt_that_the_daemon_cut_in_silence_is_no_success(
         response = client.post(f"{server.url}/v1/describe", files=FILES, data=data)
     assert response.status_code == 422
     assert response.json()["code"] == "context_overflow"
-    assert "cut it" in response.json()["detail"]
+    assert "truncated it" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("stream", ["true", "false"])

@@ -43,7 +43,7 @@ $$
 LEFT_OUT = (
     'image[0]: Repeated headers and footers were left out: "행복마트", page numbers ("1 / 3 쪽").'
 )
-RUNS_ON = "image[0]: A table that runs on was joined at the top of page(s) 2, 3."
+RUNS_ON = "image[0]: Tables split by a page break were joined at the top of page(s) 2, 3."
 
 
 @pytest.fixture(scope="module")

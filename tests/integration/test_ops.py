@@ -24,7 +24,7 @@ def test_ready(client: httpx.Client) -> None:
     ("model", "reason", "says"),
     [
         ("nope", "model_not_found", "ollama pull nope"),
-        ("tiny-text", "invalid_parameter", "cannot see"),
+        ("tiny-text", "invalid_parameter", "does not accept images"),
         ("qwen3-vl:32b-q4", "model_not_found", "ollama pull qwen3-vl:32b"),
     ],
 )

@@ -133,7 +133,7 @@ BAD = [
     ),
     Bad("unknown model", 404, "model_not_found", "ollama pull", form(model="nope")),
     Bad("model by a bad name", 404, "model_not_found", "installed", form(model="../../etc")),
-    Bad("blind model", 422, "invalid_parameter", "cannot see", form(model="tiny-text")),
+    Bad("blind model", 422, "invalid_parameter", "does not accept images", form(model="tiny-text")),
     Bad("unknown path", 404, "not_found", "/docs", {}, "/v1/paint"),
     Bad("wrong method", 405, "method_not_allowed", "POST", {}, DESCRIBE, "GET"),
 ]

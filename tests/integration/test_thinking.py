@@ -112,4 +112,4 @@ def test_a_model_that_does_not_think_says_so(client: httpx.Client) -> None:
     data = {"model": "tiny-vlm", "think": "true"}
     answer = client.post("/v1/describe", files={"image": JPEG}, data=data).json()
     assert answer["text"]
-    assert answer["warnings"] == ["tiny-vlm does not reason; it answered at once."]
+    assert answer["warnings"] == ["tiny-vlm cannot reason; it answered directly."]

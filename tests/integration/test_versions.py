@@ -164,7 +164,7 @@ def test_a_picture_that_did_not_reach_the_model_is_told(tmp_path: Path) -> None:
     ):
         answer = describe(client, scene(0), scene(1))
         assert len(daemon.prompts[-1].pictures) == 1
-        assert "left a picture out" in answer["warnings"][0]
+        assert "dropped an image" in answer["warnings"][0]
         metrics = client.get("/metrics").text
         assert f'vlm_engine_faults_total{{fault="lost_image",model="{NAME}"}} 1.0' in metrics
         answer = describe(client, scene(0), scene(1))
@@ -410,7 +410,7 @@ def test_a_misread_picture_warns_everywhere(start: Start) -> None:
     wait_until(lambda: "warnings" in client.get("/ready").json())
     ready = client.get("/ready")
     assert ready.status_code == 200
-    assert "misreads known pictures" in ready.json()["warnings"][0]
+    assert "misreads the test images" in ready.json()["warnings"][0]
     assert client.get("/v1/status").json()["model"]["warnings"] == ready.json()["warnings"]
     told = f'vlm_engine_faults_total{{fault="canary",model="{NAME}"}} 1.0'
     assert told in client.get("/metrics").text
@@ -424,7 +424,7 @@ def test_a_misread_picture_warns_everywhere(start: Start) -> None:
         cwd=REPO,
     )
     assert done.returncode == 1
-    assert "misreads known pictures" in done.stdout
+    assert "misreads the test images" in done.stdout
 
 
 def test_a_version_that_is_known_to_be_bad_is_named(start: Start) -> None:

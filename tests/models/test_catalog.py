@@ -1,4 +1,4 @@
-"""Names, sizes and the command that the scripts call."""
+"""Tags, sizes and the command that the shell scripts call."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def test_the_seeds_names_mean_what_exists() -> None:
     ],
 )
 def test_command(tag: str, status: int, printed: str) -> None:
-    """-S: it needs nothing installed."""
+    """-S shows that the command needs no installed package."""
     run = subprocess.run(
         [sys.executable, "-S", "-m", "app.models.catalog", tag],
         cwd=REPO,

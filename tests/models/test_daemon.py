@@ -1,4 +1,4 @@
-"""What a daemon does by version and family."""
+"""The behaviour of Ollama by version and model family."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def test_numbers_of_a_version() -> None:
 @pytest.mark.parametrize("family", ["qwen3vl", "qwen3vlmoe", "qwen35"])
 @pytest.mark.parametrize("version", ["0.12.7", "0.13.0", "0.29.0", "0.30.0", "0.33.0", "0.34.0"])
 def test_the_plan_of_a_picture_is_what_the_fake_counts(version: str, family: str) -> None:
-    """It is written without the server's code; `tests/mtmd` holds it to llama.cpp's own."""
+    """The fake does not use the server's code; `tests/mtmd` compares it with llama.cpp."""
     rules, plan = Rules(version, family), image_rule({"general.architecture": family}, version)
     sizes = [(64, 64), (640, 480), (656, 464), (1000, 3000), (1600, 1200), (4000, 3000), (80, 4000)]
     assert [plan.tokens(*size) for size in sizes] == [rules.tokens(*size) for size in sizes]
@@ -47,7 +47,7 @@ def test_it_never_takes_more_for_granted_than_the_daemon_does(version: str) -> N
 
 
 def test_what_is_sent_as_shift() -> None:
-    """From 0.30 on what other clients send, which is nothing."""
+    """From 0.30 on nothing is sent, as by other clients."""
     assert Daemon("0.12.7", "qwen3vl").shift is False
     assert Daemon("0.30.0", "qwen3vl").shift is None
     assert Daemon("", "qwen3vl").shift is False

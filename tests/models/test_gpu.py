@@ -1,4 +1,4 @@
-"""Looking for GPUs: with a made-up nvidia-smi on PATH, and a made-up NVML."""
+"""The search for GPUs, with a fake nvidia-smi on PATH and a fake NVML."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ TWO = """\
 
 @pytest.fixture(autouse=True)
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No NVML, and only our own nvidia-smi."""
+    """Remove NVML, and put only the fake nvidia-smi on PATH."""
     monkeypatch.setitem(sys.modules, "pynvml", None)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -103,7 +103,7 @@ def test_the_gpus_of_another_machine_are_not_ours(tmp_path: Path) -> None:
 
 
 class FakeNvml(ModuleType):
-    """NVML with a GPU that answers and one that has no memory of its own."""
+    """NVML with a GPU that responds and one that has no memory of its own."""
 
     class NVMLError(Exception):
         pass
@@ -164,6 +164,6 @@ def test_nvml_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_real_package_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no driver it finds nothing; where there is one, GPUs with memory."""
+    """Without a driver it finds nothing; with one it finds GPUs with memory."""
     monkeypatch.delitem(sys.modules, "pynvml")
     assert all(one.total_bytes > 0 for one in gpu.look().found)

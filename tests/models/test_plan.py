@@ -1,4 +1,4 @@
-"""The plan: what it promises holds for every model, every size of GPU and every number of slots."""
+"""The plan is correct for every model, every size of GPU and every number of slots."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -32,7 +32,7 @@ def in_slots(entry: Entry) -> Entry:
 
 
 def needed(entry: Entry, kind: CacheType, tokens: int) -> float:
-    """The sum in GiB, reckoned anew and finer than the plan does."""
+    """Return the sum in GiB, calculated independently and without the plan's rounding."""
     return (2 * GIB + entry.weights_bytes + token_bytes(entry, kind) * tokens) / GIB
 
 
@@ -60,7 +60,7 @@ def test_what_fits_adds_up(entry: Entry, slots: int) -> None:
 @every
 @slotted
 def test_a_step_more_would_not_fit(entry: Entry, slots: int) -> None:
-    """0.05: five terms are rounded by up to a hundredth each."""
+    """The tolerance is 0.05 because five terms are rounded by up to a hundredth each."""
     entry = in_slots(entry)
     for size in SIZES:
         done = plan(entry, size, slots)
@@ -75,8 +75,10 @@ def test_a_step_more_would_not_fit(entry: Entry, slots: int) -> None:
 @slotted
 @pytest.mark.parametrize("cache", [None, "f16", "q8_0"])
 def test_more_memory_never_gives_less(entry: Entry, slots: int, cache: CacheType | None) -> None:
-    """Less context never, for one cache type; and what fits goes on fitting. Where f16 is chosen
-    over q8_0 the context may drop, but never under what is enough."""
+    """With one cache type, more memory never gives less context, and a model that fits still fits.
+
+    Where f16 replaces q8_0 the context may become shorter, but not shorter than `ENOUGH`.
+    """
     grid = sorted({*SIZES, *(int(i * GIB / 16) for i in range(16 * 160))})
     entry = in_slots(entry)
     contexts = [plan(entry, size, slots, cache=cache).num_ctx for size in grid]
@@ -95,7 +97,7 @@ def test_f16_unless_it_is_short() -> None:
 
 
 def test_one_slot_where_ollama_runs_no_more() -> None:
-    """The context is that of one, and nobody is told to ask for more."""
+    """The context is that of one slot, and the lines do not recommend more slots."""
     four, one = plan(B32, 48 * GIB, 4), plan(B32, 48 * GIB)
     assert (four.slots, four.num_ctx, four.terms) == (1, one.num_ctx, one.terms)
     assert "one request at a time" in four.one_slot and not one.one_slot
@@ -111,9 +113,9 @@ def test_the_cap_can_be_raised_to_what_the_model_was_trained_for() -> None:
 
 
 def test_what_does_not_fit_says_what_would() -> None:
-    assert plan(B32, 22 * GIB).advice == "take qwen3-vl:30b, or 23 GiB of GPU memory"
-    assert plan(B32, 7 * GIB).advice.startswith("take qwen3-vl:4b, or")
-    assert plan(B32, 2 * GIB).advice == "take 23 GiB of GPU memory"
+    assert plan(B32, 22 * GIB).advice == "use qwen3-vl:30b, or 23 GiB of GPU memory"
+    assert plan(B32, 7 * GIB).advice.startswith("use qwen3-vl:4b, or")
+    assert plan(B32, 2 * GIB).advice == "use 23 GiB of GPU memory"
 
 
 def test_every_gpu_has_buffers_of_its_own() -> None:
@@ -133,7 +135,7 @@ def test_the_lines_fit_a_terminal(entry: Entry) -> None:
 def test_cache_of_a_token() -> None:
     assert token_bytes(B32, "f16") == 256 * 1024
     assert token_bytes(B32, "q8_0") == 136 * 1024
-    # as llama.cpp logged it (lmstudio-bug-tracker 1176)
+    # from a log of llama.cpp (lmstudio-bug-tracker 1176)
     assert token_bytes(BY_TAG["qwen3-vl:8b"], "q8_0") * 16_384 == 1224 << 20
 
 
@@ -191,7 +193,7 @@ def test_versions(version: str, enough: bool) -> None:
             ("only 80% on the GPU", "5.0 of 25.0 GiB", "NUM_CTX below 32768", "qwen3-vl:30b"),
         ),
         ({"size": 1000 * GIB, "size_vram": 999 * GIB}, 0.999, ("only 99% on the GPU",)),
-        ({"size": 24 * GIB, "size_vram": 0}, 0.0, ("on the CPU alone", "Ollama finds the GPU")),
+        ({"size": 24 * GIB, "size_vram": 0}, 0.0, ("only on the CPU", "Ollama finds the GPU")),
         ({"size": GIB // 32, "size_vram": 0}, 0.0, ()),
         ({"size": 0, "size_vram": 0}, None, ()),
         ({}, None, ()),

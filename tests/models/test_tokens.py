@@ -1,4 +1,4 @@
-"""What a prompt costs."""
+"""The estimated tokens of a prompt."""
 
 import random
 
@@ -45,7 +45,7 @@ def test_images_are_seen_in_whole_cells_between_the_bounds() -> None:
 
 
 def test_the_estimate_learns_any_tokenizer() -> None:
-    """Bytes a token, what the template adds and what surrounds an image are all unknown."""
+    """Bytes per token, the tokens of the template and those around an image are unknown."""
     rng = random.Random(5)
     for per_ascii, per_other, around, template in ((1, 1, 14, 27), (0.25, 0.4, 2, 11)):
         estimator = Estimator()
@@ -80,7 +80,7 @@ def test_counts_that_cannot_be_are_passed_over() -> None:
 
 
 def test_a_known_rule_is_not_unlearnt() -> None:
-    """Counts of fused images are passed over; weights stay within what can be."""
+    """Counts of merged images are ignored; predictions stay within the bounds of the weights."""
     estimator = Estimator(known=True)
     cost = Cost.of("word " * 40, [1036] * 6)
     assert estimator.lacks_images(cost, 3204)
@@ -101,12 +101,11 @@ def test_a_known_rule_is_not_unlearnt() -> None:
 
 
 def test_a_wrong_refusal_heals() -> None:
-    """What was learnt says that a prompt does not fit, which was never tried: soon it is let
-    through, and teaches."""
+    """A prompt that was wrongly predicted not to fit is soon accepted, and its count is learned."""
     estimator = Estimator()
     text = Cost.of("a" * 9000, [])
     for _ in range(5):
-        estimator.learn(text, 9000)  # an engine that counted three times what it is
+        estimator.learn(text, 9000)  # the engine counts three times the real number
     room = 4000
     assert estimator.predict(text) > room
     tries = 0
@@ -119,4 +118,4 @@ def test_a_wrong_refusal_heals() -> None:
     big = Cost.of("a" * 90_000, [])
     before = list(estimator.weights)
     estimator.doubt(big, room)
-    assert estimator.weights == before, "what never fits tells nothing"
+    assert estimator.weights == before, "a prompt that never fits must not change the weights"

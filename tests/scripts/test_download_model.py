@@ -26,7 +26,7 @@ def test_no_network_is_one_sentence(checkout: Checkout, offline_daemon: Daemon) 
     assert done.returncode != 0
     assert "llava:7b is not in our catalogue" in done.stdout
     (sentence,) = done.stderr.splitlines()
-    assert sentence.startswith(f"There is no network from Ollama at {offline_daemon.url}")
+    assert sentence.startswith(f"Ollama at {offline_daemon.url} cannot reach its registry")
 
 
 def test_an_old_daemon_is_told_to_update(checkout: Checkout, daemon: Daemon) -> None:
@@ -93,7 +93,7 @@ def test_progress_retry_and_a_name_that_was_never_published(
         (
             'pull model manifest: Get "https://registry.ollama.ai/v2/": dial tcp: lookup '
             "registry.ollama.ai: no such host",
-            "There is no network from Ollama",
+            "cannot reach its registry",
         ),
         ("write /blobs/1-partial: no space left on device", "The disk is full."),
         ("412: requires a newer version of Ollama", "needs a newer Ollama"),

@@ -1,4 +1,4 @@
-"""No two pictures that an engine could take for one: 100 random sets of pictures."""
+"""Neighbouring pictures never get sizes that an engine merges: 100 random sets of pictures."""
 
 import base64
 import io
@@ -25,7 +25,7 @@ from tests.pictures import base64_of, encoded
 
 SETTINGS = Settings(_env_file=None)
 SEES = frozenset({"completion", "vision", "thinking"})
-# Few sizes, so that neighbours are often alike.
+# Few sizes, so that neighbours are often equal.
 SIZES = st.lists(
     st.sampled_from([(640, 480), (480, 640), (100, 100), (655, 481), (4000, 3000), (1240, 1754)]),
     min_size=2,
@@ -62,7 +62,7 @@ def test_sets_of_pictures(sizes: list[tuple[int, int]], version: str, detail: De
         assert sum(pad) <= 1
     assert sum(info.tokens for info in job.infos) <= model.num_ctx
     assert [info.tokens for info in job.infos] == [rule.tokens(*size) for size in sent]
-    # What the engine makes of it: the files are blank pictures in the sizes that are sent.
+    # Render as the engine does, with blank pictures of the sizes that are sent.
     messages = [
         {"role": "user", "content": content, "images": list(map(blank, sent))},
         {"role": "assistant", "content": "\n"},
@@ -94,4 +94,4 @@ def test_a_padded_picture_is_the_same_with_its_edge_twice() -> None:
             assert padded.convert("RGB").crop((0, 0, 50, 40)).tobytes() == image.tobytes()
             edge = padded.convert("RGB").getpixel((49 + pad[0], 39 + pad[1]))
             assert edge == image.getpixel((49, 39))
-    assert base64.b64decode(prepare(picture, (50, 40)).base64) == data, "sent as it came"
+    assert base64.b64decode(prepare(picture, (50, 40)).base64) == data, "passed through unchanged"

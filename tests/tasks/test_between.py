@@ -1,4 +1,4 @@
-"""What was read of a page's part, between the page's own text."""
+"""The text of a page region between the lines of the text layer."""
 
 import pytest
 

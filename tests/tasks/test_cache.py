@@ -1,4 +1,4 @@
-"""Equal requests share a generation; answers that are sure to come again are kept."""
+"""Equal requests share a generation; repeatable answers are cached."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ def answer(text: str) -> Answer:
 
 
 class Engine:
-    """Says `pieces`, one each time it is let go on, and counts what it was asked."""
+    """Emits one of `pieces` each time it is released, and counts its calls."""
 
     def __init__(self, *pieces: Piece, ends: Problem | None = None) -> None:
         self.pieces = pieces

@@ -1,4 +1,4 @@
-"""The canary: known pictures are read once after a change, and never before a waiting client."""
+"""The canary reads test images once after a change, and never while a client waits."""
 
 import asyncio
 import io
@@ -23,7 +23,7 @@ from tests.polling import HANG_S, wait_until_async
 
 
 def reads(told: Rendered) -> str:
-    """A model that reads the number of a picture by how much ink there is, as it was sent."""
+    """A model that identifies a number by the amount of ink in the image as it was sent."""
     known = {}
     for probe in probes():
         for number, data in zip(probe.numbers, probe.files, strict=True):
@@ -68,7 +68,7 @@ async def test_it_reads_once_and_again_after_a_change() -> None:
             daemon.digest = "e" * 64
             await line.registry.find(fresh=True)
             assert await bird.look()
-            daemon.rules = Rules("0.35.0")
+            daemon.rules, daemon.version = Rules("0.35.0"), "0.35.0"
             await line.registry.find(fresh=True)
             assert await bird.look()
             assert daemon.generations == 6
@@ -79,19 +79,19 @@ async def test_a_misread_picture_is_named() -> None:
         async with canary(daemon) as (bird, line):
             assert await bird.look()
             model = await line.registry.find()
-            assert "misreads known pictures" in model.observed.warning
+            assert "misreads the test images" in model.observed.warning
             assert "4807 as 'a house'" in model.observed.warning
             assert line.registry.faults()[NAME, "canary"] == 1
 
 
 async def test_it_gives_way() -> None:
-    """To who is there already, and to who comes while it reads."""
+    """It gives way to a client that is being served, and to one that arrives while it reads."""
     with VersionedOllama(Rules("0.34.0"), text=reads) as daemon:
         async with canary(daemon) as (bird, line):
             with line.gate.enter():
                 assert not await bird.look()
             assert daemon.generations == 0
-            daemon.chosen = lambda body: HANG  # it takes for ever
+            daemon.chosen = lambda body: HANG  # never answers
             looking = asyncio.create_task(bird.look())
             await wait_until_async(lambda: line.gate.running > 0)
             with line.gate.enter("client") as ticket:

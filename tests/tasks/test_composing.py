@@ -1,4 +1,4 @@
-"""Answers in composed form, however they are cut into pieces."""
+"""Answers are NFC, whatever pieces they arrive in."""
 
 import unicodedata
 

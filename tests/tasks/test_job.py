@@ -1,4 +1,4 @@
-"""Whatever is sent: it is planned into the context, or refused with the numbers."""
+"""Any request is fitted into the context, or refused with the token counts."""
 
 from collections.abc import Callable
 from functools import partial

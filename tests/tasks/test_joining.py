@@ -1,4 +1,4 @@
-"""Pages become one document: what repeats goes, tables run on, nothing else is lost."""
+"""Pages are joined: repeated edges are removed, split tables are joined, the rest is kept."""
 
 import re
 
@@ -42,7 +42,7 @@ def test_headers_footers_and_page_numbers() -> None:
     ],
 )  # fmt: skip
 def test_page_numbers_in_many_forms(number: str) -> None:
-    """Also such as do not begin with 1."""
+    """Also numbers that do not start at 1."""
     texts = [f"body {word}\n{number}" for word in ("one", "two", "three")]
     pages = [text.format(n=n, more=n + 44) for n, text in enumerate(texts, 1)]
     assert join(*pages).text == "body one\n\nbody two\n\nbody three"
@@ -102,7 +102,7 @@ def test_tables_run_on(second: str) -> None:
     first = f"# List\n\n{HEAD}| apple | 1 |\n\nACME\n1"
     done = join(first, f"{second}\n\nThanks.\n\nACME\n2", form=MARKDOWN)
     assert done.text == f"# List\n\n{HEAD}| apple | 1 |\n| pear | 2 |\n\nThanks.\n\nACME"
-    assert done.notes[-1] == "A table that runs on was joined at the top of page(s) 2."
+    assert done.notes[-1] == "Tables split by a page break were joined at the top of page(s) 2."
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ DOCUMENTS = st.lists(LINES.map("\n".join), min_size=1, max_size=6)
 @settings(max_examples=400, deadline=None)
 @given(DOCUMENTS, st.sampled_from([TEXT, MARKDOWN]))
 def test_no_body_is_lost(texts: list[str], form: TextFormat) -> None:
-    """Whatever is beyond the edges is there, in order; only headers of tables that run on go."""
+    """All lines between the edges are kept in order, except headers of continued tables."""
     done = join(*texts, form=form)
     left = iter(done.text.split("\n"))
     for text in texts:

@@ -1,4 +1,4 @@
-"""What a request holds while its answer comes."""
+"""The references that the pipeline holds to a request's files."""
 
 import asyncio
 import sys
@@ -24,7 +24,7 @@ from tests.pictures import encoded, scene
 
 @asynccontextmanager
 async def a_line() -> AsyncIterator[Line]:
-    """The pipeline in front of a stand-in for the engine."""
+    """The pipeline with a fake engine."""
     with FakeOllama() as engine:
         settings = Settings(_env_file=None, model_name="fake-vlm", ollama_host=engine.url)
         ollama = Ollama(engine.url)
@@ -43,7 +43,7 @@ async def test_a_large_upload_is_let_go_once_it_is_decoded() -> None:
 
     async def say(event: Event) -> None:
         if isinstance(event, Delta):
-            for _ in range(3000):  # a thread may just be letting go of it
+            for _ in range(3000):  # a thread may still hold it for a moment
                 if sys.getrefcount(photo) == before:
                     break
                 await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Several works at once, what they say written in order."""
+"""Concurrent works emit their events in order."""
 
 import asyncio
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What the model is asked."""
+"""The prompts of the tasks."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Lines with boxes, from what a model writes."""
+"""Lines with boxes are read from a model's output."""
 
 import json
 import random
@@ -80,8 +80,8 @@ def test_what_is_no_json_is_given_as_it_came() -> None:
 def test_what_was_lost_is_told() -> None:
     part = read('[{"text": "a"}, {"text": b}, {"bbox_2d": [0, 0, 9, 9], "text": "c"}')
     assert part.text == "a\nc"
-    assert "1 line(s) came without a usable box" in part.reader.warnings()[0]
-    assert "1 object(s) could not be read" in part.reader.warnings()[1]
+    assert "1 line(s) had no usable box" in part.reader.warnings()[0]
+    assert "1 object(s) could not be parsed" in part.reader.warnings()[1]
 
 
 def test_any_text_is_read_without_harm() -> None:

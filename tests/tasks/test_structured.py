@@ -1,4 +1,4 @@
-"""JSON out of what a model writes: the whole of it, or a plain word of why not."""
+"""JSON is read from a model's output: the complete value, or the reason why there is none."""
 
 import json
 import time
@@ -21,7 +21,7 @@ JSON = st.recursive(
 
 
 def read(text: str, schema: dict[str, Any] | None = None) -> Any:
-    """The data; AssertionError where it is asked again."""
+    """The data. Raises AssertionError if a correction is requested."""
     reader = JsonReader(Schema(TOTAL if schema is None else schema, "schema"))
     reader.feed(text)
     again = reader.again()
@@ -31,7 +31,7 @@ def read(text: str, schema: dict[str, Any] | None = None) -> Any:
 
 
 def fault(text: str, schema: dict[str, Any] | None = None) -> str:
-    """What the model is told."""
+    """The correction for the model."""
     reader = JsonReader(Schema(TOTAL if schema is None else schema, "schema"))
     reader.feed(text)
     again = reader.again()
@@ -190,22 +190,25 @@ CHAIN = {
         ({"minimum": "1"}, "$.minimum"),
         ({"pattern": "("}, '$.pattern: "(" is not a "regex"'),
         ({"pattern": "((a{1000}){1000}){1000}"}, "regex"),
-        ({"pattern": r"^(?=(a+)+$)(a+)\1"}, "no lookaround"),
-        ({"patternProperties": {"(?!x)": {}}}, "no lookaround"),
+        ({"pattern": r"^(?=(a+)+$)(a+)\1"}, "lookaround"),
+        ({"patternProperties": {"(?!x)": {}}}, "lookaround"),
         ({"allOf": [{"pattern": f"^a{n}$"} for n in range(51)]}, "more than 50 patterns"),
         ({"pattern": "a?" * 20_000}, "more than 16384 characters"),
         ({"pattern": r"\W" * 16_000}, "more than 16384 characters"),
         ({"pattern": r"\W" * 8000}, "too many class escapes"),
         ({"pattern": r"\s" * 71}, "too many class escapes"),
-        ({"pattern": "(?i)" + r"\p{L}" * 3000}, "no inline flags"),
+        ({"pattern": "(?i)" + r"\p{L}" * 3000}, "inline flags"),
         ({"pattern": "((((" * 4000}, "regex"),
-        ({"type": ["a"] * 50_000}, "a value that it cannot have"),
-        ({"properties": {f"k{n}": {"type": "x"} for n in range(4000)}}, "a value that it cannot"),
+        ({"type": ["a"] * 50_000}, "an invalid value"),
+        ({"properties": {f"k{n}": {"type": "x"} for n in range(4000)}}, "an invalid value"),
         ({"enum": [f"{n:0100d}" for n in range(6000)]}, "larger than 512 kB"),
         ({"enum": list(range(60_000))}, "more than 60000 values"),
-        ({"$ref": "http://127.0.0.1:1/schema.json"}, "http://127.0.0.1:1/schema.json is elsewhere"),
-        ({"items": {"$ref": "other.json#/a"}}, "other.json#/a is elsewhere"),
-        ({"$ref": "#anchor"}, "#anchor is elsewhere"),
+        (
+            {"$ref": "http://127.0.0.1:1/schema.json"},
+            "http://127.0.0.1:1/schema.json is outside",
+        ),
+        ({"items": {"$ref": "other.json#/a"}}, "other.json#/a is outside the schema"),
+        ({"$ref": "#anchor"}, "#anchor is outside the schema"),
         ({"$ref": "#/$defs/none"}, "'/$defs/none' does not exist"),
         ({"$schema": "http://127.0.0.1:1/own"}, "Unknown meta-schema"),
         ({"const": "\ud800"}, "surrogates not allowed"),
@@ -247,7 +250,7 @@ def test_a_pattern_that_backtracks_takes_no_time() -> None:
 
 
 def tree(ways: int) -> dict[str, Any]:
-    """A schema that refers to itself so many times at one place."""
+    """A schema that references itself `ways` times in one place."""
     node = {"properties": {"a": {"$ref": "#/$defs/node"}}, "required": ["a"]}
     ways_in = [{**node, "title": str(way)} for way in range(ways)]
     return {"$ref": "#/$defs/node", "$defs": {"node": {"oneOf": [*ways_in, {"type": "null"}]}}}
@@ -304,7 +307,7 @@ COSTLY: dict[str, tuple[dict[str, Any], Any]] = {
 def test_a_check_costs_little_whatever_schema_and_data_are(
     schema: dict[str, Any], data: Any
 ) -> None:
-    """Seconds of this thread's own CPU, which a busy machine does not change."""
+    """Uses CPU time of this thread, which does not depend on the load of the machine."""
     made = Schema(schema, "schema")
     started = time.thread_time()
     assert made.faults(data)
@@ -312,7 +315,7 @@ def test_a_check_costs_little_whatever_schema_and_data_are(
 
 
 def test_faults_of_a_recursive_schema_are_told() -> None:
-    """Where they are few enough to be listed."""
+    """They are listed if they are few."""
     items = {"type": "object", "properties": {"in": {"type": "array", "items": {"$ref": "#"}}}}
     assert Schema(items, "schema").faults({"in": [{"in": [7]}]}) == [
         '$.in[0].in[0]: 7 is not of type "object"'
@@ -324,7 +327,7 @@ def test_many_values_in_one_answer_are_not_all_checked() -> None:
 
 
 def test_a_long_answer_is_not_indented() -> None:
-    """Lists in lists: each bracket would stand in a line of its own, behind 200 spaces."""
+    """In nested lists indentation would put each bracket on its own line after 200 spaces."""
     reader = JsonReader(Schema({}, "schema"))
     written = "[" + ",".join(["[" * 90 + "]" * 90] * 1000) + "]"
     reader.feed(written)
@@ -342,7 +345,7 @@ def test_a_long_answer_is_not_indented() -> None:
     ],
 )
 def test_a_schema_that_applies_itself_to_the_same_value_is_refused(schema: Any) -> None:
-    """A validator takes 5 s for the second; the fuzzer of schemas found it."""
+    """A validator takes 5 s for the second schema, which the schema fuzzer found."""
     with pytest.raises(InvalidParameter, match="leads back to itself"):
         Schema(schema, "schema")
 

@@ -1,4 +1,4 @@
-"""What a model writes around and inside its Markdown and HTML."""
+"""Fences around Markdown and HTML are removed, and HTML is sanitized."""
 
 import re
 

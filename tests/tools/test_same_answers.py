@@ -74,6 +74,13 @@ def test_a_streamed_text_may_be_split_anywhere() -> None:
     assert parts[0] != parts[1]
 
 
+def test_queue_positions_count_where_they_are_asked_for() -> None:
+    frame = b'event: queued\ndata: {"position":1,"eta_ms":5.0}\n\n'
+    assert normalize(200, SSE, frame) == normalize(200, SSE, b"")
+    one, other = (normalize(200, SSE, data, keep_queued=True) for data in (frame, b""))
+    assert one != other
+
+
 def test_pieces_of_different_parts_stay_apart() -> None:
     frames = [f'{{"event":"delta","text":"a","question":{at}}}\n' for at in (0, 0, 1)]
     merged = body_of("".join(frames), [("content-type", "application/x-ndjson")])

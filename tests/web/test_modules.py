@@ -195,7 +195,7 @@ async def test_the_key_stays_out_of_the_curl_line(
         await visit.check("key-wanted")
         await visit.page.fill("#key", "wrong")
         await visit.page.press("#key", "Enter")
-        await visit.page.wait_for_selector("#key-panel:not([hidden]) >> text=not accepted")
+        await visit.page.wait_for_selector("#key-panel:not([hidden]) >> text=did not accept")
         await visit.page.fill("#key", "one-secret")
         await visit.page.press("#key", "Enter")  # and what was refused is sent again by itself
         await visit.settled("done")

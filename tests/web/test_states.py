@@ -73,7 +73,7 @@ async def test_waiting_is_told_and_can_be_stopped(
             await anext(pieces)
             await visit.send()
             await visit.page.wait_for_selector(".state.queued")
-            assert "대기 순서 1번째" in await visit.page.locator(".state").inner_text()
+            assert "대기열 1번째" in await visit.page.locator(".state").inner_text()
             await visit.check("queued-360-ko")
             await visit.page.click("#stop")
             await visit.settled("stopped")
@@ -175,7 +175,7 @@ async def test_nothing_is_sent_without_a_picture_or_a_question(
     assert await visit.page.locator("#fault").inner_text() == "Enter a question first."
     await visit.task("detect")
     await visit.send()
-    assert "at least one thing" in await visit.page.locator("#fault").inner_text()
+    assert "at least one object" in await visit.page.locator("#fault").inner_text()
     assert await visit.page.evaluate("document.activeElement.id") == "labels"
     assert await visit.page.locator(".card").count() == 0
 
@@ -259,4 +259,4 @@ async def test_the_length_and_the_wait_are_shown(open_page: Open, on_daemon: Ser
     await visit.page.fill("#max-tokens", "3")
     answer = done(await visit.ask())
     assert answer["finish_reason"] == "length"
-    assert "longest length" in await visit.page.locator(".warnings").inner_text()
+    assert "maximum length" in await visit.page.locator(".warnings").inner_text()

@@ -174,7 +174,7 @@ async def test_for_a_pdf_it_says_why_no_box_is_drawn(open_page: Open, server: Se
     answer = done(await visit.ask())
     assert answer["data"]["lines"][0]["box"]
     assert await visit.page.locator(".box").count() == 0
-    assert "page of a PDF is not shown here" in await visit.page.locator(".why").inner_text()
+    assert "PDF pages are not displayed" in await visit.page.locator(".why").inner_text()
 
 
 async def test_what_the_browser_cannot_show_is_read(open_page: Open, server: Server) -> None:
@@ -185,12 +185,12 @@ async def test_what_the_browser_cannot_show_is_read(open_page: Open, server: Ser
         {"name": "scan.tif", "mimeType": "image/tiff", "buffer": tiff},
         PHOTO,
     )
-    assert "cannot show this TIF" in await visit.page.locator(".placeholder").inner_text()
+    assert "cannot display this TIF" in await visit.page.locator(".placeholder").inner_text()
     await visit.task("ocr")
     await visit.page.select_option("#format", "json")
     answer = done(await visit.ask())
     assert "행복마트" in answer["text"]
-    assert "cannot show this TIF" in await visit.page.locator(".why").inner_text()
+    assert "cannot display this TIF" in await visit.page.locator(".why").inner_text()
 
 
 async def test_copy_download_and_curl(open_page: Open, server: Server) -> None:

@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import difflib
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ LONGEST = 240  # characters of a line
 
 def main() -> int:
     """Compare all sets; return the exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the worktree is removed then, too
     options = _options()
     improved = Improved.read(options.improved)
     chosen = {name: one for name, one in sets(options.embedded).items() if options.only in name}
@@ -101,7 +103,13 @@ def ask(server: Server, sent: Sent, setup: Setup, request_id: str) -> Answer:
                 body = response.read()
             except httpx.HTTPError as error:
                 return Answer(0, (), f"{type(error).__name__}: {error}")
-    return normalize(response.status_code, response.headers.multi_items(), body, setup.received())
+    return normalize(
+        response.status_code,
+        response.headers.multi_items(),
+        body,
+        setup.received(),
+        keep_queued=sent.before is not Before.NOTHING,
+    )
 
 
 @contextlib.contextmanager

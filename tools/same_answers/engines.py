@@ -40,8 +40,8 @@ from tools.same_answers.request_set import (
 
 HOLD = "hold the slot"  # a request with this prompt keeps the engine busy
 HELD_S = 2.0
-# How much is streamed before a repetition is found depends on the time.
-TIME_DEPENDENT = ("An answer that repeats itself",)
+# How much text comes before these are ended depends on the time.
+TIME_DEPENDENT = ("An answer that repeats itself", "An answer without end, a word at a time")
 
 
 @dataclass(frozen=True, slots=True)

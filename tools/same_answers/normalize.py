@@ -21,6 +21,7 @@ PIECE = re.compile(
 )
 STREAMS = {"text/event-stream": "\n\n", "application/x-ndjson": "\n"}
 SILENCE = ": waiting"  # the comment that keeps a stream alive
+QUEUED = ("event: queued", '{"event":"queued"')
 METRICS = "text/plain; version"
 
 
@@ -39,19 +40,22 @@ def normalize(
     headers: Iterable[tuple[str, str]],
     body: bytes,
     engine_requests: Iterable[object] = (),
+    *,
+    keep_queued: bool = False,
 ) -> Answer:
     """Normalize an answer.
 
     Times and ids become placeholders. Header fields are sorted by name. `Content-Length` becomes a
     placeholder where it is right, because times have a varying number of digits. Adjacent pieces of
     a streamed text become one. Requests to the engine are sorted, because pages are read at the
-    same time.
+    same time; and since a page may wait for another one, queue positions count only where
+    `keep_queued` says so.
     """
     fields = sorted((name.lower(), value) for name, value in headers)
     kind = dict(fields).get("content-type", "")
     text = body.decode(errors="backslashreplace")
     if separator := STREAMS.get(kind.partition(";")[0]):
-        text = merge_pieces(text, separator)
+        text = merge_pieces(text, separator, keep_queued=keep_queued)
     if kind.startswith(METRICS):
         text = SAMPLE.sub(r"\1 <value>", text)
     text = TRIES.sub("tried <n> times", masked(text))
@@ -77,17 +81,19 @@ def masked(text: str) -> str:
     return text
 
 
-def merge_pieces(text: str, separator: str) -> str:
+def merge_pieces(text: str, separator: str, *, keep_queued: bool = False) -> str:
     """Merge neighbouring frames of a stream that differ only in their piece of text.
 
     The server coalesces pieces that arrive together, so their boundaries depend on timing, and so
-    do the comments that keep the stream alive, which are removed.
+    do the comments that keep the stream alive and, unless kept, the queue positions. Both are
+    removed.
     """
     merged: list[str | tuple[str, str, str]] = []
     for frame in text.split(separator):
         match = PIECE.fullmatch(frame)
         if match is None:
-            merged += [] if frame == SILENCE else [frame]
+            timed = frame == SILENCE or (frame.startswith(QUEUED) and not keep_queued)
+            merged += [] if timed else [frame]
             continue
         before, piece, after = match.groups()
         last = merged[-1] if merged else ""

@@ -23,15 +23,14 @@ def checkout(commit: str) -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory(prefix="same-answers-") as parent:
         folder = Path(parent, "checkout")
-        _git("worktree", "add", "--quiet", "--detach", str(folder), commit)
+        git = ["git", "-C", str(REPO), "worktree"]
         try:
+            add = [*git, "add", "--quiet", "--detach", str(folder), commit]
+            subprocess.run(add, check=True)  # noqa: S603 - our own arguments
             yield folder
-        finally:
-            _git("worktree", "remove", "--force", str(folder))
-
-
-def _git(*arguments: str) -> None:
-    subprocess.run(["git", *arguments], cwd=REPO, check=True)  # noqa: S603, S607 - our arguments
+        finally:  # twice --force: also one that was interrupted while it was made
+            remove = [*git, "remove", "--force", "--force", str(folder)]
+            subprocess.run(remove, check=False, capture_output=True)  # noqa: S603
 
 
 class Server(BackgroundServer):

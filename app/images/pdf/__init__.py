@@ -1,1 +1,1 @@
-"""A PDF: its pages as pictures, and whether the text layer of each is what is drawn."""
+"""Renders the pages of a PDF and checks whether their text layers match what is drawn."""

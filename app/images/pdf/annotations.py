@@ -1,6 +1,7 @@
-"""Annotations of a PDF page: fields that were filled in, notes, stamps, signatures.
+"""Annotations of a PDF page: filled form fields, notes, stamps, signatures.
 
-They are drawn, but stand outside of the page's content, where a text layer is read from.
+They are drawn on the page, but are not part of the page's content, from which the text layer is
+read.
 """
 
 import ctypes
@@ -18,7 +19,7 @@ _get = call(raw.FPDFPage_GetAnnot, _V, _V, _I)
 _subtype = call(raw.FPDFAnnot_GetSubtype, _I, _V)
 _close = call(raw.FPDFPage_CloseAnnot, None, _V)
 
-# They draw no text of their own: links, marks over the page's text, and what a click opens.
+# Annotations that draw no text of their own: links, marks over the page's text, popups.
 SILENT = {
     raw.FPDF_ANNOT_TEXT,
     raw.FPDF_ANNOT_LINK,
@@ -31,7 +32,7 @@ SILENT = {
 
 
 def drawn(page: Any) -> bool:
-    """Whether a page has annotations that may draw text."""
+    """Return whether a page has annotations that may draw text."""
     handle = handle_of(page)
     for at in range(_count(handle)):
         annotation = _get(handle, at)
@@ -43,7 +44,7 @@ def drawn(page: Any) -> bool:
 
 
 def checked(page: Any, form: Any) -> list[Box]:
-    """Places of the check boxes and radio buttons that are set, as left, bottom, right, top."""
+    """Return the boxes of the checked check boxes and radio buttons, in points of the page."""
     if form is None:
         return []
     rect = raw.FS_RECTF()
@@ -59,6 +60,9 @@ def checked(page: Any, form: Any) -> list[Box]:
 
 
 def into_page(page: Any) -> bool:
-    """Put what annotations draw into the page's content, in memory; whether it must be opened
-    again to be seen."""
+    """Flatten the annotations into the page's content, in memory.
+
+    Returns:
+        Whether the content changed, so that the page must be opened again.
+    """
     return bool(raw.FPDFPage_Flatten(page.raw, raw.FLAT_NORMALDISPLAY) == raw.FLATTEN_SUCCESS)

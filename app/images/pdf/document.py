@@ -1,4 +1,4 @@
-"""PDF: sizes, text and pictures of pages, by PDFium."""
+"""Reads page sizes, text and pictures of a PDF with PDFium."""
 
 import ctypes
 import threading
@@ -17,17 +17,21 @@ from app.images.pdf.page_pictures import Shares
 from app.images.shared_file import Buffer
 
 POINTS_PER_INCH = 72
-# Beyond this nothing more is to be seen on a page: print is made for 150 to 300.
+# A higher resolution shows no more detail: print is made for 150 to 300 dpi.
 DPI = 200
 
-# PDFium is not thread-safe (its own documentation): one call at a time in the whole process.
+# PDFium is not thread-safe (its documentation): one call at a time in the whole process.
 _LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page as it is shown: size in points, and its text layer where that serves (see
-    `text_layer.Layer`)."""
+    """One page as it is shown.
+
+    number: from 1.
+    width, height: in points (1/72 inch).
+    text, notes, region, below: see `text_layer.Layer`.
+    """
 
     number: int
     width: float
@@ -39,7 +43,7 @@ class Page:
 
 
 class Document:
-    """An open PDF; only inside `opened`."""
+    """An open PDF; valid only inside `opened`."""
 
     def __init__(self, document: pdfium.PdfDocument) -> None:
         self._document = document
@@ -49,7 +53,7 @@ class Document:
         return len(self._document)
 
     def page(self, number: int, *, with_layer: bool = True) -> Page:
-        """Page `number`, from 1; with its text layer, or without looking at that."""
+        """Return page `number`, from 1; `with_layer`: judge and read its text layer."""
         if not with_layer:
             width, height = self._document.get_page_size(number - 1)
             return Page(number, width, height, None)
@@ -64,8 +68,14 @@ class Document:
     def render(
         self, number: int, size: tuple[int, int], region: Shares | None = None
     ) -> Image.Image:
-        """The page in RGB on white, in `size` (width, height in pixels); or a region of it, without
-        the text that its layer has."""
+        """Render a page, or a region of it, in RGB on white.
+
+        Args:
+            number: of the page, from 1.
+            size: width and height of the result in pixels.
+            region: left, top, right and bottom as shares of the page's sides. The text of the
+                text layer is left out of a region.
+        """
         page = self._opened(number)[0] if region else self._document[number - 1]
         try:
             if region:
@@ -73,7 +83,7 @@ class Document:
                 page_objects.activate(found.texts, on=False)
             width, height = page.get_size()
             left, top, right, bottom = region or (0.0, 0.0, 1.0, 1.0)
-            # The scale is that of the pixels wanted: a page may be of any size in points.
+            # The scale follows from the wanted pixels: a page may have any size in points.
             scale = max(size[0] / (width * (right - left)), size[1] / (height * (bottom - top)))
             cut = (left * width, (1 - bottom) * height, (1 - right) * width, top * height)
             image: Image.Image = page.render(scale=scale, crop=cut, rev_byteorder=True).to_pil()
@@ -82,8 +92,11 @@ class Document:
             page.close()
 
     def _opened(self, number: int) -> tuple[pdfium.PdfPage, bool, list[page_objects.Box]]:
-        """The page with what its annotations draw as its own content, whether there is any, and
-        the places of check boxes that are set."""
+        """Open a page and flatten its annotations.
+
+        Returns:
+            The page, whether annotations were flattened, and the boxes of checked check boxes.
+        """
         page = self._document[number - 1]
         if not annotations.drawn(page):
             return page, False, []
@@ -96,10 +109,10 @@ class Document:
 
 @contextmanager
 def opened(data: Buffer, name: str) -> Iterator[Document]:
-    """The PDF, for one thread at a time.
+    """Open a PDF, for one thread at a time; `name` is for messages.
 
     Raises:
-        UnreadableImage: it is damaged, or wants a password.
+        UnreadableImage: the PDF is damaged, has no pages, or is protected by a password.
     """
     with _LOCK:
         try:
@@ -108,13 +121,13 @@ def opened(data: Buffer, name: str) -> Iterator[Document]:
             why = str(error).lower()
             if "password" in why:
                 raise UnreadableImage(
-                    f"{name} is a PDF that wants a password. Send it without one."
+                    f"{name} is a PDF that is protected by a password. Remove the password."
                 ) from None
             raise UnreadableImage(f"{name} is a damaged PDF ({error}).") from None
         try:
             if len(document) == 0:
                 raise UnreadableImage(f"{name} is a PDF without pages.")
-            document.init_forms()  # else what was filled in is not drawn
+            document.init_forms()  # needed to draw filled form fields
             yield Document(document)
         except pdfium.PdfiumError as error:
             raise UnreadableImage(f"{name} is a damaged PDF ({error}).") from None
@@ -123,5 +136,5 @@ def opened(data: Buffer, name: str) -> Iterator[Document]:
 
 
 def _as_c(data: Buffer) -> Any:
-    """As PDFium takes it without a copy."""
+    """Return the buffer in a type that PDFium reads without a copy."""
     return data if isinstance(data, bytes) else (ctypes.c_ubyte * len(data)).from_buffer(data)

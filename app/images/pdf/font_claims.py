@@ -1,4 +1,7 @@
-"""Whether a PDF's fonts claim what they draw: by the language of what they say, then by shape."""
+"""Checks whether the Unicode text that a PDF's fonts claim is the text that they draw.
+
+The claimed text is judged by its language first, then by the shapes of the drawn characters.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -13,26 +16,32 @@ from app.images.pdf.layer_form import judged_form
 from app.images.pdf.page_objects import TextObject, handle_of
 from app.images.pdf.sheet import Sheet
 
-LEAST_CLAIM = 4  # characters of a font that count on a page
-LEAST_SHARE = 0.03  # and their share of it
-SHAPE_SHARE = 0.08  # from which the shapes of a doubtful font are looked at
-ENOUGH = 400  # characters of a font that are judged
-RARE = 5  # pages on which one may say little before it is let be
-TRIES = 3  # pages on which one is judged that stays doubtful
+# A font with fewer characters on a page, or a smaller share of them, is ignored there.
+LEAST_CLAIM = 4
+LEAST_SHARE = 0.03
+SHAPE_SHARE = 0.08  # share of a page from which the shapes of a doubtful font are compared
+ENOUGH = 400  # characters after which a doubtful font is not judged again
+RARE = 5  # pages with little text of a font after which it is no longer checked
+TRIES = 3  # pages after which a doubtful font is not judged again
 
 
 @dataclass(slots=True)
 class Fonts:
-    """What is known of a document's fonts so far, by their handles."""
+    """The verdicts on a document's fonts so far, by font handle.
+
+    samples: the text that each font claims.
+    tries: number of pages on which each font was judged.
+    rare: number of pages on which each font had little text.
+    """
 
     samples: dict[int, str] = field(default_factory=lambda: defaultdict(str))
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     tries: Counter[int] = field(default_factory=Counter)
-    rare: Counter[int] = field(default_factory=Counter)  # pages on which one said little
+    rare: Counter[int] = field(default_factory=Counter)
 
 
 def broken(sheet: Sheet, fonts: Fonts) -> bool:
-    """Whether a font that matters on this page claims what it does not draw."""
+    """Return whether fonts with a relevant share of this page claim text that they do not draw."""
     new = set(sheet.objects.fonts) - fonts.verdicts.keys()
     if not new and Verdict.BROKEN not in fonts.verdicts.values():
         return False
@@ -73,12 +82,15 @@ def _learn(sheet: Sheet, fonts: Fonts, font: int, said: str, share: float) -> No
         fonts.verdicts[font] = verdict
 
 
-LINES = 3  # text objects of a font whose letters are looked at
+LINES = 3  # text objects of a font whose letters are compared
 LINE_CHARACTERS = 120
 
 
 def _letters(sheet: Sheet, font: int) -> Iterator[tuple[str, Image.Image]]:
-    """Pictures of a font's letters and digits on this page, from a few of its lines."""
+    """Yield characters of a font with their pictures, from a few lines of this page.
+
+    The lines are chosen to have as many different characters as possible.
+    """
     text_page = handle_of(sheet.text_page)
     lines = [one for one in sheet.objects.texts if one.font == font and one.visible]
     read = page_objects.said_by(lines, text_page)

@@ -1,8 +1,8 @@
-"""Whether Latin letters and digits of a text layer are those that are drawn.
+"""Checks whether the Latin letters and digits of a text layer are those that are drawn.
 
-Each claimed character's picture is compared with all letters and digits in fonts that PDFium
-brings. The claim of a sound font is among the most alike, whatever the font; that of a shifted or
-ciphered one is no nearer than any other.
+The picture of each claimed character is compared with all letters and digits in fonts that PDFium
+includes. In a sound font, whatever its design, the claimed character is among the most similar
+ones. In a font with shifted or ciphered codes it is no more similar than any other.
 """
 
 import ctypes
@@ -17,20 +17,20 @@ from pypdfium2 import raw
 
 KNOWN = string.ascii_letters + string.digits
 FONTS = ("Helvetica", "Helvetica-Bold", "Times-Roman", "Times-Italic", "Courier")
-SIDE = 16  # pixels a side that a character is compared in
-INK = 96  # of 255, from which a pixel counts
-NEAR = 3  # a claim among so many nearest classes is right
-LEAST_CHARACTERS = 5  # different ones, to tell at all
-SURE, SURE_SHARE = 5, 0.7  # near ones, after which no more are looked at
-CHANCE = 0.12  # that another character is among the nearest
-DEVIATIONS = 2.0
-ASPECT = 60  # pixels of difference that a shape twice as wide counts as
+SIDE = 16  # pixels per side of the bitmaps that are compared
+INK = 96  # of 255; a pixel that is darker than white by more counts as ink
+NEAR = 3  # a claim is right if it is among so many most similar classes
+LEAST_CHARACTERS = 5  # different characters that are needed for a verdict
+SURE, SURE_SHARE = 5, 0.7  # number and share of right claims after which the comparison stops
+CHANCE = 0.12  # probability that a wrong character is among the most similar ones
+DEVIATIONS = 2.0  # standard deviations above chance that a sound font must exceed
+ASPECT = 60  # pixels of difference that a shape of twice the width counts as
 
-Shape = tuple[int, float]  # its pixels as bits, width over height
+Shape = tuple[int, float]  # the bitmap as bits of an integer, and width / height
 
 
 def shape(picture: Image.Image) -> Shape | None:
-    """The shape of one character, dark on light ("L"); None where nothing is drawn."""
+    """Return the shape of one character, dark on light (mode L); None if nothing is drawn."""
     ink = picture.point(lambda value: 255 if value < 255 - INK else 0)
     box = ink.getbbox()
     if box is None:
@@ -47,7 +47,7 @@ def shape(picture: Image.Image) -> Shape | None:
 
 @dataclass(slots=True)
 class _Tally:
-    """How many different characters were compared, and how many are near their claims."""
+    """Number of different characters compared, and of those whose claim is right."""
 
     compared: int = 0
     near: int = 0
@@ -63,11 +63,15 @@ class _Tally:
 
 
 def right(pictures: Iterable[tuple[str, Image.Image]]) -> bool | None:
-    """Whether characters look more like what they are claimed to be than by chance; None for too
-    few of them. Letters and digits are told apart: a cipher may leave the one as they are.
+    """Return whether characters look like their claims more often than by chance.
+
+    Letters and digits are judged separately because a cipher may change only one of them.
 
     Args:
-        pictures: characters and what is drawn for them ("L"), looked at until it is sure.
+        pictures: characters and their pictures (mode L).
+
+    Returns:
+        None if there are too few characters.
     """
     letters, digits = _Tally(), _Tally()
     done: set[str] = set()
@@ -84,7 +88,7 @@ def right(pictures: Iterable[tuple[str, Image.Image]]) -> bool | None:
 
 
 def _rank(char: str, drawn: Shape) -> int:
-    """How many classes of characters look more like it than its own."""
+    """Return how many classes of characters are more similar to the drawn shape than its own."""
     distances: dict[str, float] = {}
     for other, shapes in _references().items():
         nearest = min(_distance(drawn, one) for one in shapes)
@@ -100,7 +104,7 @@ def _distance(one: Shape, other: Shape) -> float:
 
 
 def _kind(char: str) -> str:
-    """Characters that one shape may stand for: small capitals, and those that look alike."""
+    """Return the class of a character: letters of both cases and similar shapes are one class."""
     if char in "O0oQ":
         return "O"
     if char in "Il1i":
@@ -110,7 +114,7 @@ def _kind(char: str) -> str:
 
 @cache
 def _references() -> Mapping[str, tuple[Shape, ...]]:
-    """The shapes of all known characters in all reference fonts."""
+    """Return the shapes of all known characters in all reference fonts."""
     drawn: dict[str, list[Shape]] = {char: [] for char in KNOWN}
     step, size, scale = 20, 14, 2
     for name in FONTS:

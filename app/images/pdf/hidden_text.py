@@ -1,4 +1,4 @@
-"""Text of a page that nobody sees: signs of it, and the look that makes sure."""
+"""Finds text of a page that is not visible: first by signs, then by rendering the page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,21 +8,27 @@ from app.images.pdf.page_objects import Mark, TextObject
 from app.images.pdf.sheet import Sheet
 from app.images.pdf.visible_text import Char, Drawn
 
-THIN = 3.0  # points; a line so thin covers no text
-SLACK = 1.0
-COARSE, FINE = 1.0, 2.0  # pixels a point that a page is looked at in
+THIN = 3.0  # points; a thinner line covers no text
+SLACK = 1.0  # points
+COARSE, FINE = 1.0, 2.0  # pixels per point in which a page is rendered
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A page looked at, where there was a reason to; the text objects of which some is hidden."""
+    """The rendered page (None if there was no reason to render it) and the hidden text objects.
+
+    hidden: handles of text objects of which at least a part is not visible.
+    """
 
     drawn: Drawn | None
     hidden: frozenset[int]
 
 
 def look(sheet: Sheet, pictured: bool) -> Seen:
-    """Look at the page where text may be hidden, or where pictures may hold some."""
+    """Find hidden text objects; render the page if text may be hidden or a picture may hold text.
+
+    pictured: pictures may hold text.
+    """
     found = sheet.objects
     unseen = frozenset(found.handles[at] for at, hides in found.unseen.items() if hides)
     doubtful = [one for one in _may_be_hidden(sheet) if not one.hides]
@@ -39,8 +45,11 @@ def look(sheet: Sheet, pictured: bool) -> Seen:
 
 
 def _may_be_hidden(sheet: Sheet) -> list[TextObject]:
-    """Texts with a sign that they may not be seen: their colour, mode, clip or size, their place
-    off the page, or something drawn over them."""
+    """Return text objects with a sign that they may be invisible.
+
+    Signs are the colour, render mode, clip or size, a position outside the page, and filled objects
+    that are drawn over the text.
+    """
     found = sheet.objects
     if found.nested or not found.whole:
         return found.texts
@@ -92,7 +101,10 @@ def _overlap(one: page_objects.Box, other: page_objects.Box) -> bool:
 
 
 def kept(sheet: Sheet, chars: Sequence[Char], doubtful: frozenset[int]) -> tuple[list[Char], int]:
-    """The characters that can be seen, and how many cannot."""
+    """Return the visible characters, and the number of invisible ones (spaces are not counted).
+
+    doubtful: handles of the text objects that are checked for ink.
+    """
     drawn = visible_text.drawn(sheet.page, sheet.objects.texts, FINE)
     unseen = {one.handle for one in sheet.objects.texts if one.hides}
     flags = visible_text.visible(chars, drawn, doubtful)

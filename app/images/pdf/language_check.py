@@ -1,9 +1,9 @@
-"""Whether the characters of a text layer can be text of some language.
+"""Checks whether the characters of a text layer can be text of a language.
 
-A font may claim Unicode that is not what it draws: shifted, swapped or ciphered codes, private-use
-code points. What is claimed then is text of no language. No dictionary is needed to see most of
-it: which ideographs and syllables are common is what the national character sets say, and which
-letters are is a line a script.
+A font may claim Unicode that differs from what it draws: shifted, swapped or ciphered codes, or
+private-use code points. The claimed text is then not text of any language. Most cases need no
+dictionary: the national character sets define which ideographs and syllables are common, and one
+line per script lists its letters by frequency.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from app.images.pdf.language_tables import COMMON, PAIRS, PAIRS_JA, PAIRS_KO
 
 
 class Verdict(Enum):
-    """What the characters of a text layer look like."""
+    """Whether a text can be text of a language."""
 
     SOUND = "text of a language"
     BROKEN = "text of no language"
@@ -27,13 +27,13 @@ class Verdict(Enum):
 
 
 ODD = {"Cn", "Co", "Cs", "Cc"}  # unassigned, private use, surrogates, control
-MOST_ODD = 0.02  # share of a sound text
+MOST_ODD = 0.02  # largest share of odd characters in sound text
 
-LEAST_WORDS, COMMON_SHARE = 8, 0.10
-LEAST_PAIRS, PAIR_SHARE = 16, 0.6
+LEAST_WORDS, COMMON_SHARE = 8, 0.10  # words needed; share of function words in sound text
+LEAST_PAIRS, PAIR_SHARE = 16, 0.6  # pairs of letters needed; share of common pairs in sound text
 
-# Letters of a script in the order of their frequency. A text's score is the mean binary logarithm
-# of its letters' ranks: 2.7 to 3.0 in print, 3.3 and more in ciphers of the same letters.
+# Letters of a script by descending frequency. The score of a text is the mean binary logarithm of
+# its letters' ranks: 2.7 to 3.0 for natural text, 3.3 and more for ciphers of the same letters.
 _RANKED = {
     r"\u0400-\u04ff": "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъіїє",
     r"\u0370-\u03ff\u1f00-\u1fff": "αοιετσνηυρπκμλςάίόέήωδγχθφώύβξζψ",
@@ -45,26 +45,30 @@ _LOGS = {
     for span, letters in _RANKED.items()
 }
 UNKNOWN_LOG = log2(48)
-MOST_LOG, LOG_SPREAD = 3.07, 1.0  # the second over the root of the number of letters
+# Highest score of sound text; the spread is divided by the square root of the number of letters.
+MOST_LOG, LOG_SPREAD = 3.07, 1.0
 _KANA = re.compile(r"[\u3041-\u3096]")
 _KANA_WORD = re.compile(r"[\u3041-\u3096]{2,}")
-# The commonest of them: 71 to 90 % of what is printed.
+# The most common hiragana: 71 to 90 % of those in natural text.
 _COMMON_KANA = frozenset("のいにたるはしをとてがなでれかすまこらっもあくりう")
+# Smallest share in sound text; the spread is divided by the square root of the number of letters.
 KANA_SHARE, KANA_SPREAD = 0.7, 0.6
-LEAST_LETTERS = 20
+LEAST_LETTERS = 20  # letters of a script that are needed to judge it
 
-LEAST_KINDS = 5  # of Latin letters and digits, to look at their shapes
+LEAST_KINDS = 5  # different Latin letters and digits needed to compare their shapes
 _WORD = re.compile(r"[^\W\d_]+")
 _LATIN = re.compile(r"[A-Za-zÀ-ɏẠ-ỹ]")
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _HANGUL = re.compile(r"[가-힣]")
 _HANGUL_WORD = re.compile(r"[가-힣]{2,}")
+# Pairs of characters needed, and the smallest share of common pairs in sound text.
 LEAST_PAIRS_KO, SHARE_KO = 60, 0.03
 LEAST_PAIRS_JA, SHARE_JA = 25, 0.3
-MOST_ACCENTED = 0.7  # share of accented letters among Latin ones; in Vietnamese it is a third
+MOST_ACCENTED = 0.7  # largest share of accented among Latin letters; in Vietnamese it is a third
+# Characters needed, and the smallest share of common ones in sound text.
 LEAST_HAN, COMMON_HAN = 6, 0.75
 LEAST_HANGUL, COMMON_HANGUL = 6, 0.85
-_SCRIPTS = (  # those that do not mix within a word
+_SCRIPTS = (  # scripts that do not mix within a word
     re.compile(r"[A-Za-zÀ-ɏ]"),
     re.compile(r"[\u0400-\u04ff]"),
     re.compile(r"[\u0590-\u05ff]"),
@@ -74,20 +78,23 @@ _SCRIPTS = (  # those that do not mix within a word
     re.compile(r"[가-힣]"),
     re.compile(r"[\u10a0-\u10ff\u1200-\u139f\u1680-\u18af\ua000-\ua4cf]"),
 )
-MOST_MIXED = 0.3  # of at least so many words
-LEAST_MIXED = 4
+MOST_MIXED = 0.3  # largest share of words with mixed scripts
+LEAST_MIXED = 4  # words with mixed scripts below which the share is ignored
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """`latin`: there are Latin letters and digits, whose shapes are known."""
+    """A verdict on the text of a font.
+
+    latin: the text has enough Latin letters and digits to compare their shapes.
+    """
 
     verdict: Verdict
     latin: bool = False
 
 
 def judge(text: str) -> Judged:
-    """Judge what one font claims to have drawn."""
+    """Judge the text that one font claims to draw."""
     marks = "".join(text.split())
     if not marks:
         return Judged(Verdict.DOUBT)
@@ -110,13 +117,13 @@ def _odd(marks: str) -> bool:
 
 
 def _swapped(marks: str) -> bool:
-    """Code units with their bytes swapped: Latin letters become ideographs that end in 00."""
+    """Detect code units with swapped bytes: Latin letters become code points that end in 00."""
     wide = [char for char in marks if char >= "\u0100"]
     return len(wide) >= LEAST_MIXED and sum(ord(c) & 0xFF == 0 for c in wide) > len(wide) / 2
 
 
 def _accented(marks: str) -> bool:
-    """Letters of another script in the codes of Latin-1: hardly one without an accent."""
+    """Detect another script in the codes of Latin-1: hardly a letter is without an accent."""
     if marks.isascii():
         return False
     latin = _LATIN.findall(marks)
@@ -133,7 +140,10 @@ def _mixed(text: str) -> bool:
 
 
 def _changes(word: str) -> bool:
-    """Whether a word goes to and fro between scripts; one change is a suffix ("PC방", "USB는")."""
+    """Return whether a word mixes scripts.
+
+    With Hangul two changes between scripts are allowed: a foreign word gets a suffix ("PC방").
+    """
     kinds = [next((n for n, one in enumerate(_SCRIPTS) if one.match(c)), -1) for c in word]
     kinds = [kind for kind in kinds if kind >= 0]
     changes = sum(a != b for a, b in itertools.pairwise(kinds))
@@ -151,7 +161,7 @@ def _words(text: str) -> Verdict:
     if len(pairs) < LEAST_PAIRS:
         return Verdict.DOUBT
     share = sum(pair in PAIRS for pair in pairs) / len(pairs)
-    # Of few pairs the share varies.
+    # The share varies more for few pairs.
     least = max(PAIR_SHARE, 0.5 + 0.8 / len(pairs) ** 0.5)
     return Verdict.SOUND if share >= least else Verdict.DOUBT
 
@@ -175,19 +185,25 @@ def _hangul(text: str) -> Verdict:
 
 
 def _pairs(words: Iterable[str]) -> list[str]:
-    """Neighbouring characters inside words."""
+    """Return all pairs of neighbouring characters inside words."""
     return [word[at : at + 2] for word in words for at in range(len(word) - 1)]
 
 
 def _by_pairs(words: Iterable[str], known: Container[str], least: int, share: float) -> Verdict:
-    """By how many neighbours inside words are neighbours in the language; few tell nothing."""
+    """Judge by the share of character pairs that are common in the language; few pairs are sound.
+
+    Args:
+        known: the common pairs.
+        least: number of pairs below which the verdict is SOUND.
+        share: smallest share of common pairs in sound text.
+    """
     pairs = _pairs(words)
     sound = len(pairs) < least or sum(pair in known for pair in pairs) >= share * len(pairs)
     return Verdict.SOUND if sound else Verdict.BROKEN
 
 
 def _lettered(text: str) -> Verdict:
-    """Scripts of few letters, by how common those of the text are."""
+    """Judge scripts of few letters by the frequency of the letters in the text."""
     if text.isascii():
         return Verdict.DOUBT
     text = unicodedata.normalize("NFC", text.lower())
@@ -216,7 +232,7 @@ def _kana(text: str) -> Verdict:
 
 @lru_cache(maxsize=8192)
 def common_han(char: str) -> bool:
-    """Whether one of the national sets has it in its first level, that of daily use."""
+    """Return whether GB 2312, JIS X 0208 or Big5 has an ideograph in its level of daily use."""
     for codec, last in (("gb2312", 0xD7), ("euc_jp", 0xCF), ("big5", 0xC6)):
         try:
             code = char.encode(codec)
@@ -229,8 +245,10 @@ def common_han(char: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def common_hangul(char: str) -> bool:
-    """Whether KS X 1001 has it: 2,350 of 11,172 syllables. (The codec spells out the others, in
-    eight bytes.)"""
+    """Return whether KS X 1001 has a syllable: it has 2,350 of 11,172.
+
+    The codec composes the others from letters, in eight bytes.
+    """
     try:
         return len(char.encode("euc_kr")) == 2
     except UnicodeEncodeError:

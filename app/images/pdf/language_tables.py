@@ -1,6 +1,6 @@
-"""Words and pairs of characters by which text of a language is known (see `language_check`)."""
+"""Common words and character pairs by which `language_check` recognises text of a language."""
 
-# Function words of languages in Latin letters: a dozen words of prose have some.
+# Function words of languages in Latin letters. A dozen words of prose contain some.
 _COMMON = (
     "the of and to in is that for it with as was on be by this are at from or an not have you "
     "la de el en que los las del un una por con para es se no al lo como más su der die und das "
@@ -15,8 +15,9 @@ _COMMON = (
     "they we use used any one other only more some these into than then them its about up out "
     "so "
 )
-# The commonest pairs of letters, counted in the Debian installation guide's fourteen languages in
-# Latin letters: they are 76 to 89 % of those languages' pairs, and at most 44 % of their ciphers'.
+# The most common pairs of letters, counted in the Debian installation guide in fourteen languages
+# with Latin letters: they are 76 to 89 % of the pairs in these texts, and at most 44 % in ciphers
+# of them.
 _PAIRS = (
     "er de en in st te an ar re ti es ta al on at le or ra nt me is la se ns ng et di el ma ll "
     "ne io he it si li em co ri nd th ch pa ro un da as om to pr ve po tr il ge ie fi ic ia na "
@@ -24,8 +25,8 @@ _PAIRS = (
     "op hi fo ig sa ir mo va rd su ke oo ul vi od tu rm sc vo sp id ol iv au ai mp ei gu du ap "
     "im ys mi bo sy tt ee rs ct ru nf og wa gr ho ui sk um nc "
 )
-# Pairs that are common in Korean (19 to 38 % of the pairs in its texts) and in the hiragana of
-# Japanese (68 to 79 %); in ciphers of the same characters they are 1 % and 14 % at most.
+# Common pairs in Korean (19 to 38 % of the pairs in its texts) and in the hiragana of Japanese (68
+# to 79 %). In ciphers of the same characters their share is at most 1 % and 14 %.
 _PAIRS_KO = (
     "니다 설치 습니 에서 사용 있습 합니 하는 시스 스템 으로 프로 설정 로그 하기 용하 그램 "
     "경우 시오 디스 십시 있는 입니 하지 선택 들어 파일 장치 필요 하고 서는 라이 하십 하면 "

@@ -1,31 +1,34 @@
-"""The form of a text layer's text: composed, in plain letters, its lines as on the page."""
+"""Normalises the text of a text layer: NFC, plain letters, line breaks as on the page."""
 
 import re
 import unicodedata
 
-LINE_HYPHEN = "\ufffe"  # PDFium's mark for a hyphen at a line's end
-_LINE_HYPHENS = re.compile(f"[\x02{LINE_HYPHEN}]")  # the first in text objects, the other in pages
+LINE_HYPHEN = "\ufffe"  # PDFium's code for a hyphen at the end of a line
+# PDFium writes the first code in text objects and the second in pages.
+_LINE_HYPHENS = re.compile(f"[\x02{LINE_HYPHEN}]")
 _FORMS = re.compile(r"[\ufb00-\ufdff\ufe70-\ufefc]+")
 _BULLETS = re.compile(r"[\uf0a7\uf0b7\uf0a8\uf0d8\uf0fc\uf06c\uf06e\uf076]")
 
 
 def bulleted(text: str) -> str:
-    """With the private-use codes that word processors have for bullets as bullets."""
+    """Replace the private-use codes that word processors write for bullets."""
     return text if text.isascii() else _BULLETS.sub("•", text)
 
 
 def judged_form(text: str) -> str:
-    """What text objects say, without the marks that are no fault of a font."""
+    """Return the text of text objects without special codes that do not indicate a broken font."""
     return bulleted(_LINE_HYPHENS.sub("-", text))
 
 
 def cleaned(text: str) -> str:
-    """A layer's text as it is written: NFC, letters for their presentation forms, and lines that
-    end where they end on the page. A word broken there stays broken, as line breaks do."""
+    """Normalise a layer's text: NFC, presentation forms as letters, line breaks as on the page.
+
+    A word that is hyphenated at the end of a line stays hyphenated.
+    """
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
     text = text.replace("\x02", LINE_HYPHEN)
     if not text.isascii():
-        # PDFium drops the line's end there.
+        # PDFium omits the line break after its hyphen code.
         text = re.sub(f"{LINE_HYPHEN}\n?", "-\n", text)
         text = re.sub("\u00ad *\n", "-\n", text).replace("\u00ad", "")
         text = bulleted(text)

@@ -1,8 +1,9 @@
-"""The objects of a PDF page as PDFium lists them, read by direct calls.
+"""Reads the objects of a PDF page with direct calls of PDFium.
 
-A page has hundreds of objects and each is asked several things. pypdfium2's own functions make a
-Python object of every handle and let go of the GIL each time; called as here, with handles as
-integers, an object costs a third (measured: 1.5 instead of 4.5 us).
+A page has hundreds of objects, and several properties of each are read. pypdfium2's own functions
+create a Python object for every handle and release the GIL on every call. The calls here pass
+handles as integers and keep the GIL, which takes a third of the time (measured: 1.5 instead of
+4.5 us per object).
 """
 
 import ctypes
@@ -18,10 +19,10 @@ from typing import Any, NamedTuple
 from pypdfium2 import raw  # type: ignore[import-untyped]
 
 TEXT, PATH, IMAGE, SHADING, FORM = 1, 2, 3, 4, 5  # FPDF_PAGEOBJ_*
-STROKED = (1, 5)  # that draw outlines alone, in another colour
+STROKED = (1, 5)  # text render modes that draw outlines only, in the stroke colour
 UNSEEN_MODES = (3, 7)  # text render modes that draw nothing: invisible, and clipping only
-DEEPEST = 8  # levels of form objects
-MOST = 50_000  # objects that are looked at; a map may have a million
+DEEPEST = 8  # levels of nested form objects
+MOST = 50_000  # objects that are read; a map may have a million
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top in points of the page
 
@@ -29,7 +30,7 @@ _V, _I, _F = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
 
 
 def call(function: Any, result: Any, *arguments: Any) -> Callable[..., Any]:
-    """A function of PDFium that keeps the GIL: faster for calls that take no time."""
+    """Return a PDFium function with the given C types, which keeps the GIL when it is called."""
     address = ctypes.cast(function, _V).value or 0
     return ctypes.PYFUNCTYPE(result, *arguments)(address)
 
@@ -57,18 +58,28 @@ _text = call(raw.FPDFTextObj_GetText, ctypes.c_ulong, _V, _V, _V, ctypes.c_ulong
 
 
 class TextObject(NamedTuple):
-    """A piece of text that is drawn at once. `order` is its place among the page's objects."""
+    """A text object: a piece of text that is drawn at once.
+
+    order: its index among the page's objects.
+    visible: by its colour, mode, clip and size it is visible on white.
+    hides: it draws nothing, or its size is too small to read.
+    """
 
     handle: int
     font: int
     box: Box
     order: int
-    visible: bool  # its colour, mode, clip and size let it be seen on white
-    hides: bool  # it is in a mode that draws nothing, or of no size
+    visible: bool
+    hides: bool
 
 
 class Mark(NamedTuple):
-    """Anything that is no text: a picture, a drawn shape, a shading. `segments` of a path."""
+    """An object that is not text: a picture, a path or a shading.
+
+    order: its index among the page's objects.
+    filled: it is not only an outline.
+    segments: of a path; 0 for other objects.
+    """
 
     kind: int
     box: Box
@@ -79,12 +90,14 @@ class Mark(NamedTuple):
 
 @dataclass
 class Objects:
-    """All objects of a page: its texts in columns, one entry each, and all else.
+    """All objects of a page.
 
-    unseen: the texts that would not be seen on white by their colour, mode, clip or size, by
-        their place in the columns; True for those that draw nothing at all.
-    nested: some text is inside a form object, whose boxes are those of the form.
-    whole: none was left out.
+    handles, fonts, boxes, orders: the text objects as columns, one entry for each.
+    unseen: the text objects that are not visible on white by their colour, mode, clip or size, by
+        index in the columns. The value is True for those that draw nothing at all.
+    marks: all other objects.
+    nested: some text is inside a form object; its box is that of the form.
+    whole: no object was left out.
     """
 
     handles: list[int] = field(default_factory=list)
@@ -98,7 +111,7 @@ class Objects:
 
     @cached_property
     def texts(self) -> list[TextObject]:
-        """The texts one by one; most pages are judged by the columns alone."""
+        """The text objects as tuples; most pages are judged by the columns alone."""
         rows = zip(
             self.handles, self.fonts, self.boxes, self.orders, repeat(True), repeat(False),
             strict=False,
@@ -110,14 +123,14 @@ class Objects:
 
 
 def handle_of(thing: Any) -> int:
-    """The address behind a pypdfium2 object's raw handle."""
+    """Return the address of a pypdfium2 object's raw handle."""
     return ctypes.cast(thing.raw, _V).value or 0
 
 
 class Numbers:
-    """Room for `count` numbers that PDFium writes back, of a type of the `array` module.
+    """An output buffer of `count` numbers that PDFium writes, of a type code of `array`.
 
-    An array's values are read ten times as fast as those of a ctypes array.
+    Reading from an array is ten times as fast as from a ctypes array.
     """
 
     def __init__(self, kind: str, count: int) -> None:
@@ -127,7 +140,7 @@ class Numbers:
 
 
 def objects(page: int) -> Objects:
-    """The objects of a page, those inside forms included."""
+    """Return the objects of a page, including those inside form objects."""
     count = min(_count(page), MOST)
     handles = list(map(_get, repeat(page, count), range(count)))
     kinds = list(map(_kind, handles))
@@ -144,7 +157,7 @@ def objects(page: int) -> Objects:
 
 
 def _add_inner(found: Objects, form: int, box: Box, order: int) -> None:
-    """What is inside a form object, with the form's box."""
+    """Add the objects inside a form object, with the form's box."""
     inner = list(_inside(form, 1))
     texts = [handle for handle, kind in inner if kind == TEXT]
     found.nested = found.nested or bool(texts)
@@ -159,15 +172,15 @@ def _boxes(handles: Sequence[int]) -> list[Box]:
 
 
 def _fill_room(function: Callable[..., Any], handles: Sequence[int], room: "array[Any]") -> None:
-    """Call a function that writes four numbers for each object; a loop in C."""
+    """Call a function that writes four numbers for each object; the loop runs in C."""
     start, _ = room.buffer_info()
     step, end = 4 * room.itemsize, start + len(room) * room.itemsize
     places = (range(start + at * room.itemsize, end, step) for at in range(4))
     deque(map(function, handles, *places), maxlen=0)
 
 
-PALE = 3 * 200  # sum of red, green and blue, above which text may not be seen on white
-FAINT = 60  # alpha, of 255
+PALE = 3 * 200  # sum of red, green and blue from which text may be invisible on white
+FAINT = 60  # alpha (of 255) up to which text may be invisible
 
 
 def _add(
@@ -178,7 +191,7 @@ def _add(
     *,
     nested: bool = False,
 ) -> None:
-    """Add texts; those with a sign against being seen are looked at one by one."""
+    """Add text objects; those with a sign that they may be invisible are checked one by one."""
     start = len(found.handles)
     found.handles += handles
     found.fonts += [font or 0 for font in map(_font, handles)]
@@ -194,7 +207,7 @@ def _add(
 
 
 def _signs(handles: Sequence[int], boxes: Sequence[Box], *, nested: bool) -> set[int]:
-    """Which texts are to be looked at: not plainly filled, pale, faint, clipped or low."""
+    """Return the indices of texts that are not plainly filled, or pale, faint, clipped or low."""
     modes = list(map(_mode, handles))
     colours = array("I", bytes(16 * len(handles)))
     _fill_room(_fill, handles, colours)
@@ -211,7 +224,10 @@ def _signs(handles: Sequence[int], boxes: Sequence[Box], *, nested: bool) -> set
 
 
 def _dark(handle: int) -> bool:
-    """Whether a text's colour shows on white; outlines alone have another, and are looked at."""
+    """Return whether a text's fill colour is visible on white.
+
+    It is False for outlines, which have another colour, so that they are checked by rendering.
+    """
     colours = Numbers("I", 4)
     _fill(handle, *colours.places)
     red, green, blue, alpha = colours.values
@@ -241,11 +257,11 @@ def _inside(form: int, depth: int) -> Iterator[tuple[int, int]]:
             yield from _inside(handle, depth + 1)
 
 
-LEAST_SIZE = 1.5  # points of a font that can be read
+LEAST_SIZE = 1.5  # points; text of a smaller font cannot be read
 
 
 def _size(handle: int) -> float:
-    """The font size of a text as it is shown, in points."""
+    """Return the font size of a text as it is shown, in points."""
     matrix, size = Numbers("f", 6), Numbers("f", 1)
     _matrix(handle, matrix.places[0])
     _font_size(handle, size.places[0])
@@ -257,8 +273,10 @@ SLACK = 1.0  # points
 
 
 def _inside_clip(clip: int, box: Box) -> bool:
-    """Whether a text lies inside all of its clip paths; those that are no rectangle do not count
-    as holding it."""
+    """Return whether a text is inside all of its clip paths.
+
+    A clip path that is not a rectangle counts as clipping the text.
+    """
     room = Numbers("f", 2)
     for path in range(_clip_paths(clip)):
         segments = _clip_segments(clip, path)
@@ -280,7 +298,7 @@ def _inside_clip(clip: int, box: Box) -> bool:
 
 
 def activate(texts: Sequence[TextObject], on: bool) -> None:
-    """Have texts drawn, or left out when the page is."""
+    """Include texts in rendering, or exclude them from it."""
     for one in texts:
         _activate(one.handle, int(on))
 
@@ -289,7 +307,7 @@ MOST_SAID = 1024  # characters of one text object that are read
 
 
 def said_by(texts: Iterable[TextObject], text_page: int) -> list[str]:
-    """What each of some text objects says."""
+    """Return the text of each text object."""
     room = array("H", bytes(2 * MOST_SAID))
     place, _ = room.buffer_info()
     said = []

@@ -1,4 +1,4 @@
-"""Parts of a page that are no text and may hold some: pictures, and letters drawn as shapes."""
+"""Finds parts of a page that show text but are not text: pictures, and letters drawn as paths."""
 
 from collections.abc import Sequence
 
@@ -8,18 +8,20 @@ from app.images.pdf import page_objects, picture_text, reading_order, visible_te
 from app.images.pdf.sheet import Sheet
 from app.images.pdf.visible_text import Char, Drawn, Frame
 
-Shares = tuple[float, float, float, float]  # left, top, right, bottom, of the page's sides
-LEAST_PICTURE = 0.004  # of the page; smaller ones are icons
-OUTLINES = 12  # shapes as tall as letters, from which they may be some
-OUTLINE_POINTS = (3.0, 90.0)
-OUTLINE_SEGMENTS = 8
-COVERS = 0.55  # of the page, from which a picture is the page
-MUCH_TEXT, TEXTURE = 120, 0.3  # characters on it; share of its strips that seem to hold text
-MARGIN = 4.0  # points around a part that is read
+Shares = tuple[float, float, float, float]  # left, top, right, bottom as shares of the sides
+LEAST_PICTURE = 0.004  # share of the page; smaller pictures are icons
+OUTLINES = 12  # number of paths of letter size from which they may be text
+OUTLINE_POINTS = (3.0, 90.0)  # smallest side and largest height of such a path, in points
+OUTLINE_SEGMENTS = 8  # segments that such a path has at least
+COVERS = 0.55  # share of the page above which a picture counts as the whole page
+# A picture behind at least so many characters is texture if a smaller share of its strips shows
+# text.
+MUCH_TEXT, TEXTURE = 120, 0.3
+MARGIN = 4.0  # points around a region that is read
 
 
 def suspects(sheet: Sheet) -> list[visible_text.Box]:
-    """Places of pictures, and of shapes that may be letters, as the page is shown."""
+    """Return the boxes of pictures and of paths that may be letters, as the page is shown."""
     frame = sheet.frame
     page_area = frame.width * frame.height
     outlines = []
@@ -41,7 +43,7 @@ def _clamped(box: visible_text.Box, frame: Frame) -> visible_text.Box:
 
 
 def pictured(boxes: Sequence[visible_text.Box], drawn: Drawn) -> list[visible_text.Box]:
-    """The places of pictures that hold text, from the top down."""
+    """Return the boxes of those pictures that show text, from top to bottom."""
     places = [place for place in _grouped(boxes) if picture_text.holds_text(_cut(place, drawn))]
     return sorted(places, key=lambda place: place[1])
 
@@ -52,7 +54,7 @@ def _cut(place: visible_text.Box, drawn: Drawn) -> Image.Image:
 
 
 def _grouped(boxes: Sequence[visible_text.Box]) -> list[visible_text.Box]:
-    """Boxes that touch, as one: scans come in strips, outlines a letter each."""
+    """Merge boxes that touch: a scan may consist of strips, and outlines of one path per letter."""
     groups: list[visible_text.Box] = []
     for box in sorted(boxes, key=lambda one: (one[1], one[0])):
         grown = box
@@ -74,12 +76,12 @@ def _touch(one: visible_text.Box, other: visible_text.Box) -> bool:
 
 
 def covers(place: visible_text.Box, frame: Frame) -> bool:
-    """Whether a picture is the page, rather than on it."""
+    """Return whether a picture covers so much of the page that it counts as the whole page."""
     return (place[2] - place[0]) * (place[3] - place[1]) > COVERS * frame.width * frame.height
 
 
 def texture(places: Sequence[visible_text.Box], chars: Sequence[Char], drawn: Drawn | None) -> bool:
-    """Whether a page of text has a picture behind it in which hardly any row of letters shows."""
+    """Return whether the pictures are only a background texture behind a page of text."""
     said = sum(not char.generated and bool(char.text.strip()) for char in chars)
     if said < MUCH_TEXT or drawn is None:
         return False
@@ -88,13 +90,15 @@ def texture(places: Sequence[visible_text.Box], chars: Sequence[Char], drawn: Dr
 
 
 def over_picture(sheet: Sheet, boxes: Sequence[visible_text.Box]) -> bool:
-    """Whether the layer is a scan's own: invisible text over a picture of the page."""
+    """Return whether the layer is the OCR layer of a scan: text over a picture of the page."""
     return any(covers(box, sheet.frame) for box in boxes)
 
 
 def around(chars: Sequence[Char], first: visible_text.Box) -> tuple[list[Char], list[Char]]:
-    """The layer's lines before and after the first picture that is read. Those to its left are
-    before it."""
+    """Split the layer's characters into those before and those after the first picture.
+
+    Text to the left of the picture is before it.
+    """
     above: list[Char] = []
     below: list[Char] = []
     side = above
@@ -108,7 +112,7 @@ def around(chars: Sequence[Char], first: visible_text.Box) -> tuple[list[Char], 
 
 
 def shares(region: visible_text.Box, frame: Frame) -> Shares:
-    """The region with a margin, as shares of the page's width and height."""
+    """Return a region with `MARGIN` around it, as shares of the page's sides."""
     left, top, right, bottom = _clamped(
         (region[0] - MARGIN, region[1] - MARGIN, region[2] + MARGIN, region[3] + MARGIN), frame
     )
@@ -117,6 +121,6 @@ def shares(region: visible_text.Box, frame: Frame) -> Shares:
 
 
 def within(box: visible_text.Box, region: visible_text.Box) -> bool:
-    """Whether the middle of a box is in a region."""
+    """Return whether the centre of a box is in a region."""
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     return region[0] <= x <= region[2] and region[1] <= y <= region[3]

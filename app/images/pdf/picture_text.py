@@ -1,25 +1,30 @@
-"""Whether a part of a page that is no text shows text: a scan, a table as a picture, outlines."""
+"""Checks whether a picture shows text, such as a scan, a table as a picture, or outlines."""
 
 from collections.abc import Iterator
 
 from PIL import Image, ImageChops
 
-STRIP = 160  # pixels: as wide as a strip that is looked at
-LEAST_CONTRAST = 40  # of 255, between ink and ground
-LEAST_EDGES = 5  # changes from ground to ink along a row of letters, in a strip
-BAND = (5, 70)  # pixels: heights of a line of letters
-QUIET = 1  # changes in a row between lines
+STRIP = 160  # pixels; width of the vertical strips that are checked
+LEAST_CONTRAST = 40  # of 255, between ink and background
+LEAST_EDGES = 5  # changes from background to ink along a pixel row of letters, in a strip
+BAND = (5, 70)  # pixels; least and greatest height of a line of letters
+QUIET = 1  # most changes along a pixel row between lines
 
 
 def holds_text(picture: Image.Image) -> bool:
-    """Whether rows of letters can be made out in a picture ("L", some 100 to 150 dpi): bands of
-    rows that change often between ground and ink, with quiet rows above and below."""
+    """Return whether a picture (mode L, some 100 to 150 dpi) shows lines of letters.
+
+    A line is a band of pixel rows with many changes between background and ink, and with rows of
+    few changes above and below.
+    """
     return any(_line_in(strip) for one in _sizes(picture) for strip in _strips(one))
 
 
 def strips_of_text(picture: Image.Image) -> float:
-    """The share of a picture's upright strips in which rows of letters can be made out: few where
-    it is only texture."""
+    """Return the share of a picture's vertical strips that show lines of letters.
+
+    The share is small for a texture.
+    """
     shares = []
     for one in _sizes(picture):
         found = [_line_in(strip) for strip in _strips(one)]
@@ -28,7 +33,7 @@ def strips_of_text(picture: Image.Image) -> float:
 
 
 def _sizes(picture: Image.Image) -> tuple[Image.Image, ...]:
-    """As it is, and smaller for large letters."""
+    """Return the picture, and a reduced copy in which large letters are recognised."""
     return (picture, picture.reduce(3)) if min(picture.size) >= 24 else (picture,)
 
 
@@ -62,14 +67,14 @@ def _line_in(strip: Image.Image) -> bool:
 
 
 def _changes(strip: Image.Image) -> list[int]:
-    """How often each row goes from ground to ink."""
+    """Return the number of changes from background to ink in each pixel row."""
     extrema = strip.getextrema()
     low, high = (float(value) for value in extrema if isinstance(value, int | float))
     if high - low < LEAST_CONTRAST:
         return [0] * strip.height
     step = max(LEAST_CONTRAST / 2, (high - low) * 0.25)
     edges = ImageChops.difference(strip, ImageChops.offset(strip, 1, 0))
-    # The first column is compared with the last.
+    # `offset` wraps around, so that the first column is compared with the last.
     edges.paste(0, (0, 0, 1, edges.height))
     marks = edges.point(lambda value: 255 if value >= step else 0)
     shifted = ImageChops.offset(marks, 1, 0)

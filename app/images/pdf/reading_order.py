@@ -1,7 +1,7 @@
-"""Reading order by places: characters become lines, whatever the order they were drawn in.
+"""Derives the reading order of characters from their positions, not from their drawing order.
 
-For pages whose own order cannot be used: text drawn sideways, fields filled in later, columns
-drawn line by line across.
+It is used for pages whose drawing order is not the reading order: rotated text, form fields that
+were filled later, columns that were drawn line by line across the page.
 """
 
 import re
@@ -14,17 +14,17 @@ from statistics import median
 from app.images.pdf.visible_text import Box, Char
 
 RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
-SAME_LINE = 0.5  # of the lower of two boxes, that they overlap by
-FAR = 1.2  # heights between two pieces of a line that are not one run
-NEAR = 0.18  # heights, from which a gap is a space
-LONG = 9.0  # heights that a line of prose is wide
-MOST_UNDER = 0.25  # of a column's lines may be no prose
-LEAST_LINES = 4  # of prose in each of two columns
+SAME_LINE = 0.5  # overlap of two runs on one line, as a share of the lower height
+FAR = 1.2  # line heights; a wider gap separates two runs
+NEAR = 0.18  # line heights; a wider gap between runs is a space
+LONG = 9.0  # line heights; a wider run is a line of prose
+MOST_UNDER = 0.25  # largest share of a column's lines that are not prose
+LEAST_LINES = 4  # lines of prose that each of two columns has at least
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Characters drawn one after another on a line."""
+    """Consecutive characters on a line."""
 
     text: str
     box: Box
@@ -43,8 +43,10 @@ class Run:
 
 
 def direction(chars: Sequence[Char]) -> int:
-    """The quarters clockwise that most of the text's lines are turned by as shown: 0 upright,
-    1 downwards, 2 upside down, 3 upwards."""
+    """Return the rotation of most lines as shown, in quarter turns clockwise.
+
+    0 is upright, 1 runs downwards, 2 is upside down, 3 runs upwards.
+    """
     votes: Counter[int] = Counter()
     for before, char in pairwise(chars):
         if before.generated or char.generated or before.owner != char.owner:
@@ -65,7 +67,7 @@ def _quarter(dx: float, dy: float) -> int:
 
 
 def turned(chars: Sequence[Char], quarters: int) -> list[Char]:
-    """The characters in a frame where lines turned by so many quarters are upright."""
+    """Rotate the boxes of characters so that lines turned by `quarters` become upright."""
 
     def back(box: Box) -> Box:
         left, top, right, bottom = box
@@ -82,13 +84,13 @@ def turned(chars: Sequence[Char], quarters: int) -> list[Char]:
 
 
 def arranged(chars: Sequence[Char]) -> str:
-    """The text in lines from the top down, columns of prose one after another."""
+    """Return the text in lines from top to bottom, columns of prose one after the other."""
     runs = _runs(turned(chars, direction(chars)))
     return "\n".join(line for block in _blocks(runs) for line in _lines(block))
 
 
 def across_columns(chars: Sequence[Char]) -> bool:
-    """Whether two columns of prose were drawn line by line across both."""
+    """Return whether two columns of prose were drawn line by line across both."""
     runs = _runs(chars)
     gutter = _gutter(runs)
     if gutter is None:
@@ -127,7 +129,7 @@ def _close(runs: list[Run], text: str, box: Box | None) -> None:
 
 
 def _apart(last: Char, char: Char, box: Box) -> bool:
-    """Whether a character does not go on where the line so far ended."""
+    """Return whether a character does not continue the current run."""
     height = max(box[3] - box[1], 1.0)
     if not char.text.strip() or char.box[2] <= char.box[0]:
         return False
@@ -139,7 +141,7 @@ def _apart(last: Char, char: Char, box: Box) -> bool:
 
 
 def union(box: Box | None, other: Box) -> Box:
-    """What is around two boxes."""
+    """Return the bounding box of two boxes."""
     if box is None:
         return other
     return (
@@ -177,7 +179,11 @@ def _line(runs: Sequence[Run]) -> str:
 
 
 def _blocks(runs: Sequence[Run]) -> list[list[Run]]:
-    """The page as one block, or: what is above two columns of prose, the columns, the rest."""
+    """Split the page into blocks in reading order.
+
+    A page without two columns of prose is one block. Otherwise a line across both columns is a
+    block of its own, which follows the parts of the columns above it.
+    """
     gutter = _gutter(runs)
     if gutter is None:
         return [list(runs)]
@@ -194,12 +200,12 @@ def _blocks(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def _gutter(runs: Sequence[Run]) -> float | None:
-    """The x of the blank between two columns of prose; None for one column or a table."""
+    """Return the x of the gap between two columns of prose; None for one column or a table."""
     if len(runs) < 2 * LEAST_LINES:
         return None
     height = median(run.height for run in runs)
     prose = [run for run in runs if run.width > LONG * height]
-    best: tuple[int, float] | None = None  # lines that cross it, its place
+    best: tuple[int, float] | None = None  # number of runs across the gap, its x
     for edge in sorted({round(run.box[2]) for run in prose}):
         x = edge + 1.0
         left = [run for run in runs if run.box[2] <= x]

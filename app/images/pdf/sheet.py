@@ -1,4 +1,4 @@
-"""One open page of a PDF, and what is on it."""
+"""One open page of a PDF and its objects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from app.images.pdf.visible_text import Frame
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A page that is looked at.
+    """A page whose text layer is judged.
 
-    filled: what its annotations draw was put into it, so that its order is not the file's.
-    checked: places of its check boxes that are set.
+    filled: its annotations were flattened, so that the order of its text is not that of the file.
+    checked: boxes of its checked check boxes (left, bottom, right, top in points).
     """
 
     page: Any
@@ -25,7 +25,7 @@ class Sheet:
 
     @property
     def sideways(self) -> bool:
-        """Whether most text may not be upright as the page is shown."""
+        """Whether most text may be rotated as the page is shown."""
         if self.frame.turns:
             return True
         boxes = self.objects.boxes

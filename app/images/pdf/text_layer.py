@@ -1,9 +1,9 @@
-"""Whether a PDF page's text layer can stand for the page, and what of it.
+"""Decides whether the text layer of a PDF page can be used in place of a picture of the page.
 
-It serves where it is what is drawn (its fonts claim what they show, and it can be seen) and where
-it is the page (no picture or drawn shape beside it holds text). Cheap signs come first: a page of
-dark text and nothing else needs no second look. Where a sign is there, the page is drawn and
-looked at.
+The layer is used if it matches what is drawn (its fonts claim the text that they draw, and the text
+is visible) and if it is complete (no picture or path on the page shows text). Cheap checks come
+first: a page of dark text alone passes them. If one of them fails, the page is rendered and the
+pixels are checked.
 """
 
 from collections.abc import Sequence
@@ -27,16 +27,21 @@ from app.images.pdf.page_pictures import Shares
 from app.images.pdf.sheet import Sheet
 from app.images.pdf.visible_text import Char, Frame
 
-LEAST_TEXT = 16  # characters; less is a page number or a stamp on a scan
+LEAST_TEXT = 16  # characters; a shorter text is a page number or a stamp on a scan
 
-UNLIKE = "its text layer is not what is drawn, so the page itself was read"
-HIDDEN = "{count} characters of its text layer cannot be seen on the page and were left out"
+UNLIKE = "its text layer does not match what is drawn, so the page was read as a picture"
+HIDDEN = "{count} characters of its text layer are not visible on the page and were left out"
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What a page's own text says. `text` is None where the page must be read. Where `region` is
-    there, that part of it must, between `text` and `below`."""
+    """The usable text of a page.
+
+    text: None if the whole page must be read as a picture.
+    notes: warnings for the user, without the page's name and the final period.
+    region: the part of the page that must be read as a picture, between `text` and `below`; None
+        if there is none.
+    """
 
     text: str | None
     notes: tuple[str, ...] = ()
@@ -47,11 +52,13 @@ class Layer:
 def layer(
     page: Any, fonts: Fonts, *, filled: bool = False, checked: Sequence[page_objects.Box] = ()
 ) -> Layer:
-    """The text layer of an open page, as far as it serves.
+    """Return the text layer of an open page, as far as it is usable.
 
     Args:
-        filled: what annotations draw was put into the page, so that its order is not the file's.
-        checked: places of check boxes that are set (left, bottom, right, top).
+        fonts: the verdicts on the document's fonts; they are updated.
+        filled: the annotations were flattened, so that the order of the text is not that of the
+            file.
+        checked: boxes of checked check boxes (left, bottom, right, top in points).
     """
     text_page = page.get_textpage()
     try:
@@ -76,7 +83,7 @@ def _judged(sheet: Sheet, fonts: Fonts) -> Layer:
 
 
 def _looked_at(sheet: Sheet, seen: Seen, pictured: list[visible_text.Box]) -> Layer:
-    """By what is drawn."""
+    """Judge the layer by the rendered page."""
     places = page_pictures.pictured(pictured, seen.drawn) if pictured and seen.drawn else []
     if not seen.hidden and not places and not _needs_order(sheet):
         text = cleaned(sheet.text_page.get_text_range())
@@ -103,7 +110,7 @@ CHECKED = "\u2612"
 
 
 def _checks(sheet: Sheet, chars: Sequence[Char]) -> list[Char]:
-    """Marks for check boxes that are set, where what is drawn in them is no text."""
+    """Return marks for the checked check boxes whose mark is not drawn as text."""
     boxes = [sheet.frame.shown(*place) for place in sheet.checked]
     return [
         Char(CHECKED, box, generated=False, owner=0)
@@ -117,14 +124,14 @@ def _enough(text: str) -> bool:
 
 
 def _needs_order(sheet: Sheet) -> bool:
-    """Whether the file's own order may not be that of reading."""
+    """Return whether the order of the text in the file may not be the reading order."""
     if sheet.filled or sheet.sideways:
         return True
     return _crosses(sheet.objects.boxes) >= reading_order.LEAST_LINES
 
 
 def _crosses(boxes: Sequence[page_objects.Box]) -> int:
-    """How often a text is followed by one beside it, far to the right."""
+    """Count how often a text is followed by one on the same line, far to the right."""
     count = 0
     last = None
     for box in boxes:
@@ -136,7 +143,7 @@ def _crosses(boxes: Sequence[page_objects.Box]) -> int:
 
 
 def _written(sheet: Sheet, chars: Sequence[Char]) -> str:
-    """Characters as text: in the file's order, or by their places where that is not to be used."""
+    """Return characters as text, in the file's order if that is the reading order."""
     placed = (
         sheet.filled or reading_order.direction(chars) != 0 or reading_order.across_columns(chars)
     )

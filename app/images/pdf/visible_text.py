@@ -1,7 +1,8 @@
-"""The characters of a PDF page with their places, and which of them can be seen.
+"""Returns the characters of a PDF page with their boxes, and which of them are visible.
 
-A page is drawn twice, with its text and without. Where both are the same, nobody sees a character
-there: it is white on white, covered, clipped, outside the page, too small, or invisible.
+A page is rendered twice, with and without its text. Where both renderings are equal, a character
+is not visible: it is white on white, covered, clipped, outside the page, too small, or has the
+invisible render mode.
 """
 
 import ctypes
@@ -14,9 +15,9 @@ from pypdfium2 import raw  # type: ignore[import-untyped]
 
 from app.images.pdf.page_objects import Numbers, TextObject, activate, call
 
-MOST_SIDE = 1800  # pixels of the longer side that the page is drawn in
-CONTRAST = 24  # of 255, below which ink cannot be told from its ground
-LEAST_HEIGHT = 1.3  # points of a letter or digit; less cannot be read
+MOST_SIDE = 1800  # pixels; the longer side of a rendered page
+CONTRAST = 24  # of 255; with less, ink is not distinguishable from its background
+LEAST_HEIGHT = 1.3  # points; a smaller letter or digit cannot be read
 
 _V, _I = ctypes.c_void_p, ctypes.c_int
 _unicode = call(raw.FPDFText_GetUnicode, ctypes.c_uint, _V, _I)
@@ -25,12 +26,15 @@ _generated = call(raw.FPDFText_IsGenerated, _I, _V, _I)
 _object = call(raw.FPDFText_GetTextObject, _V, _V, _I)
 _count = call(raw.FPDFText_CountChars, _I, _V)
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom as the page is shown
+Box = tuple[float, float, float, float]  # left, top, right, bottom in points, as the page is shown
 
 
 class Char(NamedTuple):
-    """A character in the layer's order. `generated`: PDFium set it between others (a space, a
-    line's end), and it has no place. `owner`: the handle of its text object."""
+    """A character of the text layer.
+
+    generated: PDFium inserted it (a space or a line break); its box is meaningless.
+    owner: the handle of its text object; 0 if there is none.
+    """
 
     text: str
     box: Box
@@ -40,10 +44,16 @@ class Char(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """From a page's own coordinates to those in which it is shown: points from its upper left
-    corner, turned by `turns` quarters clockwise."""
+    """Maps a page's own coordinates to those in which it is shown.
 
-    bounds: tuple[float, float, float, float]  # left, bottom, right, top of what is shown
+    The latter are points from the upper left corner of the page.
+
+    bounds: left, bottom, right, top of the visible part, in the page's own coordinates.
+    turns: the page's rotation in quarter turns clockwise.
+    width, height: of the page as it is shown, in points.
+    """
+
+    bounds: tuple[float, float, float, float]
     turns: int
     width: float
     height: float
@@ -57,7 +67,7 @@ class Frame:
         return cls(bounds, page.get_rotation() // 90, width, height)
 
     def shown(self, left: float, bottom: float, right: float, top: float) -> Box:
-        """A box of the page as it is shown."""
+        """Convert a box of the page's own coordinates (points) to one as the page is shown."""
         l, b, r, t = self.bounds  # noqa: E741 - as in left
         across, down = (r - l, t - b) if self.turns % 2 == 0 else (t - b, r - l)
         x, y = self.width / (across or 1), self.height / (down or 1)
@@ -74,7 +84,7 @@ class Frame:
 
 
 def characters(text_page: int, frame: Frame, owners: Collection[int] | None = None) -> list[Char]:
-    """All characters of the layer, in its order; or those of some text objects alone."""
+    """Return the characters of the layer in its order; `owners` limits them to text objects."""
     room = Numbers("d", 4)
     left, right, bottom, top = room.places
     found = []
@@ -93,8 +103,11 @@ def characters(text_page: int, frame: Frame, owners: Collection[int] | None = No
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What is on a page beside its text ("L"), and where its text shows (255, else 0), at `scale`
-    pixels a point."""
+    """A page rendered at `scale` pixels per point (mode L).
+
+    bare: the page without its text.
+    ink: 255 where the text is visible, else 0.
+    """
 
     bare: Image.Image
     ink: Image.Image
@@ -102,7 +115,7 @@ class Drawn:
 
 
 def drawn(page: Any, texts: Sequence[TextObject], scale: float, *, ink: bool = True) -> Drawn:
-    """The page drawn without its text and, for its ink, with it."""
+    """Render the page without its text and, if `ink` is set, with it (else `ink` is `bare`)."""
     scale = min(scale, MOST_SIDE / max(page.get_size()))
     whole = _render(page, scale) if ink else None
     activate(texts, on=False)
@@ -116,12 +129,12 @@ def drawn(page: Any, texts: Sequence[TextObject], scale: float, *, ink: bool = T
     return Drawn(bare, changed.point(lambda value: 255 if value >= CONTRAST else 0), scale)
 
 
-GLYPH_PIXELS = 30  # of a line's height in a close-up
-MOST_WIDTH = 4000
+GLYPH_PIXELS = 30  # pixels; height of a line in a close-up
+MOST_WIDTH = 4000  # pixels
 
 
 def close_ups(page: Any, line: Sequence[Char], frame: Frame) -> Iterator[tuple[str, Image.Image]]:
-    """The characters of one line of a page with their pictures ("L"), by one drawing."""
+    """Yield the characters of one line with their pictures (mode L), from a single rendering."""
     boxes = [char.box for char in line]
     if not boxes:
         return
@@ -132,7 +145,7 @@ def close_ups(page: Any, line: Sequence[Char], frame: Frame) -> Iterator[tuple[s
     crop = (left, frame.height - bottom, frame.width - right, top)
     try:
         image: Image.Image = page.render(scale=scale, grayscale=True, crop=crop).to_pil()
-    except ValueError:  # nothing of it is on the page
+    except ValueError:  # the line is outside the page
         return
     image = image.convert("L")
     for char in line:
@@ -148,7 +161,7 @@ def _render(page: Any, scale: float) -> Image.Image:
 
 
 def inked(box: Box, drawn: Drawn) -> bool:
-    """Whether a piece of text is there from end to end: no gap in its ink is wider than a space."""
+    """Return whether a text is visible from end to end: no gap in its ink is wider than a space."""
     pixels = _pixels(box, drawn)
     whole = (box[2] - box[0]) * (box[3] - box[1]) * drawn.scale**2
     if pixels is None or (pixels[2] - pixels[0]) * (pixels[3] - pixels[1]) < 0.9 * whole:
@@ -165,10 +178,12 @@ def inked(box: Box, drawn: Drawn) -> bool:
 
 
 def visible(chars: Sequence[Char], drawn: Drawn, doubtful: Collection[int]) -> list[bool]:
-    """Which characters can be seen; generated ones and spaces go with what is before them.
+    """Return for each character whether it is visible.
+
+    Spaces and generated characters are visible if the character before them is.
 
     Args:
-        doubtful: handles of the text objects that are looked at; others can be seen.
+        doubtful: handles of the text objects that are checked; the others are visible.
     """
     flags: list[bool] = []
     for char in chars:
@@ -190,7 +205,7 @@ def _has_ink(char: Char, drawn: Drawn) -> bool:
 
 
 def _pixels(box: Box, drawn: Drawn) -> tuple[int, int, int, int] | None:
-    """A box in pixels; None where nothing of it is on the page."""
+    """Return a box in pixels; None if it is outside the page."""
     left, top, right, bottom = (side * drawn.scale for side in box)
     pixels = (
         max(0, int(left)),
@@ -202,7 +217,7 @@ def _pixels(box: Box, drawn: Drawn) -> tuple[int, int, int, int] | None:
 
 
 def _smoothed(chars: Sequence[Char], flags: list[bool]) -> list[bool]:
-    """A single mark without ink inside a visible word is thin, not hidden."""
+    """Treat a single punctuation mark without ink in visible text as visible: it is thin."""
     whole = list(flags)
     for at in range(len(flags)):
         before = at == 0 or flags[at - 1]

@@ -1,4 +1,4 @@
-"""Pages of documents: which, how large, their own text, and their picture."""
+"""Pages of documents: selection, size, text layer and rendering."""
 
 import base64
 import io
@@ -50,7 +50,7 @@ def test_pages_that_are_not_there(pages: str) -> None:
 
 @pytest.mark.parametrize("pages", ["a", "1;2", "-3", "1--2", "1.5", ",", "1,,2", "٣"])
 def test_selections_that_are_none(pages: str) -> None:
-    if pages == "٣":  # a digit, but not one of ours: read as the number it is
+    if pages == "٣":  # an Arabic digit is parsed as a number
         assert selected(pages, 7, 50, "image[0]") == [3]
         return
     with pytest.raises(InvalidParameter, match="1-3,7"):
@@ -142,7 +142,7 @@ def test_an_image_has_one_page() -> None:
 
 
 def test_pages_whose_text_layer_is_not_looked_at_in_time_are_read_as_pictures() -> None:
-    """A document of many slow pages is answered all the same."""
+    """A document with many slow pages still gets an answer."""
     letter = Path("examples/letter.pdf").read_bytes()
     (looked_at,) = probe(letter, 0, Limits(50), "1")
     (not_looked_at,) = probe(letter, 0, Limits(50, look_s=-1), "1")

@@ -1,4 +1,4 @@
-"""Text of some language and text of none."""
+"""The language check accepts text of each language and rejects ciphers of it."""
 
 import pytest
 
