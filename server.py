@@ -5,17 +5,17 @@ from functools import partial
 
 import uvicorn
 
-from app import heap
-from app.connection import Reading
-from app.drain import DrainingServer
-from app.logs import log
 from app.main import create_app
+from app.observability.logs import log
+from app.server import memory
+from app.server.protocol import BufferedHttpProtocol
+from app.server.shutdown import DrainingServer
 from app.settings import Settings, SettingsError, load, require_safe_bind
 
 
 def main() -> None:
     """Serve until SIGINT or SIGTERM, then exit with 0; exit with 1 if a setting is invalid."""
-    heap.settle()
+    memory.configure_allocator()
     try:
         settings = load(Settings)
         require_safe_bind(settings)
@@ -26,7 +26,7 @@ def main() -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=partial(Reading, settings.stall_timeout_s),  # type: ignore[arg-type]
+        http=partial(BufferedHttpProtocol, settings.stall_timeout_s),  # type: ignore[arg-type]
         ws="none",
         proxy_headers=bool(settings.forwarded_allow_ips),
         forwarded_allow_ips=settings.forwarded_allow_ips,

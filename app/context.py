@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.engine.gate import Ticket
+from app.engine.scheduler import Ticket
 from app.schemas import Answer, ImageInfo
-from app.uploads import Upload
+from app.server.upload_memory import UploadReservation
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """Created by the outermost middleware, filled by routes and pipeline, read by `app.account`.
+    """Created by the outermost middleware, filled by routes and pipeline, read by
+    `app.observability.request_summary`.
 
     Times are seconds of `time.perf_counter`, 0 for a stage that was not reached.
     """
@@ -26,7 +27,7 @@ class RequestContext:
     model: str = ""  # empty until it is resolved
     images: Sequence[ImageInfo] = ()
     body_bytes: int | None = None
-    upload: Upload | None = None  # the memory that its files hold
+    upload: UploadReservation | None = None  # the memory that its files hold
     # The outcome.
     code: str = ""  # of the problem that ended the request
     answer: Answer | None = None

@@ -154,7 +154,7 @@ class InvalidParameter(Problem):
     status, code = 422, "invalid_parameter"
 
 
-class Unheld(InvalidParameter):
+class GrammarUnsupported(InvalidParameter):
     """The engine has no grammar for a schema; its answer can still be checked."""
 
 
@@ -204,7 +204,7 @@ class EngineError(EngineProblem):
     status, code = 502, "engine_error"
 
 
-class RepeatLimit(EngineProblem):
+class TokenRepeatLimit(EngineProblem):
     """The engine ended an answer that repeated one token."""
 
     status, code = 502, "engine_interrupted"
@@ -228,7 +228,7 @@ class EngineInterrupted(TransientEngineProblem):
     status, code = 502, "engine_interrupted"
 
 
-class Unfinished(EngineInterrupted):
+class StreamTruncated(EngineInterrupted):
     """The engine's stream ended before the answer was complete."""
 
 

@@ -17,7 +17,7 @@ from starlette.types import Scope
 
 from app.context import context_of
 from app.errors import InternalError, Problem
-from app.logs import log
+from app.observability.logs import log
 
 
 @dataclass(frozen=True, slots=True)

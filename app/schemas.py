@@ -41,19 +41,21 @@ def as_list(value: Any) -> Any:
 
 
 _PAGE = r"\s*[0-9]{1,6}\s*(-\s*([0-9]{1,6}\s*)?)?"
-PAGES = rf"^\s*({_PAGE}(,{_PAGE})*)?$"
+PAGES_PATTERN = rf"^\s*({_PAGE}(,{_PAGE})*)?$"
 
-TAG = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"  # of a language, BCP 47
+LANGUAGE_TAG_PATTERN = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"  # of a language, BCP 47
 
 NonEmpty = Annotated[str, Field(min_length=1, max_length=32_768)]
-Several = Annotated[list[NonEmpty], Field(min_length=1, max_length=64)]
+NonEmptyList = Annotated[list[NonEmpty], Field(min_length=1, max_length=64)]
 Label = Annotated[str, Field(min_length=1, max_length=200)]
 Labels = Annotated[list[Label], Field(min_length=1, max_length=64)]
-OneOrMore = Annotated[Several, BeforeValidator(as_list, json_schema_input_type=NonEmpty | Several)]
-Named = Field(strict=False)  # JSON has no enums: accept their values
+OneOrMore = Annotated[
+    NonEmptyList, BeforeValidator(as_list, json_schema_input_type=NonEmpty | NonEmptyList)
+]
+EnumByValue = Field(strict=False)  # JSON has no enums: accept their values
 
 
-def _detail(value: Any) -> Any:
+def _parse_detail(value: Any) -> Any:
     """Match case-insensitively; `auto` for values of other servers, such as "original"."""
     if not isinstance(value, str):
         return value
@@ -61,30 +63,30 @@ def _detail(value: Any) -> Any:
     return names[0] if names else Detail.AUTO
 
 
-AnyDetail = Annotated[Detail, BeforeValidator(_detail, json_schema_input_type=str)]
+AnyDetail = Annotated[Detail, BeforeValidator(_parse_detail, json_schema_input_type=str)]
 
 
-def whole(value: Any) -> Any:
+def coerce_integral(value: Any) -> Any:
     """A float without a fraction as an int; any other value unchanged."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _unlimited(value: Any) -> Any:
+def _unlimited_to_none(value: Any) -> Any:
     """None for -1 and 0, which clients send for "no limit"."""
-    value = whole(value)
+    value = coerce_integral(value)
     if isinstance(value, str) and value.strip() in ("-1", "0"):  # of a form
         return None
     return None if isinstance(value, int) and value is not False and value in (-1, 0) else value
 
 
 # JSON Schema: 5.0 is an integer.
-Tokens = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(whole)]
-# The longest answer; one that exceeds the context is lowered with a warning (`app.tasks.job`).
+Tokens = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(coerce_integral)]
+# The longest answer; one that exceeds the context is lowered with a warning (`app.pipeline.plan`).
 MaxTokens = Annotated[
     Annotated[int, Field(ge=1)] | None,
-    BeforeValidator(_unlimited, json_schema_input_type=Annotated[int, Field(ge=-1)] | None),
+    BeforeValidator(_unlimited_to_none, json_schema_input_type=Annotated[int, Field(ge=-1)] | None),
 ]
-Seed = Annotated[int, Field(ge=0, le=2**31 - 1), BeforeValidator(whole)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1), BeforeValidator(coerce_integral)]
 
 
 class TaskRequest(BaseModel):
@@ -101,14 +103,14 @@ class TaskRequest(BaseModel):
     )
     language: str | None = Field(
         None,
-        pattern=TAG,
+        pattern=LANGUAGE_TAG_PATTERN,
         description="Language of the answer, BCP 47 (`ko`, `en`); default: that of the prompt "
         "or question, else `DEFAULT_LANGUAGE`",
     )
     pages: str | None = Field(
         None,
         max_length=1000,
-        json_schema_extra={"pattern": PAGES},  # for the document; `images.pages` checks it
+        json_schema_extra={"pattern": PAGES_PATTERN},  # for the document; `images.pages` checks it
         description="Pages of a PDF or multi-page TIFF, such as `1-3,7`; default: all",
     )
     detail: AnyDetail = Field(
@@ -130,7 +132,7 @@ class TaskRequest(BaseModel):
     stream: bool = Field(False, description="Stream the answer as events")
 
     @property
-    def reasoning_gives_way(self) -> bool:
+    def reasoning_budget_is_soft(self) -> bool:
         """Whether `max_reasoning_tokens` may be lowered, since the client did not choose it."""
         return False
 
@@ -143,7 +145,7 @@ class TaskRequest(BaseModel):
 class DescribeRequest(TaskRequest):
     """Describes the image(s)."""
 
-    style: Annotated[Style, Named] = Style.PARAGRAPH
+    style: Annotated[Style, EnumByValue] = Style.PARAGRAPH
 
 
 class OcrRequest(TaskRequest):
@@ -156,10 +158,10 @@ class OcrRequest(TaskRequest):
 
     language: str | None = Field(
         None,
-        pattern=TAG,
+        pattern=LANGUAGE_TAG_PATTERN,
         description="Language of the text, BCP 47 (`ko`, `en`), as a hint; nothing is translated",
     )
-    format: Annotated[TextFormat, Named] = TextFormat.TEXT
+    format: Annotated[TextFormat, EnumByValue] = TextFormat.TEXT
 
 
 class VqaRequest(TaskRequest):
@@ -275,7 +277,7 @@ class ProblemBody(BaseModel):
 
 
 @cache
-def containers(model: type[BaseModel]) -> Mapping[str, type]:
+def container_fields(model: type[BaseModel]) -> Mapping[str, type]:
     """The list and dict fields of a model by name: in a form a list field may be repeated, and a
     dict field is JSON text."""
     found = {}

@@ -28,14 +28,14 @@ def _ollama_url(value: str) -> str:
     return parse_ollama_host(value).url
 
 
-def _rule(value: str) -> str:
+def _validate_rate(value: str) -> str:
     """Raises ValueError for a rate limit that is not valid, or that is zero."""
     if value.strip() and not parse(value).amount:
         raise ValueError(f"{value} allows no request")
     return value
 
 
-def _proxies(value: str) -> str:
+def _validate_proxies(value: str) -> str:
     """Raises ValueError for an entry that is not an IP address or network, which uvicorn would
     silently ignore."""
     listed = [one.strip() for one in value.split(",") if one.strip()]
@@ -115,10 +115,10 @@ class Settings(BaseSettings):
     default_language: str = Field(
         "en", description="Language of descriptions if a request names none, BCP 47"
     )
-    rate_limit: Annotated[str, AfterValidator(_rule)] = Field(
+    rate_limit: Annotated[str, AfterValidator(_validate_rate)] = Field(
         "", description="Rate limit per client, such as 60/minute; empty: none"
     )
-    forwarded_allow_ips: Annotated[str, AfterValidator(_proxies)] = Field(
+    forwarded_allow_ips: Annotated[str, AfterValidator(_validate_proxies)] = Field(
         "",
         description="Comma-separated addresses or networks of trusted proxies, for X-Forwarded-For "
         "and X-Forwarded-Proto; *: all",
@@ -134,11 +134,11 @@ class Settings(BaseSettings):
 
     @field_validator("uploads_max_mb")
     @classmethod
-    def _room_for_two(cls, value: float, info: ValidationInfo) -> float:
+    def _fits_two_bodies(cls, value: float, info: ValidationInfo) -> float:
         """A client may use half of it, which must be enough for one body."""
-        least = 2 * info.data.get("max_body_mb", 0.0)
-        if value < least:
-            raise ValueError(f"it must be at least {least:g}, twice MAX_BODY_MB")
+        minimum = 2 * info.data.get("max_body_mb", 0.0)
+        if value < minimum:
+            raise ValueError(f"it must be at least {minimum:g}, twice MAX_BODY_MB")
         return value
 
     @cached_property

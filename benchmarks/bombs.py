@@ -22,9 +22,9 @@ import httpx
 from benchmarks.wire.pictures import photo
 from tests.bombs import pdf, raster
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import Server
 from tests.pictures import base64_of, encoded, scene
 from tests.processes import memory_mb, peak_mb
-from tests.server import Server
 
 TOO_BUSY = "This machine is too busy to decode"  # with 503: the file is not at fault
 TRIES = 5

@@ -21,17 +21,17 @@ import httpx
 import numpy as np
 from PIL import Image, ImageFilter
 
-from app.images.budget import fit
+from app.images.budget import fit_size
 from app.images.decode import prepare
 from app.images.picture import Limits
 from app.images.probe import probe
-from app.models.tokens import ImageRule
+from app.models.tokens import ImageTokenRule
 from tests.engine_embedded import embedded_engine
+from tests.inference_server import Server
 from tests.pictures import text_pdf
-from tests.server import Server
 
 ROUNDS = 7
-RULE = ImageRule(32, 64, 2048)
+RULE = ImageTokenRule(32, 64, 2048)
 AUTO = 1536
 LIMITS = Limits(max_megapixels=50)
 PHOTO = Path(__file__).parents[1] / "examples" / "photo.jpg"
@@ -51,13 +51,13 @@ def photo_12mp() -> bytes:
 def ours(data: bytes) -> bytes:
     """As the server does it."""
     (picture,) = probe(data, 0, LIMITS)
-    return base64.b64decode(prepare(picture, fit(picture.natural, RULE, AUTO)).base64)
+    return base64.b64decode(prepare(picture, fit_size(picture.natural_size, RULE, AUTO)).base64)
 
 
 def plain(data: bytes) -> bytes:
     """As everybody writes it."""
     image = Image.open(io.BytesIO(data)).convert("RGB")
-    size = fit(image.size, RULE, AUTO)
+    size = fit_size(image.size, RULE, AUTO)
     out = io.BytesIO()
     image.resize(size, Image.Resampling.LANCZOS).save(out, "JPEG", quality=90)
     return out.getvalue()

@@ -20,8 +20,8 @@ from benchmarks.wire.engine import MODEL
 from benchmarks.wire.pictures import small
 from tests.background_server import BackgroundServer, answers
 from tests.deploy.cluster import Cluster
+from tests.inference_server import Server
 from tests.ports import free_port
-from tests.server import Server
 
 TOKENS = 20
 BOUNDARY = b"----------------7d4a6d158c9"

@@ -24,6 +24,7 @@ import httpx
 from benchmarks.load import Ended, Mix, ended
 from tests.fake_ollama.script import Script, says
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import Server
 from tests.integration.faults import (
     SCRIPTED,
     Scripted,
@@ -34,7 +35,6 @@ from tests.integration.faults import (
     thaw,
 )
 from tests.ollama_daemon.process import Daemon
-from tests.server import Server
 
 FAULT_LASTS_S = 1.5
 WARM_UP_S = 30.0

@@ -10,10 +10,10 @@ from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from app.embedded import weights
 from tests.client.fake import Fake
 from tests.engine_embedded import embedded_engine
+from tests.inference_server import Server
 from tests.ollama_daemon.install import InstallError, install, unsupported
 from tests.ollama_daemon.process import Daemon, given
 from tests.polling import HANG_S
-from tests.server import Server
 
 # httpx gives up after 5 s, which a busy machine may take. What is tested sets timeouts of its own.
 for phase in ("connect", "read", "write", "pool"):

@@ -15,9 +15,9 @@ import os
 import sys
 import time
 
-import app.drain
 import app.images.worker_pool
 import app.main
+import app.server.shutdown
 import server
 from app.images.fetch import Fetcher
 
@@ -33,13 +33,15 @@ def look(_url: str) -> None:
     time.sleep(600)
 
 
-app.drain.END_S = 60
-app.images.worker_pool.WALL = int(os.environ.get("DECODE_WALL", app.images.worker_pool.WALL))
+app.server.shutdown.HARD_EXIT_S = 60
+app.images.worker_pool.WALL_CLOCK_FACTOR = int(
+    os.environ.get("DECODE_WALL", app.images.worker_pool.WALL_CLOCK_FACTOR)
+)
 HANG = os.environ.get("HANG")
 if HANG == "dns":
     defaults = Fetcher.__init__.__kwdefaults__
     assert defaults
     defaults["resolve"] = look_up
 elif HANG == "driver":
-    app.main.look = look  # type: ignore[attr-defined,assignment]
+    app.main.detect_gpus = look  # type: ignore[attr-defined,assignment]
 server.main()

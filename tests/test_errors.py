@@ -11,9 +11,9 @@ from app.errors import (
     EngineUnavailable,
     ModelLoadingFailed,
     Problem,
-    RepeatLimit,
+    StreamTruncated,
+    TokenRepeatLimit,
     TransientEngineProblem,
-    Unfinished,
 )
 
 DRAWN = re.compile(r"^ {4}((?:[│ ] {3})*(?:[├└]── )?)(\w+)(?: +(\d{3}) (\w+))?$", re.MULTILINE)
@@ -45,8 +45,8 @@ def test_the_drawing_is_the_inheritance() -> None:
     [
         (EngineUnavailable, True),
         (EngineInterrupted, True),
-        (Unfinished, True),
-        (RepeatLimit, False),
+        (StreamTruncated, True),
+        (TokenRepeatLimit, False),
         (ModelLoadingFailed, False),
         (Draining, False),
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server import REPO
+from tests.inference_server import REPO
 
 LINT = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
 BROKEN = [  # where, what it imports, a word of the contract that this breaks

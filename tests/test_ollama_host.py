@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from app.ollama_host import parse
-from tests.server import REPO
+from tests.inference_server import REPO
 
 URLS = {
     "": "http://127.0.0.1:11434",

@@ -4,7 +4,9 @@ import pytest
 from fastapi import FastAPI
 
 from app.problems import OPENAI, RFC_9457, ProblemFormat, declared_formats, problem_format
-from app.routes import openai, ops, tasks
+from app.routes import ops
+from app.routes.openai import endpoints as openai
+from app.routes.tasks import endpoints as tasks
 
 
 @pytest.fixture(scope="module")

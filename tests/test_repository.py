@@ -12,7 +12,7 @@ import yaml  # type: ignore[import-untyped]
 from app import __version__
 from app.main import create_app
 from app.settings import Settings
-from tests.server import REPO
+from tests.inference_server import REPO
 
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())
 MAKEFILE = (REPO / "Makefile").read_text()

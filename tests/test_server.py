@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server import REPO, Server
+from tests.inference_server import REPO, Server
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

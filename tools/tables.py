@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.models.catalog import ALIASES, DEFAULT_MODEL, ENTRIES, GIB, Entry
-from app.models.plan import CacheType, plan
+from app.models.catalog import ALIASES, DEFAULT_MODEL, ENTRIES, GIB, CatalogEntry
+from app.models.memory_plan import CacheType, plan_memory
 
 REPO = Path(__file__).parents[1]
 DOCUMENTS = ("MODEL_INFO.md", "MODEL_INFO.en.md")
@@ -42,10 +42,13 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return row(*head) + "|" + "---|" * len(head) + "\n" + "".join(row(*one) for one in rows)
 
 
-def least_gib(entry: Entry) -> float:
+def least_gib(entry: CatalogEntry) -> float:
     """GPU memory, to a tenth of a GiB, with which the whole model is on one GPU, at the least
     context of use."""
-    return next(tenths for tenths in range(1, 10_000) if plan(entry, tenths * GIB // 10).fits) / 10
+    return (
+        next(tenths for tenths in range(1, 10_000) if plan_memory(entry, tenths * GIB // 10).fits)
+        / 10
+    )
 
 
 def models(korean: bool) -> str:
@@ -81,9 +84,9 @@ def cards(korean: bool) -> str:
     rows = []
     for gib, count, examples in CARDS:
         size = int(gib * GIB)
-        entry = next(one for one in reversed(ENTRIES) if plan(one, size, gpus=count).fits)
+        entry = next(one for one in reversed(ENTRIES) if plan_memory(one, size, gpus=count).fits)
         kinds: tuple[CacheType, ...] = ("f16", "q8_0")
-        contexts = [plan(entry, size, gpus=count, cache=kind).num_ctx for kind in kinds]
+        contexts = [plan_memory(entry, size, gpus=count, cache=kind).num_ctx for kind in kinds]
         rows.append(
             (
                 f"{gib:g} GiB",

@@ -14,13 +14,13 @@ from typing import Any
 from app.cli.engine_choice import EMBEDDED
 from app.client.client import Client
 from app.client.problem import ServerProblem
-from app.engine.ollama import Ollama
-from app.engine.registry import elsewhere
+from app.engine.client import OllamaClient
+from app.engine.registry import remote_host
 from app.errors import ModelNotFound, Problem
-from app.models.catalog import GIB, Entry, new_enough
-from app.models.daemon import Daemon, trouble
-from app.models.gpu import Gpus, is_local
-from app.models.plan import Plan, judge
+from app.models.catalog import GIB, CatalogEntry, is_new_enough
+from app.models.daemon import Daemon, known_bug
+from app.models.gpu import GpuInventory, is_local
+from app.models.memory_plan import MemoryPlan, placement_of
 
 # docs.ollama.com/gpu: 531 in the releases from 0.12 on, 550 in those of late 2026.
 LEAST_DRIVER, WANTED_DRIVER = 531, 550
@@ -63,7 +63,7 @@ class EngineState:
 
 async def inspect_engine(url: str, model: str) -> EngineState:
     """Ask the engine at `url`. Raises nothing; a failure is in `problem`."""
-    ollama = Ollama(url)
+    ollama = OllamaClient(url)
     try:
         version = await ollama.version()
         try:
@@ -79,7 +79,7 @@ async def inspect_engine(url: str, model: str) -> EngineState:
             shown=shown,
             file_bytes=int(tag.get("size", 0)),
             loaded=loaded,
-            elsewhere=elsewhere(tag) or elsewhere(shown),
+            elsewhere=remote_host(tag) or remote_host(shown),
         )
     except Problem as problem:
         return EngineState(url, problem=problem.detail)
@@ -95,9 +95,9 @@ async def inspect_embedded_engine(url: str, model: str, why: str) -> EngineState
     return EngineState(url, shown={"capabilities": ["vision"]}, embedded=why)
 
 
-def gpu_check(gpus: Gpus, entry: Entry | None) -> Check:
+def gpu_check(gpus: GpuInventory, entry: CatalogEntry | None) -> Check:
     """Without a GPU this fails only for a model of the catalogue: others may run on the CPU."""
-    if not gpus.found:
+    if not gpus.gpus:
         bad = entry is not None and "another machine" not in gpus.reason
         text = f"None: {gpus.reason}."
         if bad:
@@ -108,9 +108,9 @@ def gpu_check(gpus: Gpus, entry: Entry | None) -> Check:
         return Check("gpu", False if bad else None, text)
     each = "; ".join(
         f"{gpu.name}, {gpu.total_bytes / GIB:.2f} GiB ({gpu.free_bytes / GIB:.2f} free)"
-        for gpu in gpus.found
+        for gpu in gpus.gpus
     )
-    if len(gpus.found) > 1:
+    if len(gpus.gpus) > 1:
         each += (
             f"; {gpus.total_bytes / GIB:.2f} GiB in total, across which Ollama splits a model that "
             "does not fit on one GPU"
@@ -118,9 +118,9 @@ def gpu_check(gpus: Gpus, entry: Entry | None) -> Check:
     return Check("gpu", True, f"{each} (source: {gpus.source}).")
 
 
-def driver_check(gpus: Gpus) -> Check:
+def driver_check(gpus: GpuInventory) -> Check:
     """Ollama silently uses the CPU if the driver is too old."""
-    if not gpus.found:
+    if not gpus.gpus:
         return Check("driver", None, "No GPU, so no driver is needed.")
     if not gpus.driver:
         return Check("driver", None, "The version is unknown.")
@@ -136,7 +136,7 @@ def driver_check(gpus: Gpus) -> Check:
     return Check("driver", True, f"{found}.")
 
 
-def engine_check(engine: EngineState, entry: Entry | None) -> Check:
+def engine_check(engine: EngineState, entry: CatalogEntry | None) -> Check:
     """Whether the engine answers, and is new enough."""
     if engine.problem:
         return Check("engine", False, engine.problem)
@@ -146,14 +146,14 @@ def engine_check(engine: EngineState, entry: Entry | None) -> Check:
             return Check("engine", False, f"{found}; its packages are not installed.")
         return Check("engine", None, f"{found}; ./run_server.sh starts it.")
     found = f"Version {engine.version} at {engine.url}"
-    if entry and not new_enough(engine.version, entry.min_ollama):
+    if entry and not is_new_enough(engine.version, entry.min_ollama):
         return Check(
             "engine",
             False,
             f"{found}; {entry.tag} needs {entry.min_ollama} or newer: update it from "
             "https://ollama.com/download.",
         )
-    if known := trouble(engine.version):
+    if known := known_bug(engine.version):
         return Check("engine", None, f"{found}. {known}")
     return Check("engine", True, f"{found}.")
 
@@ -162,7 +162,7 @@ def slots_checks(engine: EngineState, parallel: int) -> tuple[Check, ...]:
     """Whether the daemon runs as many requests at once as are configured, if more than one."""
     if parallel == 1 or not engine.family:
         return ()
-    why = Daemon(engine.version, engine.family).why_one_slot(parallel)
+    why = Daemon(engine.version, engine.family).single_slot_reason(parallel)
     return (Check("slots", None if why else True, why or f"{parallel} requests run at once."),)
 
 
@@ -205,15 +205,15 @@ def loaded_check(engine: EngineState) -> Check:
     """Whether the loaded model is in GPU memory."""
     if engine.loaded is None:
         return Check("loaded", None, "Not loaded now; run this again when it is.")
-    verdict = judge(engine.loaded)
-    if verdict.warning:
-        return Check("loaded", False, verdict.warning)
-    if not verdict.share:
+    placement = placement_of(engine.loaded)
+    if placement.warning:
+        return Check("loaded", False, placement.warning)
+    if not placement.gpu_share:
         return Check("loaded", None, "Loaded; it is small enough to run on the CPU.")
-    return Check("loaded", True, f"Loaded, {int(verdict.share * 100)}% of it on the GPU.")
+    return Check("loaded", True, f"Loaded, {int(placement.gpu_share * 100)}% of it on the GPU.")
 
 
-def disk_check(engine: EngineState, entry: Entry | None) -> Check:
+def disk_check(engine: EngineState, entry: CatalogEntry | None) -> Check:
     """Disk space for the download, if it is needed and comes to this machine."""
     if engine.shown is not None:
         return Check("disk", True, "Nothing to download.")
@@ -236,7 +236,7 @@ def models_folder() -> Path:
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
 
 
-def plan_check(plan: Plan | None, wanted: int = 0) -> Check:
+def plan_check(plan: MemoryPlan | None, wanted: int = 0) -> Check:
     """`wanted`: the NUM_CTX that is set; 0 for none."""
     if plan is None:
         return Check("plan", None, "Nothing to plan: no GPU, or a model of unknown size.")

@@ -10,9 +10,17 @@ import typer
 from app.cli import checks, engine_choice, server_options
 from app.cli.checks import Check
 from app.cli.report import Report, print_report, to_dict
-from app.models.catalog import BY_TAG, ENTRIES, GIB, Entry, described, find, resolve
-from app.models.gpu import Gpu, Gpus, look
-from app.models.plan import Plan, plan
+from app.models.catalog import (
+    BY_TAG,
+    ENTRIES,
+    GIB,
+    CatalogEntry,
+    entry_from_model_info,
+    find_entry,
+    resolve,
+)
+from app.models.gpu import Gpu, GpuInventory, detect_gpus
+from app.models.memory_plan import MemoryPlan, plan_memory
 from app.settings import Settings
 
 
@@ -50,15 +58,17 @@ def doctor(
 def _examine(settings: Settings, name: str, note: str, *, asked: bool) -> Report:
     """Check this machine and its engine: the one at OLLAMA_HOST, or the embedded engine if that is
     chosen and --model is not given."""
-    gpus = look(settings.ollama_host)
+    gpus = detect_gpus(settings.ollama_host)
     engine = asyncio.run(checks.inspect_engine(settings.ollama_host, name))
     embedded = "" if asked else engine_choice.embedded_reason(settings, engine.version)
     if embedded:
         name, note = engine_choice.embedded_model(settings), ""
         engine = asyncio.run(checks.inspect_embedded_engine(settings.ollama_host, name, embedded))
-    entry = None if embedded else find(name)
+    entry = None if embedded else find_entry(name)
     info = (engine.shown or {}).get("model_info") or {}
-    plans, chosen = _plans(gpus, settings, entry or described(name, engine.file_bytes, info))
+    plans, chosen = _plans(
+        gpus, settings, entry or entry_from_model_info(name, engine.file_bytes, info)
+    )
     url = server_options.local_url(settings)
     port, warnings = asyncio.run(checks.port_check(settings.host, settings.port, url))
     found = _checks(gpus, engine, name, chosen, settings)
@@ -68,12 +78,12 @@ def _examine(settings: Settings, name: str, note: str, *, asked: bool) -> Report
 
 def _simulate(settings: Settings, name: str, note: str, vram_bytes: int) -> Report:
     """Check an imaginary machine with this GPU memory, on which all else is in order."""
-    entry = find(name)
+    entry = find_entry(name)
     if entry is None:
         known = ", ".join(BY_TAG)
         raise typer.BadParameter(f"{name} is not in the catalogue; it holds {known}")
     card = Gpu(0, "", "a GPU", vram_bytes, vram_bytes)
-    gpus = Gpus((card,), "simulation", driver=f"{checks.WANTED_DRIVER}.0")
+    gpus = GpuInventory((card,), "simulation", driver=f"{checks.WANTED_DRIVER}.0")
     plans, chosen = _plans(gpus, settings, entry)
     fits = chosen is not None and chosen.fits
     loaded = {"name": name, "size": entry.weights_bytes, "size_vram": entry.weights_bytes}
@@ -90,13 +100,13 @@ def _simulate(settings: Settings, name: str, note: str, vram_bytes: int) -> Repo
 
 
 def _checks(
-    gpus: Gpus,
+    gpus: GpuInventory,
     engine: checks.EngineState,
     name: str,
-    chosen: Plan | None,
+    chosen: MemoryPlan | None,
     settings: Settings,
 ) -> tuple[Check, ...]:
-    entry = None if engine.embedded else find(name)
+    entry = None if engine.embedded else find_entry(name)
     return (
         checks.gpu_check(gpus, entry),
         checks.driver_check(gpus),
@@ -110,13 +120,13 @@ def _checks(
 
 
 def _plans(
-    gpus: Gpus, settings: Settings, entry: Entry | None
-) -> tuple[tuple[Plan, ...], Plan | None]:
+    gpus: GpuInventory, settings: Settings, entry: CatalogEntry | None
+) -> tuple[tuple[MemoryPlan, ...], MemoryPlan | None]:
     """The plans of all models of the catalogue, and the plan of `entry`."""
-    if not gpus.found:
+    if not gpus.gpus:
         return (), None
 
-    def planned(one: Entry) -> Plan:
-        return plan(one, gpus.total_bytes, settings.num_parallel, gpus=len(gpus.found))
+    def planned(one: CatalogEntry) -> MemoryPlan:
+        return plan_memory(one, gpus.total_bytes, settings.num_parallel, gpus=len(gpus.gpus))
 
     return tuple(map(planned, ENTRIES)), planned(entry) if entry else None

@@ -12,11 +12,11 @@ from rich.text import Text
 
 from app.cli import server_options
 from app.cli.terminal import out, print_error, strip_controls
-from app.engine.ollama import Ollama
+from app.engine.client import OllamaClient
 from app.errors import Problem
 from app.models.catalog import ENTRIES, GIB
-from app.models.gpu import Gpu, Gpus, look
-from app.models.plan import plan
+from app.models.gpu import Gpu, GpuInventory, detect_gpus
+from app.models.memory_plan import plan_memory
 
 
 def models(
@@ -29,10 +29,10 @@ def models(
     """List the installed models, and which models of the catalogue fit on the GPU."""
     settings = server_options.load_settings()
     installed, problem = asyncio.run(_installed(settings.ollama_host))
-    gpus = look(settings.ollama_host)
+    gpus = detect_gpus(settings.ollama_host)
     if vram_gb is not None:
         size = int(vram_gb * GIB)
-        gpus = Gpus((Gpu(0, "", "simulated", size, size),), "simulation")
+        gpus = GpuInventory((Gpu(0, "", "simulated", size, size),), "simulation")
     known = [_catalogue_entry(one, gpus, settings.num_parallel) for one in ENTRIES]
     if as_json or not sys.stdout.isatty():
         entries = {"installed": installed, "problem": problem or None, "catalogue": known}
@@ -46,7 +46,7 @@ def models(
 
 async def _installed(url: str) -> tuple[list[dict[str, Any]], str]:
     """The installed models, or why they are unknown."""
-    ollama = Ollama(url)
+    ollama = OllamaClient(url)
     try:
         loaded = {one.get("name") for one in await ollama.ps()}
         return [
@@ -64,16 +64,18 @@ async def _installed(url: str) -> tuple[list[dict[str, Any]], str]:
         await ollama.aclose()
 
 
-def _catalogue_entry(entry: Any, gpus: Gpus, slots: int) -> dict[str, Any]:
+def _catalogue_entry(entry: Any, gpus: GpuInventory, slots: int) -> dict[str, Any]:
     """fits: None without a GPU."""
     entries = {"name": entry.tag, "download_gb": entry.download_bytes / 1e9, "kind": entry.kind}
-    if not gpus.found:
+    if not gpus.gpus:
         return {**entries, "fits": None, "num_ctx": None, "advice": gpus.reason}
-    made = plan(entry, gpus.total_bytes, slots, gpus=len(gpus.found))
+    made = plan_memory(entry, gpus.total_bytes, slots, gpus=len(gpus.gpus))
     return {**entries, "fits": made.fits, "num_ctx": made.num_ctx or None, "advice": made.advice}
 
 
-def _print(installed: list[dict[str, Any]], known: list[dict[str, Any]], gpus: Gpus) -> None:
+def _print(
+    installed: list[dict[str, Any]], known: list[dict[str, Any]], gpus: GpuInventory
+) -> None:
     table = _table("Installed", "GB", "", "")
     for one in installed:
         table.add_row(
@@ -84,7 +86,7 @@ def _print(installed: list[dict[str, Any]], known: list[dict[str, Any]], gpus: G
         )
     if installed:
         out.print(table)
-    size = f" ({gpus.total_bytes / GIB:.1f} GiB)" if gpus.found else ""
+    size = f" ({gpus.total_bytes / GIB:.1f} GiB)" if gpus.gpus else ""
     table = _table("Catalogue", "GB", "num_ctx", f"fits on the GPU{size}")
     for one in known:
         fits = {
@@ -94,7 +96,7 @@ def _print(installed: list[dict[str, Any]], known: list[dict[str, Any]], gpus: G
         }[one["fits"]]
         table.add_row(one["name"], f"{one['download_gb']:g}", str(one["num_ctx"] or "-"), fits)
     out.print(table)
-    if not gpus.found:
+    if not gpus.gpus:
         out.print(
             f"No GPU: {gpus.reason}. --vram-gb 24 shows what would fit on one of 24 GiB.",
             style="dim",

@@ -18,7 +18,7 @@ from app.cli import checks, server_options
 from app.cli.checks import Check
 from app.cli.terminal import EXIT_INTERRUPTED, err, out, print_error, print_message, print_warning
 from app.models import pull as download
-from app.models.catalog import Entry, find, resolve
+from app.models.catalog import CatalogEntry, find_entry, resolve
 
 
 class DownloadProgress:
@@ -30,7 +30,7 @@ class DownloadProgress:
         self._layers: dict[str, tuple[int, int]] = {}
         self._row = bar.add_task("", total=expected or None)
 
-    def take(self, line: dict[str, Any]) -> None:
+    def update(self, line: dict[str, Any]) -> None:
         """One line of the daemon's answer."""
         status = str(line.get("status", ""))
         if line.get("total"):
@@ -54,7 +54,7 @@ def pull(
     tag, note = resolve(model or settings.model_name)
     if note:
         print_warning(f"Note: {note}.")
-    url, entry = settings.ollama_host, find(tag)
+    url, entry = settings.ollama_host, find_entry(tag)
     engine = asyncio.run(checks.inspect_engine(url, tag))
     _require(checks.engine_check(engine, entry))
     if engine.shown is None:
@@ -73,7 +73,7 @@ def _require(check: Check) -> None:
         raise typer.Exit(1)
 
 
-def _download(url: str, tag: str, entry: Entry | None) -> None:
+def _download(url: str, tag: str, entry: CatalogEntry | None) -> None:
     """Download with a progress bar on a terminal, else with a line every 30 seconds."""
     expected = entry.download_bytes if entry else 0
     size = f"{expected / 1e9:.1f} GB" if expected else "size unknown"

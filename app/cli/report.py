@@ -11,8 +11,8 @@ from rich.text import Text
 from app.cli.checks import Check
 from app.cli.terminal import out
 from app.models.catalog import DEFAULT_MODEL, GIB
-from app.models.gpu import Gpus
-from app.models.plan import Plan
+from app.models.gpu import GpuInventory
+from app.models.memory_plan import MemoryPlan
 
 SIGNS = {True: "OK", False: "FAIL", None: "-"}
 STYLES = {True: "green", False: "bold red", None: "dim"}
@@ -28,10 +28,10 @@ class Report:
 
     model: str
     note: str
-    gpus: Gpus
+    gpus: GpuInventory
     checks: tuple[Check, ...]
-    plans: tuple[Plan, ...]
-    chosen: Plan | None
+    plans: tuple[MemoryPlan, ...]
+    chosen: MemoryPlan | None
     simulated: bool = False
     embedded: bool = False
 
@@ -50,7 +50,7 @@ class Report:
         if "engine" in failed:
             return (
                 f"./quick_start.sh installs Ollama and {self.model}."
-                if self.gpus.found
+                if self.gpus.gpus
                 else "ENGINE=embedded ./quick_start.sh reads text on this machine without a GPU. "
                 f"For {self.model} run ./quick_start.sh on a machine with an NVIDIA GPU."
             )
@@ -59,7 +59,7 @@ class Report:
         if failed:
             return f"Fix the failed checks ({', '.join(sorted(failed))}) and run this again."
         start = "./run_server.sh, if it is not running; then python -m app describe FILE"
-        if self.embedded and not self.gpus.found:
+        if self.embedded and not self.gpus.gpus:
             start += f". For {DEFAULT_MODEL} run ./quick_start.sh on a machine with an NVIDIA GPU."
         return start
 
@@ -74,7 +74,7 @@ def to_dict(report: Report) -> dict[str, Any]:
         "next": report.next,
         "gpus": [
             {"name": g.name, "total_gib": g.total_bytes / GIB, "free_gib": g.free_bytes / GIB}
-            for g in report.gpus.found
+            for g in report.gpus.gpus
         ],
         "gpu_source": report.gpus.source,
         "checks": [{"name": c.name, "ok": c.ok, "text": c.text} for c in report.checks],
@@ -83,7 +83,7 @@ def to_dict(report: Report) -> dict[str, Any]:
     }
 
 
-def _plan_dict(one: Plan) -> Mapping[str, Any]:
+def _plan_dict(one: MemoryPlan) -> Mapping[str, Any]:
     return {
         "model": one.entry.tag,
         "fits": one.fits,
@@ -112,7 +112,7 @@ def print_report(report: Report) -> None:
     if report.plans:
         out.print(_table(report))
     if report.chosen:
-        out.print("\n".join(report.chosen.lines))
+        out.print("\n".join(report.chosen.report_lines))
     if report.next:
         out.print(f"\nNext: {report.next}", style="bold")
 

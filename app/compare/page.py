@@ -98,7 +98,7 @@ def _thumbnail(file: Path) -> str:
     """A small copy of the image or first page as a data URI; empty if it cannot be decoded."""
     try:
         picture = probe(file.read_bytes(), 0, Limits(max_megapixels=200, max_pages=10_000))[0]
-        width, height = picture.natural
+        width, height = picture.natural_size
         scale = min(1.0, THUMBNAIL_PX / max(width, height))
         size = max(1, round(width * scale)), max(1, round(height * scale))
         shown = prepare(picture, size).base64

@@ -8,12 +8,13 @@ import time
 
 from app.errors import EngineUnavailable
 
-OPENS_AFTER = 3  # consecutive failed connections
-PAUSE_S = 1.0  # time between two probes
+FAILURE_THRESHOLD = 3  # consecutive failed connections
+PROBE_INTERVAL_S = 1.0  # time between two probes
 
 
-class Breaker:
-    """Opens after `OPENS_AFTER` consecutive failures. While open, one request in `PAUSE_S` seconds
+class CircuitBreaker:
+    """Opens after `FAILURE_THRESHOLD` consecutive failures. While open, one request in `PAUSE_S`
+    seconds
     passes as a probe and the others are refused. Any response of the engine closes it."""
 
     def __init__(self) -> None:
@@ -22,33 +23,34 @@ class Breaker:
         self._reason = ""
 
     @property
-    def open(self) -> bool:
-        return self._failures >= OPENS_AFTER
+    def is_open(self) -> bool:
+        return self._failures >= FAILURE_THRESHOLD
 
     def check(self) -> None:
         """Raises EngineUnavailable if a request would be refused now."""
-        if self.open and time.monotonic() < self._probe_at:
+        if self.is_open and time.monotonic() < self._probe_at:
             raise EngineUnavailable(
-                f"{self._reason} {self._failures} attempts failed. Retry in {PAUSE_S:g} s.",
-                retry_after_s=PAUSE_S,
+                f"{self._reason} {self._failures} attempts failed. Retry in {PROBE_INTERVAL_S:g} "
+                "s.",
+                retry_after_s=PROBE_INTERVAL_S,
             )
 
-    def enter(self) -> None:
+    def before_request(self) -> None:
         """As `check`. A request that passes an open breaker becomes the probe.
 
         Raises:
             EngineUnavailable: the request is refused.
         """
         self.check()
-        if self.open:
-            self._probe_at = time.monotonic() + PAUSE_S
+        if self.is_open:
+            self._probe_at = time.monotonic() + PROBE_INTERVAL_S
 
-    def failed(self, reason: str) -> None:
+    def record_failure(self, reason: str) -> None:
         """Record that the engine was unreachable. `reason` is a sentence."""
         self._failures += 1
         self._reason = reason
-        self._probe_at = time.monotonic() + PAUSE_S
+        self._probe_at = time.monotonic() + PROBE_INTERVAL_S
 
-    def answered(self) -> None:
+    def record_success(self) -> None:
         """Record a response of the engine."""
         self._failures = 0

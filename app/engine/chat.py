@@ -14,12 +14,12 @@ import httpx
 import msgspec
 import orjson
 
-from app.engine.faults import BROKE, message_of, problem_of
-from app.errors import EngineError, EngineInterrupted, Problem, Unfinished
+from app.engine.error_mapping import CONNECTION_LOST, error_message, map_error
+from app.errors import EngineError, EngineInterrupted, Problem, StreamTruncated
 
-MOST_LINE = 8_000_000  # bytes; a token takes about 150
-MOST_ERROR = 2000  # characters quoted of an error
-END_S = 0.1  # time limit for the end of a response after its last line
+MAX_LINE_BYTES = 8_000_000  # bytes; a token takes about 150
+MAX_ERROR_CHARACTERS = 2000  # characters quoted of an error
+DRAIN_TIMEOUT_S = 0.1  # time limit for the end of a response after its last line
 
 
 class _Message(msgspec.Struct):
@@ -53,7 +53,7 @@ class Chat:
     format: Mapping[str, Any] | str | None = None
     shift: bool | None = False
 
-    def body(self) -> bytes:
+    def to_json(self) -> bytes:
         """The request body as JSON.
 
         It always streams, so that closing the connection cancels the generation. With `truncate`
@@ -74,10 +74,10 @@ class Chat:
             body["think"] = self.think
         if self.format is not None:
             body["format"] = self.format
-        return orjson.dumps(body, _base64)
+        return orjson.dumps(body, _base64_fragment)
 
 
-def _base64(data: object) -> orjson.Fragment:
+def _base64_fragment(data: object) -> orjson.Fragment:
     """Embed base64 without escaping. For a string orjson searches for characters to escape and
     reserves memory for the worst case, which cost 17 page faults for each image."""
     if not isinstance(data, bytes):
@@ -88,7 +88,7 @@ def _base64(data: object) -> orjson.Fragment:
 _decoder = msgspec.json.Decoder(Chunk)
 
 
-def _chunks(lines: bytes, model: str) -> tuple[list[Chunk], Problem | None]:
+def _decode_chunks(lines: bytes, model: str) -> tuple[list[Chunk], Problem | None]:
     """The parsed lines up to the first error or invalid line, and that problem."""
     try:
         chunks = _decoder.decode_lines(lines)
@@ -106,12 +106,12 @@ def _chunks(lines: bytes, model: str) -> tuple[list[Chunk], Problem | None]:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return chunks, EngineError("The engine sent a line that is not valid Ollama output.")
         if chunk.error:
-            return chunks, problem_of(message_of(chunk.error)[:MOST_ERROR], 500, model)
+            return chunks, map_error(error_message(chunk.error)[:MAX_ERROR_CHARACTERS], 500, model)
         chunks.append(chunk)
     return chunks, None
 
 
-class Lines:
+class ChunkStream:
     """Iterates over the lines of one response, in lists of those that arrived together.
 
     The last line has `done`. Closing the iterator earlier closes the connection, which cancels the
@@ -122,9 +122,9 @@ class Lines:
         self._response = response
         self._received = aiter(cast(httpx.AsyncByteStream, response.stream))
         self._model = model
-        self._rest: list[bytes] = []  # the start of an incomplete line
-        self._length = 0  # bytes in `_rest`
-        self._over = False
+        self._partial_line: list[bytes] = []  # the start of an incomplete line
+        self._partial_length = 0  # bytes in `_rest`
+        self._done = False
         self._problem: Problem | None = None
 
     def __aiter__(self) -> Self:
@@ -134,49 +134,49 @@ class Lines:
         """Raises:
         Unfinished: the stream ended without `done`.
         EngineInterrupted: the connection was lost.
-        Problem: the engine reported an error, mapped by `problem_of`.
+        Problem: the engine reported an error, mapped by `map_error`.
         """
         chunks: list[Chunk] = []
         while not chunks:
             if self._problem:
                 raise self._problem
-            if self._over:
+            if self._done:
                 raise StopAsyncIteration
             try:
-                chunks = await self._next()
+                chunks = await self._read_chunks()
             except httpx.TransportError as error:
-                raise EngineInterrupted(BROKE, partial="") from error
+                raise EngineInterrupted(CONNECTION_LOST, partial="") from error
         return chunks
 
-    async def _next(self) -> list[Chunk]:
+    async def _read_chunks(self) -> list[Chunk]:
         data = await anext(self._received, b"")
-        chunks, self._problem = _chunks(self._whole(data), self._model)
-        self._over = bool(chunks) and chunks[-1].done
-        if self._over:
-            await self._finish()
+        chunks, self._problem = _decode_chunks(self._complete_lines(data), self._model)
+        self._done = bool(chunks) and chunks[-1].done
+        if self._done:
+            await self._drain()
         elif not data and not self._problem:
-            told = "The engine's stream ended before the answer was complete."
-            self._problem = Unfinished(told, partial="")
+            detail = "The engine's stream ended before the answer was complete."
+            self._problem = StreamTruncated(detail, partial="")
         return chunks
 
-    def _whole(self, data: bytes) -> bytes:
+    def _complete_lines(self, data: bytes) -> bytes:
         """The lines completed by this piece. The rest at the end of the stream counts as a line."""
         lines, newline, rest = data.rpartition(b"\n")
-        if self._rest and (newline or not data):
-            lines = b"".join([*self._rest, lines])
-            self._rest, self._length = [], 0
+        if self._partial_line and (newline or not data):
+            lines = b"".join([*self._partial_line, lines])
+            self._partial_line, self._partial_length = [], 0
         if rest:
-            self._rest.append(rest)
-            self._length += len(rest)
-            if self._length > MOST_LINE:
+            self._partial_line.append(rest)
+            self._partial_length += len(rest)
+            if self._partial_length > MAX_LINE_BYTES:
                 return lines + b"\ntoo long"
         return lines
 
-    async def _finish(self) -> None:
+    async def _drain(self) -> None:
         """Read the response to its end. A connection that is released before the end is closed
         instead of reused, and a runner of Ollama 0.9.3 was seen to hang forever after that."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(END_S):
+            async with asyncio.timeout(DRAIN_TIMEOUT_S):
                 async for _ in self._received:
                     pass
 

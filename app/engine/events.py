@@ -1,6 +1,7 @@
-"""The events of one generation. They know no task, page or question: `app.tasks.asking` adds those.
+"""The events of one generation. They know no task, page or question: `app.pipeline.executor` adds
+those.
 
-`app.engine.gate.Place` is a position in the queue.
+`app.engine.scheduler.Place` is a position in the queue.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,7 +24,7 @@ class Thinking:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Retract:
     """The last `characters` of the answer were a loop. A stream has already sent them. The text of
     the complete answer omits them, and a warning reports it."""
 
@@ -31,7 +32,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Generated:
+class GenerationEnd:
     """The end of one generation. Counts are the engine's token counts; times are milliseconds."""
 
     finish_reason: str
@@ -41,13 +42,13 @@ class Generated:
     load_ms: float = 0.0
     prompt_ms: float = 0.0
     generate_ms: float = 0.0
-    asked_tokens: int = 0  # the engine's count of the first prompt; 0 if it ended early
+    first_prompt_tokens: int = 0  # the engine's count of the first prompt; 0 if it ended early
     warnings: tuple[str, ...] = ()
 
 
 # A callback that receives events in order. The producer awaits it, so that a slow client exerts
 # backpressure on the engine. (Async generators cost more: a dozen of them between engine and client
 # each added 10 us to a request and 0.1 us to a token.)
-Said = TypeVar("Said")
-Say = Callable[[Said], Awaitable[None]]
-Work = Callable[[Say[Said]], Awaitable[None]]
+EventT = TypeVar("EventT")
+Emit = Callable[[EventT], Awaitable[None]]
+EventSource = Callable[[Emit[EventT]], Awaitable[None]]

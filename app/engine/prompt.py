@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.engine import markup
+from app.engine import escaping
 from app.engine.chat import Chat
 from app.engine.registry import Model
 
-NO_THOUGHT = "<think>\n\n</think>\n\n"
-LIVELIER = 0.4  # temperature at which a model leaves a loop that it repeats at 0
+EMPTY_REASONING = "<think>\n\n</think>\n\n"
+RETRY_TEMPERATURE = 0.4  # temperature at which a model leaves a loop that it repeats at 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,14 @@ class Prompt:
     max_reasoning_tokens: int = 1024
     format: Mapping[str, Any] | str | None = None  # a JSON Schema, or `json`
     stall_s: float = 60.0  # longest wait between two tokens
-    escaped: bool = False  # some message has escaped text (`app.engine.markup`)
+    escaped: bool = False  # some message has escaped text (`app.engine.escaping`)
 
 
-def request(
-    prompt: Prompt, thoughts: str | None = None, said: str = "", livelier: bool = False
+def build_request(
+    prompt: Prompt,
+    reasoning: str | None = None,
+    answer_so_far: str = "",
+    raise_temperature: bool = False,
 ) -> Chat:
     """Build a request.
 
@@ -48,32 +51,37 @@ def request(
         thoughts: reasoning so far. The model must answer now. None for the first request, which
             reasons if `prompt.think` is set.
         said: answer so far, which the model continues.
-        livelier: raise the temperature to at least `LIVELIER`, because the same request would
+        livelier: raise the temperature to at least `RETRY_TEMPERATURE`, because the same request
+        would
             fail again.
     """
     messages = prompt.messages
     # Daemons before 0.32.9 apply a default penalty, which breaks text that repeats.
     options = {"repeat_penalty": 1.0, **prompt.options}
     options |= {"num_ctx": prompt.model.num_ctx, "num_predict": prompt.max_tokens}
-    if livelier:
-        options["temperature"] = max(LIVELIER, float(options.get("temperature", 0)))
-    think, form = None, prompt.format
-    if thoughts is None and prompt.think and prompt.model.thinks:
+    if raise_temperature:
+        options["temperature"] = max(RETRY_TEMPERATURE, float(options.get("temperature", 0)))
+    think, response_format = None, prompt.format
+    if reasoning is None and prompt.think and prompt.model.can_think:
         think = True
         options["num_predict"] += prompt.max_reasoning_tokens
-        if not prompt.model.daemon.thinks_freely:
-            form = None  # otherwise the daemon enforces it on the thoughts
-    elif form is not None and thoughts is None and prompt.model.holds_at_once:
+        if not prompt.model.daemon.applies_format_after_reasoning:
+            response_format = None  # otherwise the daemon enforces it on the thoughts
+    elif (
+        response_format is not None and reasoning is None and prompt.model.enforces_format_at_start
+    ):
         think = False
-        messages = (*messages, {"role": "assistant", "content": NO_THOUGHT})
-    elif thoughts is not None or prompt.model.thinks:
+        messages = (*messages, {"role": "assistant", "content": EMPTY_REASONING})
+    elif reasoning is not None or prompt.model.can_think:
         closed = {
             "role": "assistant",
-            "thinking": markup.escaped(thoughts or ""),
-            "content": markup.escaped(said) or "\n",
+            "thinking": escaping.escape(reasoning or ""),
+            "content": escaping.escape(answer_so_far) or "\n",
         }
         messages = (*messages, closed)
-        if said:
-            form = None  # the grammar would start over
+        if answer_so_far:
+            response_format = None  # the grammar would start over
     shift = prompt.model.daemon.shift
-    return Chat(prompt.model.name, messages, options, prompt.keep_alive, think, form, shift)
+    return Chat(
+        prompt.model.name, messages, options, prompt.keep_alive, think, response_format, shift
+    )

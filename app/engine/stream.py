@@ -6,20 +6,20 @@ from typing import Self
 
 import stamina
 
-from app.engine.chat import Chat, Chunk, Lines
-from app.engine.ollama import Ollama
-from app.engine.watch import Watch
+from app.engine.chat import Chat, Chunk, ChunkStream
+from app.engine.client import OllamaClient
+from app.engine.deadline import Watchdog
 from app.errors import Problem, TransientEngineProblem
 
 # Before the first token, loading and prompt processing may take long. After this time the engine's
 # health is checked in parallel: it answers that at once, whatever else it does.
-PATIENCE_S = 10.0
-AGAIN_S = 0.1  # delay before the first retry
+LIVENESS_CHECK_S = 10.0
+RETRY_DELAY_S = 0.1  # delay before the first retry
 
 Chunks = list[Chunk]
 
 
-class Stream:
+class EngineStream:
     """One request to the engine. Use it as a context manager: leaving it ends the request.
 
     Args:
@@ -27,23 +27,23 @@ class Stream:
         deadline: seconds on the event loop's clock.
     """
 
-    def __init__(self, ollama: Ollama, chat: Chat, stall_s: float, deadline: float) -> None:
+    def __init__(self, ollama: OllamaClient, chat: Chat, stall_s: float, deadline: float) -> None:
         self._ollama = ollama
         self._chat = chat
         self._stall_s = stall_s
-        self._watch = Watch(deadline, PATIENCE_S, self._ask_whether_it_lives)
-        self._asking: asyncio.Task[None] | None = None
-        self._lines: Lines | None = None
+        self._watchdog = Watchdog(deadline, LIVENESS_CHECK_S, self._start_liveness_check)
+        self._liveness_check: asyncio.Task[None] | None = None
+        self._chunk_stream: ChunkStream | None = None
 
     async def __aenter__(self) -> Self:
         """Raises EngineUnavailable if the circuit breaker refuses the request."""
-        self._ollama.breaker.enter()
-        self._watch.start()
+        self._ollama.breaker.before_request()
+        self._watchdog.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._watch.stop()
-        await self._leave()
+        self._watchdog.stop()
+        await self._close()
 
     async def read(self) -> Chunks:
         """The chunks that have arrived; empty at the end.
@@ -51,50 +51,50 @@ class Stream:
         Raises:
             EngineInterrupted: the engine stalled or the connection was lost.
             DeadlineExceeded: the deadline has passed.
-            Problem: the engine failed (`Ollama.chat`).
+            Problem: the engine failed (`OllamaClient.chat`).
         """
-        if self._lines:
-            return await self._watch.wait(anext(self._lines, []))
-        chunks = await self._first()
-        if self._asking:
-            self._asking.cancel()
-        self._watch.narrow(self._stall_s)
+        if self._chunk_stream:
+            return await self._watchdog.wait(anext(self._chunk_stream, []))
+        chunks = await self._read_first()
+        if self._liveness_check:
+            self._liveness_check.cancel()
+        self._watchdog.set_stall_timeout(self._stall_s)
         return chunks
 
-    async def _first(self) -> Chunks:
+    async def _read_first(self) -> Chunks:
         """The first chunks. A transient failure before them is retried: no output was sent yet, and
         a restarted engine is back within moments."""
         with suppress(TransientEngineProblem):
-            return await self._try()
-        await asyncio.sleep(AGAIN_S)
+            return await self._attempt()
+        await asyncio.sleep(RETRY_DELAY_S)
         retry = stamina.AsyncRetryingCaller(
-            attempts=2, timeout=2.0, wait_initial=3 * AGAIN_S, wait_jitter=AGAIN_S
+            attempts=2, timeout=2.0, wait_initial=3 * RETRY_DELAY_S, wait_jitter=RETRY_DELAY_S
         )
-        return await retry(TransientEngineProblem, self._try)
+        return await retry(TransientEngineProblem, self._attempt)
 
-    async def _try(self) -> Chunks:
+    async def _attempt(self) -> Chunks:
         try:
-            return await self._watch.wait(self._begin())
+            return await self._watchdog.wait(self._open())
         except BaseException:
-            await self._leave()
+            await self._close()
             raise
 
-    async def _begin(self) -> Chunks:
-        self._lines = await self._ollama.chat(self._chat)
-        return await anext(self._lines, [])
+    async def _open(self) -> Chunks:
+        self._chunk_stream = await self._ollama.chat(self._chat)
+        return await anext(self._chunk_stream, [])
 
-    def _ask_whether_it_lives(self) -> None:
-        self._asking = asyncio.create_task(self._end_where_it_does_not())
+    def _start_liveness_check(self) -> None:
+        self._liveness_check = asyncio.create_task(self._abort_if_dead())
 
-    async def _end_where_it_does_not(self) -> None:
+    async def _abort_if_dead(self) -> None:
         try:
             await self._ollama.version()
         except Problem as problem:
-            self._watch.end(problem)
+            self._watchdog.abort(problem)
 
-    async def _leave(self) -> None:
-        if self._asking:
-            self._asking.cancel()
-        if self._lines:
-            await self._lines.aclose()
-            self._lines = None
+    async def _close(self) -> None:
+        if self._liveness_check:
+            self._liveness_check.cancel()
+        if self._chunk_stream:
+            await self._chunk_stream.aclose()
+            self._chunk_stream = None

@@ -13,13 +13,13 @@ from typing import TypeVar, cast
 import httptools
 import httpx
 
-MOST_UNREAD = 256 * 1024  # bytes buffered before reading pauses
-LENGTHS = (b"content-length", b"transfer-encoding")  # fields that frame a body
+MAX_BUFFERED_BYTES = 256 * 1024  # bytes buffered before reading pauses
+LENGTH_HEADERS = (b"content-length", b"transfer-encoding")  # fields that frame a body
 
-Thing = TypeVar("Thing")
+T = TypeVar("T")
 
 
-class Transport(httpx.AsyncBaseTransport):
+class EngineTransport(httpx.AsyncBaseTransport):
     """Keep-alive connections to the address of the first request."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Transport(httpx.AsyncBaseTransport):
             httpx.RemoteProtocolError: the response is not HTTP.
         """
         limits = request.extensions.get("timeout", {})
-        if connection := self._kept():
+        if connection := self._pop_idle():
             try:
                 return await self._exchange(connection, request, limits.get("read"))
             except httpx.ReadError:
@@ -44,33 +44,33 @@ class Transport(httpx.AsyncBaseTransport):
                 # may be retried (RFC 9110, 9.2.2).
                 if request.method != "GET":
                     raise
-        connection = await self._connected(request.url, limits.get("connect"))
+        connection = await self._connect(request.url, limits.get("connect"))
         return await self._exchange(connection, request, limits.get("read"))
 
     async def _exchange(
-        self, connection: "_Connection", request: httpx.Request, silence_s: float | None
+        self, connection: "_Connection", request: httpx.Request, read_timeout_s: float | None
     ) -> httpx.Response:
-        body = _Body(connection, self._idle, silence_s)
+        body = _Body(connection, self._idle, read_timeout_s)
         try:
-            connection.ask(request)
-            await body.within(connection.head())
+            connection.send(request)
+            await body.with_read_timeout(connection.read_head())
         except BaseException:
             connection.abort()
             raise
-        return httpx.Response(connection.status, headers=connection.fields, stream=body)
+        return httpx.Response(connection.status, headers=connection.headers, stream=body)
 
     async def aclose(self) -> None:
         while self._idle:
             self._idle.pop().abort()
 
-    def _kept(self) -> "_Connection | None":
+    def _pop_idle(self) -> "_Connection | None":
         """The most recently used idle connection that the engine has not closed."""
         while self._idle:
             if not (connection := self._idle.pop()).broken:
                 return connection
         return None
 
-    async def _connected(self, url: httpx.URL, limit_s: float | None) -> "_Connection":
+    async def _connect(self, url: httpx.URL, limit_s: float | None) -> "_Connection":
         if url.scheme == "https" and self._tls is None:
             self._tls = httpx.create_ssl_context()  # honours SSL_CERT_FILE
         tls = self._tls if url.scheme == "https" else None
@@ -91,34 +91,34 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.status = 0
-        self.fields: list[tuple[bytes, bytes]] = []
-        self.over = False  # the response is complete
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.complete = False  # the response is complete
         self.broken: Exception | None = None
-        self._begun = False  # the head has arrived
-        self._kept = False  # the engine keeps the connection open
-        self._unread: list[bytes] = []
-        self._bytes = 0  # unread bytes
-        self.on_body = self._unread.append  # httptools calls it for each token
+        self._head_complete = False  # the head has arrived
+        self._keep_alive = False  # the engine keeps the connection open
+        self._buffer: list[bytes] = []
+        self._buffered_bytes = 0  # unread bytes
+        self.on_body = self._buffer.append  # httptools calls it for each token
         self._paused = False
-        self._waiting: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
 
-    def ask(self, request: httpx.Request) -> None:
+    def send(self, request: httpx.Request) -> None:
         """Send a request whose content is in memory."""
-        self.fields = []
-        self._unread.clear()
-        self.over = self._begun = False
+        self.headers = []
+        self._buffer.clear()
+        self.complete = self._head_complete = False
         head = b"%b %b HTTP/1.1\r\n" % (request.method.encode(), request.url.raw_path)
         lines = [b"%b: %b\r\n" % field for field in request.headers.raw]
         self._transport.writelines([b"".join([head, *lines, b"\r\n"]), request.read()])
 
-    async def head(self) -> None:
+    async def read_head(self) -> None:
         """Wait for the status and the header fields.
 
         Raises:
             httpx.ReadError, RemoteProtocolError: the connection was lost, or it is not HTTP.
         """
-        while not self._begun:
-            await self._news()
+        while not self._head_complete:
+            await self._wait_for_data()
 
     async def read(self) -> bytes:
         """The part of the body that has arrived; empty at its end.
@@ -126,11 +126,11 @@ class _Connection(asyncio.Protocol):
         Raises:
             httpx.ReadError, RemoteProtocolError: the connection was lost, or it is not HTTP.
         """
-        while not self._unread and not self.over:
-            await self._news()
-        data = self._unread[0] if len(self._unread) == 1 else b"".join(self._unread)
-        self._unread.clear()
-        self._bytes = 0
+        while not self._buffer and not self.complete:
+            await self._wait_for_data()
+        data = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
+        self._buffer.clear()
+        self._buffered_bytes = 0
         if self._paused:
             self._paused = False
             self._transport.resume_reading()
@@ -139,23 +139,23 @@ class _Connection(asyncio.Protocol):
     @property
     def reusable(self) -> bool:
         """Whether the response is complete and the connection can send another request."""
-        return self.over and self._kept and not self._unread and not self.broken
+        return self.complete and self._keep_alive and not self._buffer and not self.broken
 
     def abort(self) -> None:
         self._transport.abort()
 
-    async def _news(self) -> None:
+    async def _wait_for_data(self) -> None:
         if self.broken:
             raise self.broken
-        self._waiting = asyncio.get_running_loop().create_future()
+        self._waiter = asyncio.get_running_loop().create_future()
         try:
-            await self._waiting
+            await self._waiter
         finally:
-            self._waiting = None
+            self._waiter = None
 
-    def _tell(self) -> None:
-        if self._waiting and not self._waiting.done():
-            self._waiting.set_result(None)
+    def _notify(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
 
     # asyncio.Protocol
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -163,12 +163,16 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._begun and exc is None and all(n.lower() not in LENGTHS for n, _ in self.fields):
-            self.over = True
+        if (
+            self._head_complete
+            and exc is None
+            and all(n.lower() not in LENGTH_HEADERS for n, _ in self.headers)
+        ):
+            self.complete = True
         del self._parser  # breaks the reference cycle
         if not self.broken:
             self.broken = httpx.ReadError(str(exc or "the engine closed the connection"))
-        self._tell()
+        self._notify()
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -176,27 +180,27 @@ class _Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self.broken = httpx.RemoteProtocolError(str(error))
             self._transport.abort()
-        self._bytes += len(data)
-        if self._bytes > MOST_UNREAD and not self._paused:
+        self._buffered_bytes += len(data)
+        if self._buffered_bytes > MAX_BUFFERED_BYTES and not self._paused:
             self._paused = True
             self._transport.pause_reading()
-        self._tell()
+        self._notify()
 
     # httptools' callbacks
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.fields.append((name, value))
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
         # The final response follows an interim one (RFC 9110, 15.2).
-        self._begun = self.status >= 200
+        self._head_complete = self.status >= 200
 
     def on_message_complete(self) -> None:
-        if not self._begun:
-            self.fields = []
+        if not self._head_complete:
+            self.headers = []
             return
-        self._kept = self._parser.should_keep_alive()
-        self.over = True
+        self._keep_alive = self._parser.should_keep_alive()
+        self.complete = True
 
 
 class _Body(httpx.AsyncByteStream):
@@ -204,27 +208,27 @@ class _Body(httpx.AsyncByteStream):
     cancels the generation."""
 
     def __init__(
-        self, connection: _Connection, idle: list[_Connection], silence_s: float | None
+        self, connection: _Connection, idle: list[_Connection], read_timeout_s: float | None
     ) -> None:
         self._connection = connection
         self._idle = idle
-        self._silence_s = silence_s
+        self._read_timeout_s = read_timeout_s
         self._closed = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        if data := await self.within(self._connection.read()):
+        if data := await self.with_read_timeout(self._connection.read()):
             return data
         raise StopAsyncIteration
 
-    async def within(self, coming: Awaitable[Thing]) -> Thing:
+    async def with_read_timeout(self, coming: Awaitable[T]) -> T:
         """Raises httpx.ReadTimeout if nothing arrives for `silence_s` seconds."""
-        if self._silence_s is None:
+        if self._read_timeout_s is None:
             return await coming
         try:
-            async with asyncio.timeout(self._silence_s):
+            async with asyncio.timeout(self._read_timeout_s):
                 return await coming
         except TimeoutError:
             raise httpx.ReadTimeout("the engine is silent") from None

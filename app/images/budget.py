@@ -3,17 +3,17 @@
 import math
 from collections.abc import Sequence
 
-from app.models.tokens import ImageRule
+from app.models.tokens import ImageTokenRule
 from app.schemas import Detail
 
 Size = tuple[int, int]  # width, height in pixels
 
-LEAST_TOKENS = 64  # an image of fewer tokens is not recognisable
+MIN_TOKENS = 64  # an image of fewer tokens is not recognisable
 # Most tokens of one image. 1,536 tokens are 1.5 megapixels: dense print stays readable.
-MOST_TOKENS = {Detail.LOW: 384, Detail.AUTO: 1536}
+MAX_TOKENS = {Detail.LOW: 384, Detail.AUTO: 1536}
 
 
-def fit(size: Size, rule: ImageRule, budget: int) -> Size:
+def fit_size(size: Size, rule: ImageTokenRule, budget: int) -> Size:
     """Return the size (width, height in pixels) in which an image costs at most `budget` tokens.
 
     An image that fits keeps its size, so that the model's own rounding is the only resampling
@@ -36,8 +36,8 @@ def fit(size: Size, rule: ImageRule, budget: int) -> Size:
     return columns * cell, rows * cell
 
 
-def plan(
-    sizes: Sequence[Size], rule: ImageRule, room: int, detail: Detail
+def plan_sizes(
+    sizes: Sequence[Size], rule: ImageTokenRule, available_tokens: int, detail: Detail
 ) -> tuple[Size, ...] | None:
     """Return the sizes (width, height in pixels) in which the images of one prompt are sent.
 
@@ -45,22 +45,22 @@ def plan(
     image does not use go to the larger ones. Returns None if `room` is too small for recognisable
     images.
     """
-    cap = max(MOST_TOKENS.get(detail, rule.max_tokens), rule.min_tokens)
+    cap = max(MAX_TOKENS.get(detail, rule.max_tokens), rule.min_tokens)
     planned = list(sizes)
     by_need = sorted(range(len(sizes)), key=lambda index: rule.tokens(*sizes[index]))
     for done, index in enumerate(by_need):
-        share = room // (len(sizes) - done)
-        if share < least(sizes[index], rule):
+        share = available_tokens // (len(sizes) - done)
+        if share < min_image_tokens(sizes[index], rule):
             return None
-        planned[index] = fit(sizes[index], rule, min(share, cap))
+        planned[index] = fit_size(sizes[index], rule, min(share, cap))
         cost = rule.tokens(*planned[index])
         if cost > share:  # the rule raised it to its minimum, in whole cells
             return None
-        room -= cost
+        available_tokens -= cost
     return tuple(planned)
 
 
-def apart(sizes: Sequence[Size], rule: ImageRule) -> tuple[Size, ...]:
+def separate_sizes(sizes: Sequence[Size], rule: ImageTokenRule) -> tuple[Size, ...]:
     """Return sizes (width, height in pixels) in which no two neighbouring images are equal.
 
     The second of two equal neighbours becomes one column or one row of pixels larger, whichever
@@ -75,6 +75,6 @@ def apart(sizes: Sequence[Size], rule: ImageRule) -> tuple[Size, ...]:
     return tuple(found)
 
 
-def least(size: Size, rule: ImageRule) -> int:
+def min_image_tokens(size: Size, rule: ImageTokenRule) -> int:
     """Return the smallest number of tokens with which an image is recognisable."""
-    return max(rule.min_tokens, min(LEAST_TOKENS, rule.tokens(*size)))
+    return max(rule.min_tokens, min(MIN_TOKENS, rule.tokens(*size)))

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from PIL import Image, ImageCms
 
 SIXTEEN_TO_EIGHT = 1 / 257  # 65,535 -> 255; Pillow's own conversion clips instead
-BAND = 256  # rows
+BAND_ROWS = 256  # rows
 _SRGB = ImageCms.createProfile("sRGB")
 
 
-def eight_bit(image: Image.Image) -> Image.Image:
+def to_eight_bit(image: Image.Image) -> Image.Image:
     """Scale an image of 16-bit, 32-bit or float samples to mode L; return others unchanged.
 
     Raises:
         ValueError: the samples are not numbers.
     """
     if image.mode.startswith("I;16"):
-        return _by_bands(
+        return _convert_in_bands(
             image, lambda band: band.convert("I").point(lambda value: value * SIXTEEN_TO_EIGHT)
         )
     if image.mode not in ("I", "F"):
@@ -30,19 +30,23 @@ def eight_bit(image: Image.Image) -> Image.Image:
     if image.mode == "I" and white == 1.0:
         white = 255.0
     scale = 255.0 / white
-    return _by_bands(image, lambda band: band.convert("F").point(lambda value: value * scale + 0.0))
+    return _convert_in_bands(
+        image, lambda band: band.convert("F").point(lambda value: value * scale + 0.0)
+    )
 
 
-def _by_bands(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
+def _convert_in_bands(
+    image: Image.Image, change: Callable[[Image.Image], Image.Image]
+) -> Image.Image:
     """Convert an image to mode L in bands of rows, to limit the memory of the 4-byte copies."""
     out = Image.new("L", image.size)
-    for top in range(0, image.height, BAND):
-        box = (0, top, image.width, min(top + BAND, image.height))
+    for top in range(0, image.height, BAND_ROWS):
+        box = (0, top, image.width, min(top + BAND_ROWS, image.height))
         out.paste(change(image.crop(box)).convert("L"), (0, top))
     return out
 
 
-def plain(image: Image.Image) -> Image.Image:
+def to_resizable_mode(image: Image.Image) -> Image.Image:
     """Convert palette and 1-bit images, which cannot be resized smoothly, to RGB, RGBA or L."""
     if image.mode in ("P", "PA") or "transparency" in image.info:
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
@@ -50,27 +54,31 @@ def plain(image: Image.Image) -> Image.Image:
 
 
 # Backgrounds for transparent images. Most pages are white; white text needs another background.
-GROUNDS = (255, 0, 128)  # grey levels
-LOST = 60  # a pixel within so many grey levels of the background is not visible
-MOST_LOST = 0.25  # share of the opaque pixels that may be invisible on white
+BACKGROUND_LEVELS = (255, 0, 128)  # grey levels
+MIN_CONTRAST = 60  # a pixel within so many grey levels of the background is not visible
+MAX_LOST_SHARE = 0.25  # share of the opaque pixels that may be invisible on white
 
 
-def ground(image: Image.Image, alpha: Image.Image) -> int:
+def background_level(image: Image.Image, alpha: Image.Image) -> int:
     """Return the grey level of the background on which the opaque pixels of an image are visible.
 
-    It is white, unless more than `MOST_LOST` of the opaque pixels are invisible on white and less
-    than half as many on another background.
-    """
+    It is white, unless more than `MAX_LOST_SHARE` of the opaque pixels are invisible on white and
+    less than half as many on another background."""
     levels = image.convert("L").histogram(alpha.point(lambda value: 255 if value > 127 else 0))
     opaque = sum(levels)
     if not opaque or alpha.getextrema()[0] == 255:
-        return GROUNDS[0]
-    lost = {one: sum(levels[max(0, one - LOST) : one + LOST + 1]) / opaque for one in GROUNDS}
-    best = min(GROUNDS, key=lambda one: lost[one])
-    return best if lost[255] > MOST_LOST and lost[best] < lost[255] / 2 else GROUNDS[0]
+        return BACKGROUND_LEVELS[0]
+    lost = {
+        one: sum(levels[max(0, one - MIN_CONTRAST) : one + MIN_CONTRAST + 1]) / opaque
+        for one in BACKGROUND_LEVELS
+    }
+    best = min(BACKGROUND_LEVELS, key=lambda one: lost[one])
+    return (
+        best if lost[255] > MAX_LOST_SHARE and lost[best] < lost[255] / 2 else BACKGROUND_LEVELS[0]
+    )
 
 
-def srgb_on_white(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:
+def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:
     """Return the image in mode RGB and sRGB, and a warning if its profile is unusable (else "").
 
     Transparent images are composited on the background that `ground` chooses, mostly white.
@@ -80,17 +88,17 @@ def srgb_on_white(image: Image.Image, profile: bytes | None) -> tuple[Image.Imag
     if alpha:
         image = image.convert("RGB" if image.mode == "RGBA" else "L")
     if profile:
-        image, note = _managed(image, profile)
+        image, note = _apply_profile(image, profile)
     if image.mode != "RGB":  # converting would copy
         image = image.convert("RGB")
     if alpha:
-        paper = Image.new("RGB", image.size, (ground(image, alpha),) * 3)
+        paper = Image.new("RGB", image.size, (background_level(image, alpha),) * 3)
         paper.paste(image, mask=alpha)
         image = paper
     return image, note
 
 
-def _managed(image: Image.Image, profile: bytes) -> tuple[Image.Image, str]:
+def _apply_profile(image: Image.Image, profile: bytes) -> tuple[Image.Image, str]:
     """Convert an image from its ICC profile to sRGB; a profile that does not fit is ignored."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))

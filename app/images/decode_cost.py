@@ -8,20 +8,20 @@ from app.images.shared_file import Buffer
 
 # Formats whose header determines the decoding time. The time of a PDF, a TIFF or a HEIC cannot be
 # known in advance.
-KNOWN = frozenset({"JPEG", "PNG", "GIF", "BMP", "WebP"})
+PREDICTABLE_FORMATS = frozenset({"JPEG", "PNG", "GIF", "BMP", "WebP"})
 BASE_MB = 64
 DOCUMENT_MB = 256
 # Bytes per pixel: four in Pillow, those of a converted copy, and the decoder's buffers. libwebp
 # opens every image as an animation, with two canvases.
-BYTES_A_PIXEL, BYTES_A_PIXEL_WEBP = 10, 17
+BYTES_PER_PIXEL, BYTES_PER_PIXEL_WEBP = 10, 17
 # Limits of a light job. A phone's photo stays below both and takes half a second at most.
 LIGHT_MB = 192  # memory
 LIGHT_MEGAPIXELS = 13  # sum over all decoding passes
-TIMES_MAPPED = 4  # address space for the file itself, as a multiple of its size
+MAPPED_COPIES = 4  # address space for the file itself, as a multiple of its size
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class DecodeCost:
     """Estimated cost of one decoder job.
 
     heavy: the job may take longer or more memory than a phone's photo.
@@ -32,27 +32,27 @@ class Cost:
     memory_mb: int
 
 
-def cost_of_file(kind: str, content: Buffer) -> Cost:
+def file_cost(kind: str, content: Buffer) -> DecodeCost:
     """Return the cost of probing a file; `kind` is the result of `formats.kind`."""
-    file_mb = round(TIMES_MAPPED * len(content) / 1e6)
+    file_mb = round(MAPPED_COPIES * len(content) / 1e6)
     if kind == "WebP":
-        memory_mb = BASE_MB + round(BYTES_A_PIXEL_WEBP * _webp_megapixels(content[:30])) + file_mb
-        return Cost(memory_mb > LIGHT_MB, memory_mb)
-    if kind in KNOWN or not kind:
-        return Cost(False, BASE_MB + file_mb)
-    return Cost(True, DOCUMENT_MB + file_mb)
+        memory_mb = BASE_MB + round(BYTES_PER_PIXEL_WEBP * _webp_megapixels(content[:30])) + file_mb
+        return DecodeCost(memory_mb > LIGHT_MB, memory_mb)
+    if kind in PREDICTABLE_FORMATS or not kind:
+        return DecodeCost(False, BASE_MB + file_mb)
+    return DecodeCost(True, DOCUMENT_MB + file_mb)
 
 
-def cost_of_picture(picture: Picture, kind: str) -> Cost:
-    """Return the cost of decoding and encoding a picture; `kind` is as in `cost_of_file`."""
-    file_mb = round(TIMES_MAPPED * len(picture.data) / 1e6)
+def picture_cost(picture: Picture, kind: str) -> DecodeCost:
+    """Return the cost of decoding and encoding a picture; `kind` is as in `file_cost`."""
+    file_mb = round(MAPPED_COPIES * len(picture.data) / 1e6)
     if kind == "PDF":
-        return Cost(True, DOCUMENT_MB + file_mb)
+        return DecodeCost(True, DOCUMENT_MB + file_mb)
     megapixels = picture.width * picture.height / 1e6
-    each = BYTES_A_PIXEL_WEBP if kind == "WebP" else BYTES_A_PIXEL
+    each = BYTES_PER_PIXEL_WEBP if kind == "WebP" else BYTES_PER_PIXEL
     memory_mb = round(BASE_MB + each * megapixels)
-    light = kind in KNOWN and megapixels * picture.passes <= LIGHT_MEGAPIXELS
-    return Cost(not light or memory_mb > LIGHT_MB, memory_mb + file_mb)
+    light = kind in PREDICTABLE_FORMATS and megapixels * picture.passes <= LIGHT_MEGAPIXELS
+    return DecodeCost(not light or memory_mb > LIGHT_MB, memory_mb + file_mb)
 
 
 def _webp_megapixels(head: bytes) -> float:

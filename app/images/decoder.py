@@ -21,27 +21,29 @@ from app.errors import (
     UnsupportedImage,
 )
 from app.images import formats
-from app.images.decode_cost import cost_of_file, cost_of_picture
-from app.images.picture import Limits, Picture, Prepared
-from app.images.plain import as_it_is, plain
-from app.images.shared_file import SharedFile, mapped
-from app.images.worker_pool import Decoding, WorkerPool
+from app.images.decode_cost import file_cost, picture_cost
+from app.images.passthrough import encode_unchanged, passthrough_picture
+from app.images.picture import Limits, Picture, PreparedImage
+from app.images.shared_file import SharedFile, as_buffer
+from app.images.worker_pool import DecodeJob, WorkerPool
 from app.images.worker_protocol import (
-    Bug,
-    Looked,
+    ErrorReply,
     Prepare,
+    PrepareReply,
     Probe,
-    Ready,
-    Refused,
+    ProbeReply,
+    ProblemReply,
     decode_reply,
-    packed,
-    unpacked,
+    pack_picture,
+    unpack_picture,
 )
-from app.logs import log
+from app.observability.logs import log
 
 # Bytes. If nothing is decoded, a worker process costs more than the work for a smaller file.
-SMALL = 262_144
-AT_ONCE = 1_048_576  # bytes that are copied or hashed on the event loop, which takes 1 ms at most
+INLINE_FILE_BYTES = 262_144
+INLINE_HASH_BYTES = (
+    1_048_576  # bytes that are copied or hashed on the event loop, which takes 1 ms at most
+)
 # The problems that a worker may report.
 REFUSALS: dict[str, type[Problem]] = {
     one.__name__: one
@@ -49,7 +51,7 @@ REFUSALS: dict[str, type[Problem]] = {
 }
 
 
-Answer = TypeVar("Answer", Looked, Ready)
+ReplyT = TypeVar("ReplyT", ProbeReply, PrepareReply)
 
 
 class Decoder:
@@ -62,20 +64,20 @@ class Decoder:
     """
 
     def __init__(self, limits: Limits, timeout_s: float = 10, memory_mb: int = 768) -> None:
-        self._limits = replace(limits, look_s=timeout_s / 2)
+        self._limits = replace(limits, text_layer_budget_s=timeout_s / 2)
         self._pool = WorkerPool(timeout_s, memory_mb)
 
     def start(self) -> None:
         """Start loading the decoders."""
         self._pool.start()
 
-    def probe_at_once(
-        self, files: Sequence[bytes], pages: str | None
-    ) -> tuple[Picture, ...] | None:
+    def probe_inline(self, files: Sequence[bytes], pages: str | None) -> tuple[Picture, ...] | None:
         """Probe without a worker process; None unless all files are small and sent unchanged."""
         found = []
         for index, data in enumerate(files):
-            if len(data) > SMALL or not (picture := plain(data, index, self._limits, pages)):
+            if len(data) > INLINE_FILE_BYTES or not (
+                picture := passthrough_picture(data, index, self._limits, pages)
+            ):
                 return None
             found.append(picture)
         return tuple(found)
@@ -105,13 +107,15 @@ class Decoder:
     async def _probe(
         self, data: bytes, index: int, pages: str | None, client: str
     ) -> Sequence[Picture]:
-        if len(data) <= SMALL and (picture := plain(data, index, self._limits, pages)):
+        if len(data) <= INLINE_FILE_BYTES and (
+            picture := passthrough_picture(data, index, self._limits, pages)
+        ):
             return (picture,)
-        cost = cost_of_file(formats.kind(data), data)
-        file = await _shared(data)
+        cost = file_cost(formats.detect_format(data), data)
+        file = await _to_shared_file(data)
         task = Probe(index, self._limits, pages)
-        looked = await self._run(Decoding(task, file, f"image[{index}]", client, cost), Looked)
-        return [unpacked(one, file) for one in looked.pictures]
+        looked = await self._run(DecodeJob(task, file, f"image[{index}]", client, cost), ProbeReply)
+        return [unpack_picture(one, file) for one in looked.pictures]
 
     def prepare(
         self,
@@ -119,47 +123,49 @@ class Decoder:
         size: tuple[int, int],
         client: str = "",
         pad: tuple[int, int] = (0, 0),
-    ) -> asyncio.Future[Prepared]:
+    ) -> asyncio.Future[PreparedImage]:
         """Return a future of the picture as it is sent to Ollama; arguments as `decode.prepare`."""
-        if isinstance(picture.data, bytes) and picture.sent_as_it_is(size) and not any(pad):
-            ready: asyncio.Future[Prepared] = asyncio.get_running_loop().create_future()
-            ready.set_result(as_it_is(picture))
+        if isinstance(picture.data, bytes) and picture.is_passthrough(size) and not any(pad):
+            ready: asyncio.Future[PreparedImage] = asyncio.get_running_loop().create_future()
+            ready.set_result(encode_unchanged(picture))
             return ready
         return asyncio.ensure_future(self._prepare(picture, size, client, pad))
 
     async def _prepare(
         self, picture: Picture, size: tuple[int, int], client: str, pad: tuple[int, int]
-    ) -> Prepared:
+    ) -> PreparedImage:
         data = picture.data
-        file = await _shared(data) if isinstance(data, bytes) else data
-        task = Prepare(packed(replace(picture, text=None, below="", warnings=())), size, pad)
-        cost = cost_of_picture(picture, formats.kind(picture.content))
-        ready = await self._run(Decoding(task, file, picture.name, client, cost), Ready)
-        return Prepared(ready.base64, ready.warnings)
+        file = await _to_shared_file(data) if isinstance(data, bytes) else data
+        task = Prepare(pack_picture(replace(picture, text=None, below="", warnings=())), size, pad)
+        cost = picture_cost(picture, formats.detect_format(picture.content))
+        ready = await self._run(DecodeJob(task, file, picture.name, client, cost), PrepareReply)
+        return PreparedImage(ready.base64, ready.warnings)
 
-    async def _run(self, decoding: Decoding, expected: type[Answer]) -> Answer:
+    async def _run(self, decode_job: DecodeJob, expected: type[ReplyT]) -> ReplyT:
         """Run a job and return its reply.
 
         Raises:
             Problem: the worker or the pool refuses the job.
             InternalError: the worker fails with a bug, or its reply is invalid.
         """
-        raw = await self._pool.run(decoding)
+        raw = await self._pool.run(decode_job)
         try:
             reply = decode_reply(raw)
             if isinstance(reply, expected):
                 return reply
-            if isinstance(reply, Refused):
+            if isinstance(reply, ProblemReply):
                 raise REFUSALS[reply.problem](reply.detail, **reply.extra)
         except (msgspec.MsgspecError, KeyError, TypeError):
-            reply = Bug("the reply of a decoder process is invalid")
-        trace = reply.trace if isinstance(reply, Bug) else "the reply has an unexpected type"
+            reply = ErrorReply("the reply of a decoder process is invalid")
+        trace = reply.trace if isinstance(reply, ErrorReply) else "the reply has an unexpected type"
         log.error("a decoder job failed with a bug", trace=trace)
-        raise InternalError(f"{decoding.name} could not be decoded because of a bug in the server.")
+        raise InternalError(
+            f"{decode_job.name} could not be decoded because of a bug in the server."
+        )
 
     async def digest(self, parts: Sequence[bytes | SharedFile]) -> bytes:
         """Return one hash (BLAKE2b, 32 bytes) over the lengths and bytes of all parts."""
-        if sum(map(len, parts)) <= AT_ONCE:
+        if sum(map(len, parts)) <= INLINE_HASH_BYTES:
             return _digest(parts)
         return await asyncio.to_thread(_digest, parts)
 
@@ -168,15 +174,15 @@ class Decoder:
         self._pool.close()
 
 
-async def _shared(data: bytes) -> SharedFile:
-    if len(data) <= AT_ONCE:
-        return SharedFile.of(data)
-    return await asyncio.to_thread(SharedFile.of, data)
+async def _to_shared_file(data: bytes) -> SharedFile:
+    if len(data) <= INLINE_HASH_BYTES:
+        return SharedFile.from_bytes(data)
+    return await asyncio.to_thread(SharedFile.from_bytes, data)
 
 
 def _digest(parts: Sequence[bytes | SharedFile]) -> bytes:
     whole = hashlib.blake2b(digest_size=32)
     for part in parts:
         whole.update(len(part).to_bytes(8, "big"))
-        whole.update(mapped(part))
+        whole.update(as_buffer(part))
     return whole.digest()

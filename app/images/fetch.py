@@ -21,10 +21,10 @@ MAX_REDIRECTS = 3
 TIMEOUT_S = 10.0
 # IPv6 prefixes that embed an IPv4 address in the last 32 bits: NAT64 (RFC 6052), IPv4-compatible
 # (RFC 4291, deprecated but still understood), IPv4-translated (RFC 2765).
-HOLDS_IPV4 = tuple(
+IPV4_EMBEDDING_NETWORKS = tuple(
     ipaddress.IPv6Network(one) for one in ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")
 )
-REDIRECTS = (301, 302, 303, 307, 308)
+REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 
 
 def is_public(address: IPAddress) -> bool:
@@ -37,12 +37,12 @@ def is_public(address: IPAddress) -> bool:
             return False
         if address.is_site_local:  # fec0::/10, deprecated by RFC 3879 but still routed internally
             return False
-        if any(address in network for network in HOLDS_IPV4):
+        if any(address in network for network in IPV4_EMBEDDING_NETWORKS):
             return is_public(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
     return address.is_global and not address.is_multicast
 
 
-async def look_up(host: str, port: int) -> list[str]:
+async def resolve_host(host: str, port: int) -> list[str]:
     """Return all IP addresses of a host.
 
     Raises:
@@ -64,13 +64,13 @@ class Fetcher:
         self,
         max_bytes: int,
         *,
-        resolve: Resolve = look_up,
-        allows: Callable[[IPAddress], bool] = is_public,
+        resolve: Resolve = resolve_host,
+        is_allowed: Callable[[IPAddress], bool] = is_public,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._max_bytes = max_bytes
         self._resolve = resolve
-        self._allows = allows
+        self._is_allowed = is_allowed
         self._http = httpx.AsyncClient(transport=transport, trust_env=False, timeout=TIMEOUT_S)
 
     async def aclose(self) -> None:
@@ -99,10 +99,10 @@ class Fetcher:
     async def _follow(self, url: str, name: str) -> bytes:
         target = httpx.URL(url)
         for _ in range(MAX_REDIRECTS + 1):
-            request = await self._pinned(target, name)
+            request = await self._pinned_request(target, name)
             response = await self._http.send(request, stream=True)
             try:
-                if response.status_code in REDIRECTS and "location" in response.headers:
+                if response.status_code in REDIRECT_STATUSES and "location" in response.headers:
                     target = target.join(response.headers["location"])
                     continue
                 if response.status_code != 200:
@@ -114,14 +114,14 @@ class Fetcher:
                 await response.aclose()
         raise UnreadableImage(f"{name} was redirected more than {MAX_REDIRECTS} times.")
 
-    async def _pinned(self, url: httpx.URL, name: str) -> httpx.Request:
+    async def _pinned_request(self, url: httpx.URL, name: str) -> httpx.Request:
         """Build a request to a checked IP address, with the original host name in Host and SNI."""
         if url.scheme not in ("http", "https") or not url.host:
             raise ForbiddenUrl(f"{name}: only http and https URLs are supported.")
         port = url.port or (443 if url.scheme == "https" else 80)
         addresses = await self._resolve(url.host, port)
-        if not addresses or not all(self._allows(_parsed(one)) for one in addresses):
-            raise self._refusal(name)
+        if not addresses or not all(self._is_allowed(_parsed(one)) for one in addresses):
+            raise self._private_address_problem(name)
         host = url.netloc.decode("ascii").rpartition("@")[2]
         return self._http.build_request(
             "GET",
@@ -131,7 +131,7 @@ class Fetcher:
         )
 
     @staticmethod
-    def _refusal(name: str) -> Problem:
+    def _private_address_problem(name: str) -> Problem:
         return ForbiddenUrl(
             f"{name}: the URL leads to a private address; only public addresses are allowed. "
             "Send the image itself."

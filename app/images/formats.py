@@ -6,8 +6,8 @@ from importlib.util import find_spec
 from app.errors import UnsupportedImage
 from app.images.shared_file import Buffer
 
-PILLOW = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
-TAKEN = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC and PDF"
+PILLOW_FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
+SUPPORTED = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC and PDF"
 HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 
 
@@ -27,8 +27,8 @@ def _register_heic() -> bool:
 # Pillow warns of odd metadata. It raises an exception for faults that matter.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
-READS_HEIC = _register_heic()
-FORMATS = [*PILLOW, "HEIF"] if READS_HEIC else PILLOW
+HEIC_SUPPORTED = _register_heic()
+FORMATS = [*PILLOW_FORMATS, "HEIF"] if HEIC_SUPPORTED else PILLOW_FORMATS
 
 
 _MAGIC = {
@@ -41,7 +41,7 @@ _MAGIC = {
 }
 
 
-def kind(file: Buffer) -> str:
+def detect_format(file: Buffer) -> str:
     """Return the format of a file by its first bytes; empty if it is not supported."""
     # A PDF's header may be anywhere in the first 1,024 bytes (ISO 32000-1, H.3.4.1).
     data = file[:1024]
@@ -62,7 +62,7 @@ def check_heic(data: Buffer, name: str) -> None:
     Raises:
         UnsupportedImage: the file is HEIC and `pillow_heif` is not installed.
     """
-    if kind(data) == "HEIC" and not READS_HEIC:
+    if detect_format(data) == "HEIC" and not HEIC_SUPPORTED:
         raise UnsupportedImage(
             f"{name} is HEIC, and HEIC support is not installed on this server. Send a JPEG, or "
             "install it on the server: `pip install pillow-heif`."

@@ -5,14 +5,14 @@ import struct
 
 from app.images.shared_file import Buffer
 
-ORIENTATION = 0x0112
-LYING = (5, 6, 7, 8)  # orientations that swap width and height
-MOST_ENTRIES = 1000
-MOST_CHUNKS = 100_000  # of a PNG; 20 MB in chunks of 8 kB are 2,500
+ORIENTATION_TAG = 0x0112
+SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
+MAX_ENTRIES = 1000
+MAX_CHUNKS = 100_000  # of a PNG; 20 MB in chunks of 8 kB are 2,500
 _XMP = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 
 
-def of_exif(exif: bytes) -> int:
+def exif_orientation(exif: bytes) -> int:
     """Return the orientation in an EXIF block; 1 if it has none.
 
     The block is a TIFF header (TIFF 6.0, section 2): byte order, the number 42, the offset of the
@@ -26,9 +26,9 @@ def of_exif(exif: bytes) -> int:
         raise ValueError("no TIFF header")
     (at,) = struct.unpack_from(f"{order}L", exif, 4)
     (entries,) = struct.unpack_from(f"{order}H", exif, at)
-    for entry in range(at + 2, at + 2 + 12 * min(entries, MOST_ENTRIES), 12):
+    for entry in range(at + 2, at + 2 + 12 * min(entries, MAX_ENTRIES), 12):
         tag, kind, count = struct.unpack_from(f"{order}HHL", exif, entry)
-        if tag == ORIENTATION:
+        if tag == ORIENTATION_TAG:
             if (kind, count) != (3, 1):  # one SHORT
                 raise ValueError("the orientation is not a number")
             (orientation,) = struct.unpack_from(f"{order}H", exif, entry + 8)
@@ -36,27 +36,27 @@ def of_exif(exif: bytes) -> int:
     return 1
 
 
-def of_xmp(xmp: bytes) -> int:
+def xmp_orientation(xmp: bytes) -> int:
     """Return the orientation in XMP metadata, which count if there is no EXIF block; else 1."""
-    told = _XMP.search(xmp)
-    return int(told[1]) if told else 1
+    match = _XMP.search(xmp)
+    return int(match[1]) if match else 1
 
 
-def of_png(data: Buffer) -> int:
+def png_orientation(data: Buffer) -> int:
     """Return the orientation in a PNG's eXIf chunk, else in its XMP, else 1.
 
     The chunks may be before or after the pixels. Pillow decodes all pixels to find those after
     them. A damaged file counts as upright.
     """
-    told, at = 1, 8
+    orientation, at = 1, 8
     try:
-        for _ in range(MOST_CHUNKS):
+        for _ in range(MAX_CHUNKS):
             length, name = struct.unpack_from(">I4s", data, at)
             if name == b"eXIf":
-                return of_exif(data[at + 8 : at + 8 + length])
+                return exif_orientation(data[at + 8 : at + 8 + length])
             if name == b"iTXt":
-                told = max(told, of_xmp(data[at + 8 : at + 8 + length]))
+                orientation = max(orientation, xmp_orientation(data[at + 8 : at + 8 + length]))
             at += 12 + length
     except (struct.error, ValueError):
         pass
-    return told
+    return orientation

@@ -4,10 +4,10 @@ import re
 
 from app.errors import ImageTooLarge, InvalidParameter, PageOutOfRange
 
-_PART = re.compile(r"(\d{1,6})(?:\s*(-)\s*(\d{1,6})?)?")
+_RANGE = re.compile(r"(\d{1,6})(?:\s*(-)\s*(\d{1,6})?)?")
 
 
-def selected(pages: str | None, count: int, most: int, name: str) -> list[int]:
+def select_pages(pages: str | None, count: int, max_pages: int, name: str) -> list[int]:
     """Return the selected page numbers, counted from 1, in the requested order, each once.
 
     Args:
@@ -22,11 +22,11 @@ def selected(pages: str | None, count: int, most: int, name: str) -> list[int]:
         ImageTooLarge: more than `most` pages are selected.
     """
     if pages is None or not pages.strip():
-        _check_number(count, most, name)
+        _check_page_count(count, max_pages, name)
         return list(range(1, count + 1))
     numbers: dict[int, None] = {}
     for part in pages.split(","):
-        match = _PART.fullmatch(part.strip())
+        match = _RANGE.fullmatch(part.strip())
         if not match:
             raise InvalidParameter(
                 f"pages: {part.strip()!r} is neither a page nor a range; write for example 1-3,7.",
@@ -40,15 +40,15 @@ def selected(pages: str | None, count: int, most: int, name: str) -> list[int]:
                 parameter="pages",
                 page_count=count,
             )
-        _check_number(last - first + 1, most, name)
+        _check_page_count(last - first + 1, max_pages, name)
         numbers |= dict.fromkeys(range(first, last + 1))
-    _check_number(len(numbers), most, name)
+    _check_page_count(len(numbers), max_pages, name)
     return list(numbers)
 
 
-def _check_number(number: int, most: int, name: str) -> None:
-    if number > most:
+def _check_page_count(number: int, max_pages: int, name: str) -> None:
+    if number > max_pages:
         raise ImageTooLarge(
-            f"{name}: {number} pages are too many; a request may have at most {most}. "
-            f"Select some with `pages`, for example pages=1-{most}."
+            f"{name}: {number} pages are too many; a request may have at most {max_pages}. "
+            f"Select some with `pages`, for example pages=1-{max_pages}."
         )

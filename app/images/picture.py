@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.errors import ImageTooLarge
-from app.images.shared_file import Buffer, SharedFile, mapped
+from app.images.shared_file import Buffer, SharedFile, as_buffer
 
 MAX_SIDE = 16_384
 MAX_ASPECT = 100  # the model's own limit is 200 (docs/OLLAMA_FACTS.md)
@@ -19,7 +19,7 @@ class Limits:
 
     max_megapixels: float
     max_pages: int = 50
-    look_s: float = 5.0
+    text_layer_budget_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Picture:
     warnings: tuple[str, ...] = ()
     text: str | None = None
     scale: float = 1.0
-    plain: bool = False
+    passthrough: bool = False
     passes: int = 1
     region: tuple[float, float, float, float] | None = None
     below: str = ""
@@ -55,11 +55,11 @@ class Picture:
     @property
     def content(self) -> Buffer:
         """The bytes of the file."""
-        return mapped(self.data)
+        return as_buffer(self.data)
 
-    def sent_as_it_is(self, size: tuple[int, int]) -> bool:
+    def is_passthrough(self, size: tuple[int, int]) -> bool:
         """Return whether the file can be sent unchanged as a picture of this size (pixels)."""
-        return self.plain and size == (self.width, self.height)
+        return self.passthrough and size == (self.width, self.height)
 
     @property
     def name(self) -> str:
@@ -67,7 +67,7 @@ class Picture:
         return f"image[{self.index}]" + (f" page {self.page}" if self.page else "")
 
     @property
-    def natural(self) -> tuple[int, int]:
+    def natural_size(self) -> tuple[int, int]:
         """The largest useful size in pixels: a larger picture shows no more detail."""
         left, top, right, bottom = self.region or (0.0, 0.0, 1.0, 1.0)
         width, height = self.width * (right - left), self.height * (bottom - top)
@@ -75,7 +75,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedImage:
     """A JPEG or PNG file as bare base64, and warnings for the user."""
 
     base64: bytes

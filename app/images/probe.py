@@ -9,17 +9,19 @@ from PIL import Image, ImageFile
 
 from app.errors import UnreadableImage
 from app.images import formats
-from app.images.damage import reading
-from app.images.orientation import LYING, ORIENTATION, of_png
-from app.images.pages import selected
+from app.images.decode_errors import map_decode_errors
+from app.images.orientation import ORIENTATION_TAG, SIDEWAYS, png_orientation
+from app.images.pages import select_pages
+from app.images.passthrough import jpeg_scans, passthrough_picture
 from app.images.pdf import document as pdf
 from app.images.picture import Limits, Picture, check_aspect, check_size
-from app.images.plain import jpeg_scans, plain
-from app.images.shared_file import Buffer, SharedFile, mapped, readable
+from app.images.shared_file import Buffer, SharedFile, as_buffer, as_file
 
 # Scans of a progressive JPEG; encoders write about ten. Each scan is a pass over all pixels.
-MOST_SCANS = 100
-MOST_PASSED = 1000  # megapixels of all passes together; a core decodes some 200 per second
+MAX_SCANS = 100
+MAX_PASSED_MEGAPIXELS = (
+    1000  # megapixels of all passes together; a core decodes some 200 per second
+)
 
 Image.MAX_IMAGE_PIXELS = None  # this module checks its own limit
 ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -41,31 +43,31 @@ def probe(
         InvalidParameter, PageOutOfRange: see `images.pages`.
     """
     name = f"image[{index}]"
-    if picture := plain(data, index, limits, pages):
+    if picture := passthrough_picture(data, index, limits, pages):
         return (picture,)
-    content = mapped(data)
-    kind = formats.kind(content)
-    with reading(name, kind):
+    content = as_buffer(data)
+    kind = formats.detect_format(content)
+    with map_decode_errors(name, kind):
         formats.check_heic(content, name)
         if kind == "PDF":
-            return _pdf(data, index, limits, pages)
-        with Image.open(readable(content), formats=formats.FORMATS) as image:
-            count = _frames(image, limits.max_pages) if kind == "TIFF" else 1
-            numbers = selected(pages, count, limits.max_pages, name)
+            return _pdf_pictures(data, index, limits, pages)
+        with Image.open(as_file(content), formats=formats.FORMATS) as image:
+            count = _count_frames(image, limits.max_pages) if kind == "TIFF" else 1
+            numbers = select_pages(pages, count, limits.max_pages, name)
             return tuple(
-                _frame(image, data, index, number if count > 1 else None, limits)
+                _frame_picture(image, data, index, number if count > 1 else None, limits)
                 for number in numbers
             )
 
 
-def _pdf(
+def _pdf_pictures(
     data: bytes | SharedFile, index: int, limits: Limits, pages: str | None
 ) -> tuple[Picture, ...]:
     name = f"image[{index}]"
-    with pdf.opened(mapped(data), name) as document:
+    with pdf.open_pdf(as_buffer(data), name) as document:
         found = []
-        until = time.process_time() + limits.look_s
-        for number in selected(pages, len(document), limits.max_pages, name):
+        until = time.process_time() + limits.text_layer_budget_s
+        for number in select_pages(pages, len(document), limits.max_pages, name):
             page = document.page(number, with_layer=time.process_time() < until)
             width, height = max(1, round(page.width)), max(1, round(page.height))
             check_aspect(width, height, f"{name} page {number}")
@@ -82,17 +84,17 @@ def _pdf(
                     page.text,
                     scale,
                     region=page.region,
-                    below=page.below,
+                    below=page.text_below,
                 )
             )
         return tuple(found)
 
 
-def _frames(image: Image.Image, most: int) -> int:
+def _count_frames(image: Image.Image, max_frames: int) -> int:
     """Count the pages of a TIFF, up to `most` + 1: a small file can claim millions."""
     count = 1
     try:
-        while count <= most:
+        while count <= max_frames:
             image.seek(count)
             count += 1
     except EOFError:
@@ -100,7 +102,7 @@ def _frames(image: Image.Image, most: int) -> int:
     return count
 
 
-def _frame(
+def _frame_picture(
     image: Image.Image,
     data: bytes | SharedFile,
     index: int,
@@ -112,7 +114,7 @@ def _frame(
         image.seek(page - 1)
     width, height = image.size
     check_size(width, height, name, limits)
-    if orientation_of(image, mapped(data)) in LYING:
+    if orientation_of(image, as_buffer(data)) in SIDEWAYS:
         width, height = height, width
     notes: tuple[str, ...] = ()
     # A camera's JPEG with a second image as preview (MPO) is not an animation.
@@ -122,18 +124,18 @@ def _frame(
         and getattr(image, "is_animated", False)
     ):
         notes = (f"{name} is an animation; its first frame was used.",)
-    passes = _passes(image, data, name)
+    passes = _decode_passes(image, data, name)
     return Picture(data, index, page, width, height, notes, passes=passes)
 
 
 def orientation_of(image: Image.Image, content: Buffer) -> int:
     """Return the EXIF orientation of an image opened from this content, without decoding it."""
     if image.format == "PNG":
-        return of_png(content)
-    return int(image.getexif().get(ORIENTATION, 1))
+        return png_orientation(content)
+    return int(image.getexif().get(ORIENTATION_TAG, 1))
 
 
-def _passes(image: Image.Image, data: bytes | SharedFile, name: str) -> int:
+def _decode_passes(image: Image.Image, data: bytes | SharedFile, name: str) -> int:
     """Return the number of passes that the decoder makes over the image.
 
     Raises:
@@ -141,8 +143,8 @@ def _passes(image: Image.Image, data: bytes | SharedFile, name: str) -> int:
     """
     if image.format not in ("JPEG", "MPO"):
         return 1
-    scans = max(1, jpeg_scans(mapped(data)))
-    if scans > MOST_SCANS or scans * image.width * image.height > MOST_PASSED * 1e6:
+    scans = max(1, jpeg_scans(as_buffer(data)))
+    if scans > MAX_SCANS or scans * image.width * image.height > MAX_PASSED_MEGAPIXELS * 1e6:
         raise UnreadableImage(
             f"{name} is a progressive JPEG of at least {scans} scans, which takes too long to "
             "decode. Save it as a baseline JPEG."

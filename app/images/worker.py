@@ -29,28 +29,28 @@ from app.images.decode import prepare
 from app.images.probe import probe
 from app.images.shared_file import SharedFile
 from app.images.worker_protocol import (
-    GOES_ON,
-    LAST,
-    Bug,
-    Job,
-    Looked,
+    WORKER_CONTINUES,
+    WORKER_EXITS,
+    ErrorReply,
     Prepare,
+    PrepareReply,
     Probe,
-    Ready,
-    Refused,
+    ProbeReply,
+    ProblemReply,
     Reply,
+    WorkerJob,
     decode_job,
     encode,
-    packed,
-    unpacked,
+    pack_picture,
+    unpack_picture,
 )
 
-MOST_JOB = 65_536  # bytes
+MAX_JOB_BYTES = 65_536  # bytes
 NICE = 10  # the server's own niceness is 0: it keeps streaming answers while photos are decoded
-DESCRIPTORS = 64
+MAX_DESCRIPTORS = 64
 IDLE_S = 1.0  # idle time after which a worker returns free memory to the system
 # Bytes. A worker that retains more memory after a job is replaced.
-SPARE = 96 * 2**20
+MAX_RETAINED_BYTES = 96 * 2**20
 PAGE = resource.getpagesize()
 
 
@@ -70,40 +70,40 @@ def main() -> None:
             return
         if os.fork() == 0:
             control.close()
-            _work(socket.socket(fileno=received[0]))
+            _serve_jobs(socket.socket(fileno=received[0]))
             os._exit(0)
         os.close(received[0])
 
 
-def _work(server: socket.socket) -> None:
+def _serve_jobs(server: socket.socket) -> None:
     """Process jobs until the server closes the socket."""
     signal.signal(signal.SIGIO, signal.SIG_DFL)  # the default action ends the process
     fcntl.fcntl(server, fcntl.F_SETOWN, os.getpid())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_DESCRIPTORS, MAX_DESCRIPTORS))
     with contextlib.suppress(OSError):
         os.nice(NICE)
-    fresh = _memory()[1]
-    more = GOES_ON
-    while more == GOES_ON:
+    fresh = _memory_sizes()[1]
+    more = WORKER_CONTINUES
+    while more == WORKER_CONTINUES:
         if not select.select([server], [], [], IDLE_S)[0]:
-            _give_back()
-        message, received, _, _ = socket.recv_fds(server, MOST_JOB, 1)
+            _trim_memory()
+        message, received, _, _ = socket.recv_fds(server, MAX_JOB_BYTES, 1)
         if not message:
             return
         file = SharedFile(received[0])
         job = decode_job(message)
-        with _bounded(server, job):
-            reply = _answer(job.task, file)
+        with _with_limits(server, job):
+            reply = _run_task(job.task, file)
         del file
-        out = SharedFile.of(encode(reply))
+        out = SharedFile.from_bytes(encode(reply))
         del reply
-        more = GOES_ON if _memory()[1] < fresh + SPARE else LAST
+        more = WORKER_CONTINUES if _memory_sizes()[1] < fresh + MAX_RETAINED_BYTES else WORKER_EXITS
         socket.send_fds(server, [more], [out.fd])
 
 
 @contextlib.contextmanager
-def _bounded(server: socket.socket, job: Job) -> Iterator[None]:
+def _with_limits(server: socket.socket, job: WorkerJob) -> Iterator[None]:
     """Apply the job's limits in the block; end the process if the server closes the socket."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu_s = math.ceil(used.ru_utime + used.ru_stime) + job.cpu_s
@@ -111,42 +111,44 @@ def _bounded(server: socket.socket, job: Job) -> Iterator[None]:
     fcntl.fcntl(server, fcntl.F_SETFL, flags | os.O_ASYNC)  # SIGIO when it is closed
     if select.select([server], [], [], 0)[0]:  # it was closed before
         os._exit(0)
-    _limit(resource.RLIMIT_CPU, cpu_s)
+    _set_soft_limit(resource.RLIMIT_CPU, cpu_s)
     if sys.platform == "linux":
-        _limit(resource.RLIMIT_AS, _memory()[0] + job.memory_bytes)
+        _set_soft_limit(resource.RLIMIT_AS, _memory_sizes()[0] + job.memory_bytes)
     try:
         yield
     finally:
-        _limit(resource.RLIMIT_AS, resource.RLIM_INFINITY)
-        _limit(resource.RLIMIT_CPU, resource.RLIM_INFINITY)  # CPU time between jobs is not limited
+        _set_soft_limit(resource.RLIMIT_AS, resource.RLIM_INFINITY)
+        _set_soft_limit(
+            resource.RLIMIT_CPU, resource.RLIM_INFINITY
+        )  # CPU time between jobs is not limited
         fcntl.fcntl(server, fcntl.F_SETFL, flags)
 
 
-def _limit(what: int, most: int) -> None:
+def _set_soft_limit(what: int, most: int) -> None:
     """Set the soft limit of a resource, which can be raised again."""
     hard = resource.getrlimit(what)[1]
     resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
-def _answer(task: Probe | Prepare, file: SharedFile) -> Reply:
+def _run_task(task: Probe | Prepare, file: SharedFile) -> Reply:
     try:
         match task:
             case Probe():
                 found = probe(file, task.index, task.limits, task.pages)
-                return Looked([packed(picture) for picture in found])
+                return ProbeReply([pack_picture(picture) for picture in found])
             case Prepare():
-                made = prepare(unpacked(task.picture, file), task.size, task.pad)
-                return Ready(made.base64, made.warnings)
+                made = prepare(unpack_picture(task.picture, file), task.size, task.pad)
+                return PrepareReply(made.base64, made.warnings)
     except Problem as problem:
-        return Refused(type(problem).__name__, problem.detail, problem.extra)
+        return ProblemReply(type(problem).__name__, problem.detail, problem.extra)
     except Exception as error:  # a bug, which the server logs
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
-            told = "Decoding an image takes too much memory. Send a smaller image."
-            return Refused(ImageTooLarge.__name__, told, {})
-        return Bug(traceback.format_exc())
+            detail = "Decoding an image takes too much memory. Send a smaller image."
+            return ProblemReply(ImageTooLarge.__name__, detail, {})
+        return ErrorReply(traceback.format_exc())
 
 
-def _give_back() -> None:
+def _trim_memory() -> None:
     """Return the free memory that malloc keeps to the system."""
     gc.collect()
     if sys.platform == "linux":
@@ -154,7 +156,7 @@ def _give_back() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
-def _memory() -> tuple[int, int]:
+def _memory_sizes() -> tuple[int, int]:
     """Return the bytes of address space and of resident memory; zeros outside Linux."""
     if sys.platform != "linux":
         return 0, 0

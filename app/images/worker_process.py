@@ -9,15 +9,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from app.images.worker_protocol import GOES_ON
+from app.images.worker_protocol import WORKER_CONTINUES
 
 ROOT = Path(__file__).parents[2]
-MOST_REPLY = 256 * 10**6  # bytes; the text of a long document is the largest
+MAX_REPLY_BYTES = 256 * 10**6  # bytes; the text of a long document is the largest
 # Variables that are inherited from the server's environment; a decoder needs no API keys.
-ENVIRONMENT = ("PATH", "LANG", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_START")
+PASSED_VARIABLES = ("PATH", "LANG", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_START")
 # A photo's buffers are allocated on the heap (mallopt(3)): a mapping for each of them takes 12 % of
 # the time of a photo. A worker returns free heap memory to the system when it is idle.
-MALLOC = {
+MALLOC_VARIABLES = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "67108864",
@@ -36,14 +36,14 @@ class Worker:
     """
 
     def __init__(
-        self, connection: socket.socket, ended: Callable[["Worker", bytes | None, str], None]
+        self, connection: socket.socket, on_event: Callable[["Worker", bytes | None, str], None]
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = connection
-        self._ended = ended
+        self._on_event = on_event
         self._timer: asyncio.TimerHandle | None = None
-        self.since = 0.0
-        self.goes_on = True
+        self.idle_since = 0.0
+        self.accepts_jobs = True
         self._loop.add_reader(connection.fileno(), self._read)
 
     def send(self, message: bytes, fd: int, timeout_s: float) -> None:
@@ -59,7 +59,7 @@ class Worker:
         self._stop_timer()
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
-        self._ended(self, None, why)
+        self._on_event(self, None, why)
 
     def _stop_timer(self) -> None:
         if self._timer:
@@ -71,14 +71,14 @@ class Worker:
             last, received, _, _ = socket.recv_fds(self._socket, 1, 1)
         except OSError:
             last, received = b"", []
-        reply = _contents(received[0]) if received else None
+        reply = _read_reply(received[0]) if received else None
         if reply is None:
             self.kill()
             return
         self._stop_timer()
-        self.since = self._loop.time()
-        self.goes_on = last == GOES_ON
-        self._ended(self, reply, "")
+        self.idle_since = self._loop.time()
+        self.accepts_jobs = last == WORKER_CONTINUES
+        self._on_event(self, reply, "")
 
 
 class ForkServer:
@@ -87,11 +87,11 @@ class ForkServer:
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair()
         self._control.setblocking(False)
-        environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+        environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-m", "app.images.worker", str(theirs.fileno())],
-                env={**environment, **MALLOC, "PYTHONPATH": str(ROOT)},
+                env={**environment, **MALLOC_VARIABLES, "PYTHONPATH": str(ROOT)},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -118,13 +118,13 @@ class ForkServer:
         self._process.wait()
 
 
-def _contents(fd: int) -> bytes | None:
+def _read_reply(fd: int) -> bytes | None:
     """Read a worker's reply; None if it is too large.
 
     The file is read and not mapped because a worker could truncate it later.
     """
     try:
         size = os.fstat(fd).st_size
-        return os.pread(fd, size, 0) if size <= MOST_REPLY else None
+        return os.pread(fd, size, 0) if size <= MAX_REPLY_BYTES else None
     finally:
         os.close(fd)

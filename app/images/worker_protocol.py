@@ -13,14 +13,14 @@ from app.images.picture import Limits, Picture
 from app.images.shared_file import SharedFile
 
 # All fields of a `Picture` except its file.
-_NAMES = [field.name for field in fields(Picture) if field.name != "data"]
-_FIELDS = msgspec.defstruct(
-    "Fields", [(name, get_type_hints(Picture)[name]) for name in _NAMES], array_like=True
+_FIELD_NAMES = [field.name for field in fields(Picture) if field.name != "data"]
+_PictureFields = msgspec.defstruct(
+    "Fields", [(name, get_type_hints(Picture)[name]) for name in _FIELD_NAMES], array_like=True
 )
 
 
 # The byte that is sent with a reply: whether the worker takes another job.
-GOES_ON, LAST = b"\1", b"\0"
+WORKER_CONTINUES, WORKER_EXITS = b"\1", b"\0"
 
 
 class Probe(msgspec.Struct, tag=True):
@@ -39,7 +39,7 @@ class Prepare(msgspec.Struct, tag=True):
     pad: tuple[int, int] = (0, 0)
 
 
-class Job(msgspec.Struct):
+class WorkerJob(msgspec.Struct):
     """A task and its limits: seconds of CPU time, bytes of memory."""
 
     task: Probe | Prepare
@@ -47,20 +47,20 @@ class Job(msgspec.Struct):
     memory_bytes: int
 
 
-class Looked(msgspec.Struct, tag=True):
+class ProbeReply(msgspec.Struct, tag=True):
     """The reply to `Probe`: the pictures in the file."""
 
     pictures: list[msgspec.Raw]
 
 
-class Ready(msgspec.Struct, tag=True):
+class PrepareReply(msgspec.Struct, tag=True):
     """The reply to `Prepare`, see `app.images.picture.Prepared`."""
 
     base64: bytes
     warnings: tuple[str, ...]
 
 
-class Refused(msgspec.Struct, tag=True):
+class ProblemReply(msgspec.Struct, tag=True):
     """A `Problem` as the name of its class and its arguments."""
 
     problem: str
@@ -68,30 +68,30 @@ class Refused(msgspec.Struct, tag=True):
     extra: dict[str, Any]
 
 
-class Bug(msgspec.Struct, tag=True):
+class ErrorReply(msgspec.Struct, tag=True):
     """The traceback of an exception that is not a `Problem`."""
 
     trace: str
 
 
-Reply = Looked | Ready | Refused | Bug
+Reply = ProbeReply | PrepareReply | ProblemReply | ErrorReply
 
 encode = msgspec.msgpack.encode
-decode_job = msgspec.msgpack.Decoder(Job).decode
+decode_job = msgspec.msgpack.Decoder(WorkerJob).decode
 decode_reply = msgspec.msgpack.Decoder(Reply).decode
-_decode_fields = msgspec.msgpack.Decoder(_FIELDS).decode
+_decode_fields = msgspec.msgpack.Decoder(_PictureFields).decode
 
 
-def packed(picture: Picture) -> msgspec.Raw:
+def pack_picture(picture: Picture) -> msgspec.Raw:
     """Encode a picture without its file."""
-    return msgspec.Raw(encode(_FIELDS(*(getattr(picture, name) for name in _NAMES))))
+    return msgspec.Raw(encode(_PictureFields(*(getattr(picture, name) for name in _FIELD_NAMES))))
 
 
-def unpacked(raw: msgspec.Raw, data: bytes | SharedFile) -> Picture:
+def unpack_picture(raw: msgspec.Raw, data: bytes | SharedFile) -> Picture:
     """Decode a picture and attach its file.
 
     Raises:
         msgspec.MsgspecError: the message is invalid.
     """
-    told = _decode_fields(raw)
-    return Picture(data, *(getattr(told, name) for name in _NAMES))
+    fields_read = _decode_fields(raw)
+    return Picture(data, *(getattr(fields_read, name) for name in _FIELD_NAMES))

@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.models.daemon import numbers
+from app.models.daemon import parse_version
 
 DEFAULT_MODEL = "qwen3-vl:32b"
 MIN_OLLAMA = "0.12.7"  # the first release that runs qwen3-vl
@@ -33,7 +33,7 @@ GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogEntry:
     """One model and its shape.
 
     kind: "dense", "mixture, ...", or the architecture of a model that is not in the catalogue.
@@ -58,19 +58,19 @@ class Entry:
     family: str = "qwen3vl"
 
     @property
-    def values_per_token(self) -> int:
+    def cache_values_per_token(self) -> int:
         """Numbers in the KV cache for one token: keys and values of every layer."""
         return self.layers * self.kv_heads * self.head_dim * 2
 
 
 def _entry(
     size: str, gigabytes: float, kind: str, *, layers: int, kv_heads: int, gib: float = 0
-) -> Entry:
+) -> CatalogEntry:
     """Make an entry; `gib`: size of the weights in GPU memory, 0 to estimate it by the download."""
     download = int(gigabytes * 1e9)
     weights = int(gib * GIB) or download
     tag = f"qwen3-vl:{size}"
-    return Entry(tag, download, kind, layers, kv_heads, 128, weights, estimated=not gib)
+    return CatalogEntry(tag, download, kind, layers, kv_heads, 128, weights, estimated=not gib)
 
 
 # From small to large; `smaller` relies on this order.
@@ -101,7 +101,7 @@ def resolve(name: str) -> tuple[str, str]:
     return ALIASES.get(name, (name, ""))
 
 
-def find(name: str) -> Entry | None:
+def find_entry(name: str) -> CatalogEntry | None:
     """Return the catalogue entry of a name; None if it is not in the catalogue.
 
     The `-instruct` and `-thinking` variants have the shape of the plain tag. Other quantizations
@@ -111,12 +111,14 @@ def find(name: str) -> Entry | None:
     return BY_TAG.get(tag.removesuffix("-instruct").removesuffix("-thinking"))
 
 
-def smaller(entry: Entry) -> tuple[Entry, ...]:
+def smaller_entries(entry: CatalogEntry) -> tuple[CatalogEntry, ...]:
     """Return the models of the catalogue with smaller weights, the largest first."""
     return tuple(e for e in reversed(ENTRIES) if e.weights_bytes < entry.weights_bytes)
 
 
-def described(tag: str, file_bytes: int, info: Mapping[str, Any]) -> Entry | None:
+def entry_from_model_info(
+    tag: str, file_bytes: int, info: Mapping[str, Any]
+) -> CatalogEntry | None:
     """Return the shape of an installed model; None if `info` does not describe a transformer.
 
     Args:
@@ -134,17 +136,17 @@ def described(tag: str, file_bytes: int, info: Mapping[str, Any]) -> Entry | Non
     kv_heads = number("attention.head_count_kv") or heads
     if not (layers and kv_heads and head_dim):
         return None
-    shape = Entry(
+    shape = CatalogEntry(
         tag, file_bytes, str(arch), layers, kv_heads, head_dim, file_bytes, family=str(arch)
     )
     trained = number("context_length")
     return replace(shape, trained=trained) if trained else shape
 
 
-def new_enough(found: str, wanted: str = MIN_OLLAMA) -> bool:
+def is_new_enough(found: str, wanted: str = MIN_OLLAMA) -> bool:
     """Return whether version `found` is `wanted` or later; 0.0.0, a build from source, is."""
-    number, least = numbers(found), numbers(wanted)
-    return number == (0, 0, 0) or number >= least
+    number, required = parse_version(found), parse_version(wanted)
+    return number == (0, 0, 0) or number >= required
 
 
 def main(argv: list[str]) -> int:

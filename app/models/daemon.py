@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 # server/sched.go, "not safe with num_parallel > 1": the same list from 0.12.7 to 0.34.
-ONE_SLOT = frozenset(
+SINGLE_SLOT_FAMILIES = frozenset(
     {
         "lfm2",
         "lfm2moe",
@@ -25,17 +25,21 @@ ONE_SLOT = frozenset(
     }
 )
 # llm/llama_server.go starts llama-server with `--image-min-tokens 1024` for these.
-FLOORED = frozenset({"qwen2vl", "qwen25vl", "qwen3vl", "qwen3vlmoe"})
+MIN_TOKENS_FAMILIES = frozenset({"qwen2vl", "qwen25vl", "qwen3vl", "qwen3vlmoe"})
 
-THINKS_FREELY = (0, 12, 4)  # pull request 12460
+FORMAT_AFTER_REASONING = (0, 12, 4)  # pull request 12460
 LLAMA_SERVER = (0, 30, 0)
 IMAGE_TAGS = (0, 31, 0)  # commit 6bdb73073 (May 2026); verified on 0.33
-COUNTS_WHOLE = (0, 31, 0)  # commit 35fa277fa (June 2026)
-HOLDS_AT_ONCE = (0, 31, 0)  # commit 892e7f6be (July 2026); verified by each model's answers
+COUNTS_CACHED_TOKENS = (0, 31, 0)  # commit 35fa277fa (June 2026)
+ENFORCES_FORMAT_AT_START = (
+    0,
+    31,
+    0,
+)  # commit 892e7f6be (July 2026); verified by each model's answers
 
 
 @cache
-def numbers(version: str) -> tuple[int, ...]:
+def parse_version(version: str) -> tuple[int, ...]:
     """Parse a version: (0, 12, 7) for `0.12.7-rc1`; () if the text is not a version.
 
     `packaging.version` is not used: download_model.sh runs this before any package is installed.
@@ -58,13 +62,13 @@ class Daemon:
 
     def since(self, first: tuple[int, int, int]) -> bool:
         """Return whether the version is `first` or later, or unknown, or 0.0.0."""
-        number = numbers(self.version)
+        number = parse_version(self.version)
         return not any(number) or number >= first
 
     @cached_property
-    def known(self) -> bool:
+    def version_known(self) -> bool:
         """Whether the version is known; 0.0.0 is."""
-        return bool(numbers(self.version))
+        return bool(parse_version(self.version))
 
     @cached_property
     def llama_server(self) -> bool:
@@ -72,7 +76,7 @@ class Daemon:
         return self.since(LLAMA_SERVER)
 
     @cached_property
-    def fuses(self) -> bool:
+    def may_fuse_images(self) -> bool:
         """Whether two adjacent pictures of equal width and height may be merged into one."""
         return self.llama_server and (self.family.startswith("qwen") or not self.family)
 
@@ -83,13 +87,13 @@ class Daemon:
         It is False for a build from source: a wrong guess would yield an answer about a blend of
         two pictures.
         """
-        known = any(numbers(self.version))
+        known = any(parse_version(self.version))
         return known and self.since(IMAGE_TAGS) and self.family.startswith("qwen")
 
     @cached_property
-    def counts_whole(self) -> bool:
+    def counts_cached_tokens(self) -> bool:
         """Whether `prompt_eval_count` includes cached tokens."""
-        return not self.llama_server or self.since(COUNTS_WHOLE)
+        return not self.llama_server or self.since(COUNTS_CACHED_TOKENS)
 
     @cached_property
     def shift(self) -> bool | None:
@@ -99,24 +103,28 @@ class Daemon:
         other clients omit it. Prompts that do not fit are rejected by `truncate: false` in any
         case.
         """
-        return None if self.known and self.llama_server else False
+        return None if self.version_known and self.llama_server else False
 
     @cached_property
-    def thinks_freely(self) -> bool:
+    def applies_format_after_reasoning(self) -> bool:
         """Whether `format` constrains the answer only after the thinking ends."""
-        return self.known and self.since(THINKS_FREELY)
+        return self.version_known and self.since(FORMAT_AFTER_REASONING)
 
     @cached_property
-    def holds_at_once(self) -> bool:
+    def enforces_format_at_start(self) -> bool:
         """Whether `format` holds from the first token with `think: false` and an open last turn.
 
         That turn holds an empty thought in Qwen3's syntax. A wrong guess costs one answer, see
-        `Observed`.
+        `ObservedBehavior`.
         """
-        return self.known and self.since(HOLDS_AT_ONCE) and self.family.startswith("qwen3")
+        return (
+            self.version_known
+            and self.since(ENFORCES_FORMAT_AT_START)
+            and self.family.startswith("qwen3")
+        )
 
     @cached_property
-    def image_tokens_known(self) -> bool:
+    def image_cost_known(self) -> bool:
         """Whether the token count of a picture is known exactly.
 
         Ollama's own engine counts the tokens of older families by parameters in the model file,
@@ -126,9 +134,9 @@ class Daemon:
 
     def slots(self, parallel: int) -> int:
         """Return how many requests run in parallel if OLLAMA_NUM_PARALLEL is `parallel`."""
-        return 1 if self.family in ONE_SLOT else parallel
+        return 1 if self.family in SINGLE_SLOT_FAMILIES else parallel
 
-    def why_one_slot(self, parallel: int) -> str:
+    def single_slot_reason(self, parallel: int) -> str:
         """Return a sentence for the user if fewer requests than `parallel` run; else ""."""
         if self.slots(parallel) == parallel:
             return ""
@@ -139,7 +147,7 @@ class Daemon:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class KnownBug:
     """A known problem of the versions from `first` to before `fixed`, with advice."""
 
     first: tuple[int, int, int]
@@ -147,20 +155,20 @@ class Trouble:
     advice: str
 
 
-TROUBLES = (
-    Trouble((0, 12, 11), (0, 12, 12), "refuses pictures for some qwen3-vl models (ollama issue "
+KNOWN_BUGS = (
+    KnownBug((0, 12, 11), (0, 12, 12), "refuses pictures for some qwen3-vl models (ollama issue "
             "13099): update it"),
-    Trouble((0, 13, 3), (0, 13, 6), "crashes on pictures with some models (ollama issue 13549): "
+    KnownBug((0, 13, 3), (0, 13, 6), "crashes on pictures with some models (ollama issue 13549): "
             "update it"),
-    Trouble((0, 30, 0), (0, 31, 0), "omits cached tokens from its counts, so that the estimate of "
+    KnownBug((0, 30, 0), (0, 31, 0), "omits cached tokens from its counts, so that the estimate of "
             "prompt sizes cannot learn from them: update it to 0.31 or newer"),
 )  # fmt: skip
 
 
-def trouble(version: str) -> str:
+def known_bug(version: str) -> str:
     """Return the known problem of a version as a sentence; "" if there is none."""
-    number = numbers(version)
-    for one in TROUBLES:
+    number = parse_version(version)
+    for one in KNOWN_BUGS:
         if one.first <= number < one.fixed:
             return f"Ollama {version} {one.advice}."
     return ""

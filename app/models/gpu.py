@@ -31,7 +31,7 @@ class Gpu:
 
 
 @dataclass(frozen=True, slots=True)
-class Gpus:
+class GpuInventory:
     """The result of a search for GPUs.
 
     source: `nvml`, `nvidia-smi` or `none`.
@@ -39,7 +39,7 @@ class Gpus:
     driver: version of the driver; empty if unknown.
     """
 
-    found: tuple[Gpu, ...] = ()
+    gpus: tuple[Gpu, ...] = ()
     source: str = "none"
     reason: str = ""
     driver: str = ""
@@ -47,7 +47,7 @@ class Gpus:
     @property
     def total_bytes(self) -> int:
         """Memory of all GPUs: Ollama splits a model over GPUs if it does not fit on one."""
-        return sum(gpu.total_bytes for gpu in self.found)
+        return sum(gpu.total_bytes for gpu in self.gpus)
 
 
 def is_local(engine_url: str) -> bool:
@@ -56,29 +56,35 @@ def is_local(engine_url: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def look(engine_url: str = "http://127.0.0.1:11434", timeout_s: float = TIMEOUT_S) -> Gpus:
+def detect_gpus(
+    engine_url: str = "http://127.0.0.1:11434", timeout_s: float = TIMEOUT_S
+) -> GpuInventory:
     """Find the GPUs of the engine at `engine_url`.
 
     Takes about `timeout_s` seconds at most; do not call it on the event loop.
     """
     if not is_local(engine_url):
-        return Gpus(reason="the engine is on another machine")
-    answers: list[Gpus] = []
+        return GpuInventory(reason="the engine is on another machine")
+    answers: list[GpuInventory] = []
     # NVML is a library call that cannot be interrupted, so it runs in a thread.
-    worker = threading.Thread(target=lambda: answers.append(_look(timeout_s)), daemon=True)
+    worker = threading.Thread(target=lambda: answers.append(_detect(timeout_s)), daemon=True)
     worker.start()
     worker.join(timeout_s + 0.5)
-    return answers[0] if answers else Gpus(reason="the NVIDIA driver does not answer")
+    return answers[0] if answers else GpuInventory(reason="the NVIDIA driver does not answer")
 
 
-def _look(timeout_s: float) -> Gpus:
+def _detect(timeout_s: float) -> GpuInventory:
     found, driver = _nvml()
     if found:
-        return Gpus(visible(found), "nvml", "CUDA_VISIBLE_DEVICES hides every GPU", driver)
+        return GpuInventory(
+            visible_gpus(found), "nvml", "CUDA_VISIBLE_DEVICES hides every GPU", driver
+        )
     found, reason = _nvidia_smi(timeout_s)
     if found:
-        return Gpus(visible(found), "nvidia-smi", "CUDA_VISIBLE_DEVICES hides every GPU")
-    return Gpus(reason=reason)
+        return GpuInventory(
+            visible_gpus(found), "nvidia-smi", "CUDA_VISIBLE_DEVICES hides every GPU"
+        )
+    return GpuInventory(reason=reason)
 
 
 def _nvml() -> tuple[tuple[Gpu, ...], str]:
@@ -123,11 +129,11 @@ def _nvidia_smi(timeout_s: float) -> tuple[tuple[Gpu, ...], str]:
         return (), "nvidia-smi does not answer"
     except OSError as error:
         return (), f"nvidia-smi cannot be run: {error}"
-    found = parse(done.stdout.decode(errors="replace"))
+    found = parse_nvidia_smi(done.stdout.decode(errors="replace"))
     return found, "" if found else "nvidia-smi reports no GPU"
 
 
-def parse(output: str) -> tuple[Gpu, ...]:
+def parse_nvidia_smi(output: str) -> tuple[Gpu, ...]:
     """Parse the lines of nvidia-smi's output that describe GPUs, with memory in MiB or `[N/A]`."""
     found = []
     for line in output.splitlines():
@@ -140,7 +146,7 @@ def parse(output: str) -> tuple[Gpu, ...]:
     return tuple(found)
 
 
-def visible(found: tuple[Gpu, ...]) -> tuple[Gpu, ...]:
+def visible_gpus(found: tuple[Gpu, ...]) -> tuple[Gpu, ...]:
     """Return the GPUs that `CUDA_VISIBLE_DEVICES` selects; all if it is not set.
 
     The variable lists indices or prefixes of UUIDs. As in CUDA, the first unknown entry hides all
@@ -151,12 +157,12 @@ def visible(found: tuple[Gpu, ...]) -> tuple[Gpu, ...]:
         return found
     kept: list[Gpu] = []
     for name in map(str.strip, wanted.split(",")):
-        match = next((g for g in found if name and _is(g, name)), None)
+        match = next((g for g in found if name and _matches(g, name)), None)
         if match is None:
             break
         kept.append(match)
     return tuple(kept)
 
 
-def _is(gpu: Gpu, name: str) -> bool:
+def _matches(gpu: Gpu, name: str) -> bool:
     return name == str(gpu.index) or (name.startswith("GPU-") and gpu.uuid.startswith(name))

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from http.client import HTTPException
 from typing import IO, Any, Protocol
 
-from app.models.catalog import new_enough
+from app.models.catalog import is_new_enough
 
 # Ollama is on this machine or on the local network: never use a proxy.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -42,29 +42,29 @@ def call(url: str, body: dict[str, str] | None = None, timeout: float = 600) -> 
 
 def version(url: str) -> None:
     """Print Ollama's version."""
-    say(json.load(call(f"{url}/api/version", timeout=5))["version"])
+    write(json.load(call(f"{url}/api/version", timeout=5))["version"])
 
 
 def at_least(_: str, found: str, wanted: str) -> None:
     """Exit with status 1 if version `found` is older than `wanted`."""
-    if not new_enough(found, wanted):
+    if not is_new_enough(found, wanted):
         raise SystemExit(1)
 
 
 def capabilities(url: str, model: str) -> None:
     """Print the model's capabilities; exit with status 1 if it is not installed."""
     try:
-        say(*json.load(call(f"{url}/api/show", {"model": model})).get("capabilities", []))
+        write(*json.load(call(f"{url}/api/show", {"model": model})).get("capabilities", []))
     except urllib.error.HTTPError as error:
         if error.code != 404:
             raise
         raise SystemExit(1) from None
 
 
-class Taker(Protocol):
+class ProgressSink(Protocol):
     """Shows the progress of a download."""
 
-    def take(self, line: dict[str, Any]) -> None:
+    def update(self, line: dict[str, Any]) -> None:
         """Process one line of Ollama's response."""
 
 
@@ -80,14 +80,14 @@ class Progress:
         self.shown = 0.0
         self.status = ""
 
-    def take(self, line: dict[str, Any]) -> None:
+    def update(self, line: dict[str, Any]) -> None:
         """Process one line of Ollama's response."""
         if line.get("total"):
             self.layers[line["digest"]] = (line.get("completed", 0), line["total"])
             self.show()
         elif line["status"] != self.status:
             self.status = line["status"]
-            say(f"\r\033[K{self.status}" if sys.stdout.isatty() else self.status)
+            write(f"\r\033[K{self.status}" if sys.stdout.isatty() else self.status)
 
     def show(self) -> None:
         """Print the progress, at most twice a second on a terminal, else every 30 seconds."""
@@ -105,10 +105,12 @@ class Progress:
         )
         if speed:
             text += f", {(total - done) / speed / 60:.0f} min left"
-        say(f"\r\033[K{text}" if tty else text, end="" if tty else "\n")
+        write(f"\r\033[K{text}" if tty else text, end="" if tty else "\n")
 
 
-def pull(url: str, model: str, expected: str, progress: Callable[[int], Taker] = Progress) -> None:
+def pull(
+    url: str, model: str, expected: str, progress: Callable[[int], ProgressSink] = Progress
+) -> None:
     """Download a model; retry if the connection breaks.
 
     Args:
@@ -127,12 +129,12 @@ def pull(url: str, model: str, expected: str, progress: Callable[[int], Taker] =
                     f"The download failed {ATTEMPTS} times, the last time with: {error}. "
                     "Run this again; it resumes where it stopped."
                 ) from None
-            say(f"\nThe connection broke ({error}). Retrying in {2**attempt} s.")
+            write(f"\nThe connection broke ({error}). Retrying in {2**attempt} s.")
             time.sleep(2**attempt)
     return None
 
 
-def pull_once(url: str, model: str, progress: Taker) -> None:
+def pull_once(url: str, model: str, progress: ProgressSink) -> None:
     """Attempt the download once.
 
     Raises:
@@ -147,16 +149,16 @@ def pull_once(url: str, model: str, progress: Taker) -> None:
     for raw in answer:
         line = json.loads(raw)
         if "error" in line:
-            if sentence := explained(url, model, line["error"]):
+            if sentence := explain_error(url, model, line["error"]):
                 raise SystemExit(sentence)
             raise OSError(line["error"])
-        progress.take(line)
+        progress.update(line)
         if line.get("status") == "success":
             return
     raise OSError("Ollama ended the response early")
 
 
-def explained(url: str, model: str, error: str) -> str:
+def explain_error(url: str, model: str, error: str) -> str:
     """Return a message for the user about Ollama's error; "" if another attempt may succeed."""
     if "manifest" in error and any(text in error for text in NO_NETWORK):
         return (
@@ -172,7 +174,7 @@ def explained(url: str, model: str, error: str) -> str:
     return ""
 
 
-def say(*words: str, end: str = "\n") -> None:
+def write(*words: str, end: str = "\n") -> None:
     """Print words to stdout and flush it."""
     sys.stdout.write(" ".join(words) + end)
     sys.stdout.flush()

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from app.models.daemon import FLOORED, Daemon
+from app.models.daemon import MIN_TOKENS_FAMILIES, Daemon
 
 
 @dataclass(frozen=True, slots=True)
-class ImageRule:
+class ImageTokenRule:
     """How an engine counts the tokens of an image.
 
     cell: side of a cell in pixels; a cell is a square and costs one token.
@@ -35,7 +35,7 @@ class ImageRule:
     max_tokens: int = 4096
     half_to_even: bool = False
 
-    def seen(self, width: int, height: int) -> tuple[int, int]:
+    def resized_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the size, in pixels, to which the model resizes an image."""
         columns, rows = _cells(self, width, height)
         return columns * self.cell, rows * self.cell
@@ -47,7 +47,7 @@ class ImageRule:
 
 
 @lru_cache(1024)  # planning a request needs the same size a dozen times
-def _cells(rule: ImageRule, width: int, height: int) -> tuple[int, int]:
+def _cells(rule: ImageTokenRule, width: int, height: int) -> tuple[int, int]:
     """Return the columns and rows of cells."""
     cell, least, most = rule.cell, rule.min_tokens, rule.max_tokens
     nearest = round if rule.half_to_even else _half_up
@@ -64,7 +64,9 @@ def _cells(rule: ImageRule, width: int, height: int) -> tuple[int, int]:
     return columns, rows
 
 
-_rule = lru_cache(64)(ImageRule)  # equal rules are one object, which makes lookups in `_cells` fast
+_shared_rule = lru_cache(64)(
+    ImageTokenRule
+)  # equal rules are one object, which makes lookups in `_cells` fast
 
 
 def _half_up(value: float) -> int:
@@ -72,7 +74,7 @@ def _half_up(value: float) -> int:
     return math.floor(value + 0.5)
 
 
-def image_rule(info: Mapping[str, Any], version: str) -> ImageRule:
+def image_rule(info: Mapping[str, Any], version: str) -> ImageTokenRule:
     """Return the rule of a model, by `model_info` in `/api/show` and the engine's version."""
     arch = str(info.get("general.architecture", ""))
     vision = f"{arch}.vision."
@@ -83,21 +85,21 @@ def image_rule(info: Mapping[str, Any], version: str) -> ImageRule:
     pixels = int(info.get(f"{vision}max_pixels", 0))
     if not arch.startswith("qwen") or (own_engine and pixels):
         if not pixels:
-            return _rule(cell)
+            return _shared_rule(cell)
         least = int(info.get(f"{vision}min_pixels", 4 * cell * cell))
-        return _rule(cell, least // cell**2, pixels // cell**2)
+        return _shared_rule(cell, least // cell**2, pixels // cell**2)
     if own_engine:
-        return _rule(cell, 64, 2048, half_to_even=True)
-    return _rule(cell, 1024 if arch in FLOORED else 8, 4096)
+        return _shared_rule(cell, 64, 2048, half_to_even=True)
+    return _shared_rule(cell, 1024 if arch in MIN_TOKENS_FAMILIES else 8, 4096)
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class PromptCost:
     """The properties of a prompt from which its tokens are predicted.
 
     ascii_bytes, other_bytes: UTF-8 bytes of the text in and outside ASCII.
     images: number of images.
-    image_tokens: tokens of all images by `ImageRule`.
+    image_tokens: tokens of all images by `ImageTokenRule`.
     """
 
     ascii_bytes: int
@@ -106,7 +108,7 @@ class Cost:
     image_tokens: int
 
     @classmethod
-    def of(cls, text: str, image_tokens: Sequence[int]) -> "Cost":
+    def of(cls, text: str, image_tokens: Sequence[int]) -> "PromptCost":
         """Make one from the text of all turns and the tokens of each image by the rule."""
         total = plain = len(text)
         if not text.isascii():
@@ -126,21 +128,21 @@ class Cost:
 
 
 # Initial weights: 3 bytes per token, 4 tokens around an image, 32 tokens around the turns.
-_FIRST = (33.0, 33.0, 4.0, 100.0, 32.0)
-FORESEEN = 0.5  # tokens; a smaller error of a prediction is not learned from
-_DOUBT = (900.0, 900.0, 100.0, 1.0, 400.0)  # initial variance of each weight
+_INITIAL_WEIGHTS = (33.0, 33.0, 4.0, 100.0, 32.0)
+NEGLIGIBLE_ERROR = 0.5  # tokens; a smaller error of a prediction is not learned from
+_INITIAL_VARIANCE = (900.0, 900.0, 100.0, 1.0, 400.0)  # initial variance of each weight
 # Bounds of the weights for predictions: at most one token per byte, some tokens around an image.
-_LEAST = (2.0, 2.0, 0.0, 0.0, 0.0)
-_MOST = (115.0, 115.0, 5000.0, 400.0, 4000.0)
+_MIN_WEIGHTS = (2.0, 2.0, 0.0, 0.0, 0.0)
+_MAX_WEIGHTS = (115.0, 115.0, 5000.0, 400.0, 4000.0)
 # The bounds if the rule of an image is known, so that its own tokens are almost certain.
-_LEAST_KNOWN = (2.0, 2.0, 0.0, 95.0, 0.0)
-_MOST_KNOWN = (115.0, 115.0, 64.0, 105.0, 4000.0)
-SURE_OF_TEXT = 0.25  # share of the predicted tokens of a text; no text was observed to cost less
-HEALING = 0.25  # share by which a doubtful rejection moves the weights back to the initial ones
+_MIN_WEIGHTS_KNOWN = (2.0, 2.0, 0.0, 95.0, 0.0)
+_MAX_WEIGHTS_KNOWN = (115.0, 115.0, 64.0, 105.0, 4000.0)
+MIN_TEXT_SHARE = 0.25  # share of the predicted tokens of a text; no text was observed to cost less
+RELAXATION = 0.25  # share by which a doubtful rejection moves the weights back to the initial ones
 
 
 @dataclass(slots=True)
-class Estimator:
+class TokenEstimator:
     """Predicts an engine's `prompt_eval_count` and learns from it (recursive least squares).
 
     known: the image rule is that of this model and engine, not a guess.
@@ -148,32 +150,34 @@ class Estimator:
     seen: number of counts that were learned from.
     """
 
-    known: bool = False
-    weights: list[float] = field(default_factory=lambda: list(_FIRST))
-    seen: int = 0
-    _doubt: list[list[float]] = field(default_factory=lambda: _diagonal(_DOUBT))
-    _strayed: bool = False  # a weight is out of bounds; otherwise predictions need no clamping
+    image_cost_known: bool = False
+    weights: list[float] = field(default_factory=lambda: list(_INITIAL_WEIGHTS))
+    samples: int = 0
+    _covariance: list[list[float]] = field(default_factory=lambda: _diagonal(_INITIAL_VARIANCE))
+    _out_of_bounds: bool = (
+        False  # a weight is out of bounds; otherwise predictions need no clamping
+    )
 
-    def predict(self, cost: Cost) -> int:
+    def predict(self, cost: PromptCost) -> int:
         """Return the predicted tokens of the whole prompt."""
         x = cost.features()
         tokens = _dot(self.weights, x)
-        if self._strayed:
+        if self._out_of_bounds:
             least, most = self._bounds()
             tokens = min(max(tokens, _dot(least, x)), _dot(most, x))
         return math.ceil(tokens - 1e-6)
 
-    def lacks_images(self, cost: Cost, counted: int) -> bool:
+    def lacks_images(self, cost: PromptCost, counted: int) -> bool:
         """Return whether the engine counted fewer tokens than the prompt must have.
 
         In that case the engine left out images or merged two of them into one.
         """
-        if not self.known or not cost.images or not counted:
+        if not self.image_cost_known or not cost.images or not counted:
             return False
-        bare = Cost(cost.ascii_bytes, cost.other_bytes, 0, 0)
-        return counted < cost.image_tokens + SURE_OF_TEXT * self.predict(bare)
+        bare = PromptCost(cost.ascii_bytes, cost.other_bytes, 0, 0)
+        return counted < cost.image_tokens + MIN_TEXT_SHARE * self.predict(bare)
 
-    def learn(self, cost: Cost, counted: int) -> None:
+    def learn(self, cost: PromptCost, counted: int) -> None:
         """Update the weights with the tokens that the engine counted.
 
         A count that is far off is not a count of this prompt (for example, a cached prefix or an
@@ -181,24 +185,27 @@ class Estimator:
         """
         x = cost.features()
         predicted = _dot(self.weights, x)
-        if not predicted / 4 < counted < predicted * 4 or abs(counted - predicted) < FORESEEN:
+        if (
+            not predicted / 4 < counted < predicted * 4
+            or abs(counted - predicted) < NEGLIGIBLE_ERROR
+        ):
             return
         if self.lacks_images(cost, counted):
             return
-        gain = [_dot(row, x) for row in self._doubt]
+        gain = [_dot(row, x) for row in self._covariance]
         scale = 1.0 + _dot(gain, x)  # 1.0 is the variance of a count (one token)
         self.weights = [
             weight + step / scale * (counted - predicted)
             for weight, step in zip(self.weights, gain, strict=True)
         ]
-        self._doubt = [
+        self._covariance = [
             [value - gain[i] * gain[j] / scale for j, value in enumerate(row)]
-            for i, row in enumerate(self._doubt)
+            for i, row in enumerate(self._covariance)
         ]
-        self._strayed = self._is_strayed()
-        self.seen += 1
+        self._out_of_bounds = self._is_out_of_bounds()
+        self.samples += 1
 
-    def doubt(self, cost: Cost, room: int) -> None:
+    def relax(self, cost: PromptCost, available_tokens: int) -> None:
         """Move the weights towards the initial ones after a prompt was rejected by the prediction.
 
         A rejected prompt yields no count, so wrong weights would never be corrected. Nothing
@@ -207,19 +214,23 @@ class Estimator:
         Args:
             room: tokens that the prompt may have.
         """
-        if not self.seen or _dot(_FIRST, cost.features()) > room:
+        if not self.samples or _dot(_INITIAL_WEIGHTS, cost.features()) > available_tokens:
             return
         self.weights = [
-            weight + HEALING * (first - weight)
-            for weight, first in zip(self.weights, _FIRST, strict=True)
+            weight + RELAXATION * (first - weight)
+            for weight, first in zip(self.weights, _INITIAL_WEIGHTS, strict=True)
         ]
-        self._doubt = _diagonal(_DOUBT)
-        self._strayed = self._is_strayed()
+        self._covariance = _diagonal(_INITIAL_VARIANCE)
+        self._out_of_bounds = self._is_out_of_bounds()
 
     def _bounds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        return (_LEAST_KNOWN, _MOST_KNOWN) if self.known else (_LEAST, _MOST)
+        return (
+            (_MIN_WEIGHTS_KNOWN, _MAX_WEIGHTS_KNOWN)
+            if self.image_cost_known
+            else (_MIN_WEIGHTS, _MAX_WEIGHTS)
+        )
 
-    def _is_strayed(self) -> bool:
+    def _is_out_of_bounds(self) -> bool:
         bounds = zip(*self._bounds(), self.weights, strict=True)
         return any(not least <= weight <= most for least, most, weight in bounds)
 

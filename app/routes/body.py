@@ -14,41 +14,43 @@ from starlette.requests import Request
 from app.context import context_of
 from app.errors import BodyTooLarge, InvalidParameter, InvalidRequest, UploadTimeout
 from app.images.fetch import Fetcher
-from app.images.intake import check_number, from_bytes, from_text
-from app.routes.multipart import MAX_PARTS, parts
-from app.schemas import containers
+from app.images.sources import check_image_count, image_from_bytes, image_from_text
+from app.routes.multipart import MAX_PARTS, parse_multipart
+from app.schemas import container_fields
+from app.server.upload_memory import UploadReservation
 from app.settings import Settings
-from app.uploads import Upload
 
 FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 
-SILENCE_S = 10.0  # longest pause between two pieces of a body
-SLACK_S = 0.25  # by which the timer may fire early
-LEAST_RATE = 16_384  # bytes per second on average: below the slowest links in use
+STALL_TIMEOUT_S = 10.0  # longest pause between two pieces of a body
+TIMER_SLACK_S = 0.25  # by which the timer may fire early
+MIN_BYTES_PER_S = 16_384  # bytes per second on average: below the slowest links in use
 
 # Limits on JSON, so that parsing takes at most 50 ms.
-MOST_VALUES = 60_000  # counted as commas and opening brackets
-UNCOUNTED = 500_000  # bytes of JSON that are parsed without counting
-MOST_FIELDS = 100
-MOST_ERRORS = 50  # validation errors of a body that are compared
-MOST_QUOTED = 200  # characters of a name or a message that an error quotes
+MAX_JSON_VALUES = 60_000  # counted as commas and opening brackets
+UNCOUNTED_JSON_BYTES = 500_000  # bytes of JSON that are parsed without counting
+MAX_FIELDS = 100
+MAX_ERRORS = 50  # validation errors of a body that are compared
+MAX_QUOTED_CHARACTERS = 200  # characters of a name or a message that an error quotes
 
-FEW_ESCAPES = 65_536  # bytes of a form that are unquoted on the event loop; more in a thread
+INLINE_UNQUOTE_BYTES = (
+    65_536  # bytes of a form that are unquoted on the event loop; more in a thread
+)
 
 Fields = TypeVar("Fields", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
+class _ParsedBody:
     """Fields and images as sent, before validation."""
 
     fields: dict[str, Any]
     images: list[bytes | str]
 
 
-async def read_task(
+async def read_task_request(
     request: Request,
-    upload: Upload,
+    upload: UploadReservation,
     model: type[Fields],
     settings: Settings,
     fetcher: Fetcher | None,
@@ -63,31 +65,33 @@ async def read_task(
         InvalidParameter: a value is not allowed, or there are too many images.
         Problem: an image cannot be used (see `images.intake`).
     """
-    body = await _read(request, upload, int(settings.max_body_mb * 1e6))
+    body = await _read_body(request, upload, int(settings.max_body_mb * 1e6))
     told = request.headers.get("content-type", "")
     content_type = told.partition(";")[0].strip().lower()
     if content_type in FORM_TYPES:
-        form = _from_form(await _form_items(body, told), model)
+        form = _parse_form_items(await _decode_form(body, told), model)
     elif content_type == "application/json":
-        form = _from_json(body)
-        form = replace(form, fields=_without_nulls(form.fields, model))
+        form = _parse_json(body)
+        form = replace(form, fields=_drop_nulls(form.fields, model))
     else:
         raise InvalidRequest(
             f"Content-Type is {content_type or 'missing'}; send multipart/form-data "
             "(curl -F image=@file) or application/json."
         )
-    fields = checked(model, form.fields, is_text=content_type in FORM_TYPES)
-    check_number(len(form.images), settings.max_images)
+    fields = validate_fields(model, form.fields, from_form=content_type in FORM_TYPES)
+    check_image_count(len(form.images), settings.max_images)
     images = [
-        await from_text(image, index, fetcher)
+        await image_from_text(image, index, fetcher)
         if isinstance(image, str)
-        else from_bytes(image, index)
+        else image_from_bytes(image, index)
         for index, image in enumerate(form.images)
     ]
     return fields, images
 
 
-async def json_body(request: Request, upload: Upload, max_body_mb: float) -> dict[str, Any]:
+async def read_json_body(
+    request: Request, upload: UploadReservation, max_body_mb: float
+) -> dict[str, Any]:
     """The body as a JSON object.
 
     Raises:
@@ -96,10 +100,10 @@ async def json_body(request: Request, upload: Upload, max_body_mb: float) -> dic
         ServerBusy: the upload budget has no room for it.
         InvalidRequest: the body is not a JSON object.
     """
-    return _object(await _read(request, upload, int(max_body_mb * 1e6)))
+    return _decode_object(await _read_body(request, upload, int(max_body_mb * 1e6)))
 
 
-async def _read(request: Request, upload: Upload, limit: int) -> bytes:
+async def _read_body(request: Request, upload: UploadReservation, limit: int) -> bytes:
     """Read the whole body; stop as soon as it is too large, too slow, or over the upload budget."""
     announced = request.headers.get("content-length", "0")
     expected = int(announced) if announced.isdigit() else 0
@@ -109,7 +113,7 @@ async def _read(request: Request, upload: Upload, limit: int) -> bytes:
         upload.check(expected)
         loop = asyncio.get_running_loop()
         started = loop.time()
-        late = started + SILENCE_S
+        late = started + STALL_TIMEOUT_S
         try:
             async with asyncio.timeout_at(late) as clock:
                 async for chunk in request.stream():
@@ -118,21 +122,22 @@ async def _read(request: Request, upload: Upload, limit: int) -> bytes:
                     size += len(chunk)
                     if size > limit:
                         break
-                    upload.take(len(chunk))
+                    upload.grow(len(chunk))
                     if not first:
                         first = chunk
                     else:
                         if not whole.tell():
                             whole.write(first)
                         whole.write(chunk)
-                    due = min(started + size / LEAST_RATE, loop.time()) + SILENCE_S
-                    if due > late + SLACK_S:  # rescheduling costs more than reading a piece
+                    due = min(started + size / MIN_BYTES_PER_S, loop.time()) + STALL_TIMEOUT_S
+                    if due > late + TIMER_SLACK_S:  # rescheduling costs more than reading a piece
                         late = due
                         clock.reschedule(late)
         except TimeoutError:
             raise UploadTimeout(
                 f"The body arrived too slowly: {size} bytes in {loop.time() - started:.0f} s. Send "
-                f"at least {LEAST_RATE // 1024} kB per second, without a pause of {SILENCE_S:g} s."
+                f"at least {MIN_BYTES_PER_S // 1024} kB per second, without a pause of "
+                f"{STALL_TIMEOUT_S:g} s."
             ) from None
     context_of(request.scope).body_bytes = size
     if size > limit:
@@ -142,7 +147,9 @@ async def _read(request: Request, upload: Upload, limit: int) -> bytes:
     return whole.getvalue() or first
 
 
-def _from_form(items: Iterable[tuple[str, bytes | str]], model: type[BaseModel]) -> _Form:
+def _parse_form_items(
+    items: Iterable[tuple[str, bytes | str]], model: type[BaseModel]
+) -> _ParsedBody:
     fields: dict[str, Any] = {}
     images: list[bytes | str] = []
     for name, value in items:
@@ -150,7 +157,7 @@ def _from_form(items: Iterable[tuple[str, bytes | str]], model: type[BaseModel])
             images.append(value)
         elif isinstance(value, bytes):
             raise InvalidParameter(
-                f"{_cut(name)} is a file; only `image` takes files.", parameter=_cut(name)
+                f"{_truncate(name)} is a file; only `image` takes files.", parameter=_truncate(name)
             )
         elif value == "":
             continue  # browsers send empty fields
@@ -158,47 +165,50 @@ def _from_form(items: Iterable[tuple[str, bytes | str]], model: type[BaseModel])
             # Browsers send line breaks as CR LF (WHATWG HTML, 4.10.22.4). They become LF, as in
             # JSON, so that all clients send the same prompt.
             text = value.replace("\r\n", "\n").replace("\r", "\n")
-            kind = containers(model).get(name)
+            kind = container_fields(model).get(name)
             if kind is list:
                 fields.setdefault(name, []).append(text)
             else:
-                fields[name] = _json(text, name) if kind is dict else text
-    return _Form(fields, images)
+                fields[name] = _parse_json_field(text, name) if kind is dict else text
+    return _ParsedBody(fields, images)
 
 
-def _json(text: str, name: str) -> Any:
+def _parse_json_field(text: str, name: str) -> Any:
     """Parse an object field of a form, which is sent as JSON text."""
     try:
-        return _decoded(text.encode())
+        return _decode_json(text.encode())
     except ValueError as error:
         raise InvalidParameter(f"{name} is not JSON: {error}.", parameter=name) from None
 
 
-def _decoded(data: bytes) -> Any:
+def _decode_json(data: bytes) -> Any:
     """Decode JSON.
 
     Raises:
         ValueError: it is malformed, or has more than `MOST_VALUES` values.
     """
-    if len(data) > UNCOUNTED and sum(map(data.count, (b",", b"[", b"{"))) > MOST_VALUES:
-        raise ValueError(f"it has more than {MOST_VALUES} values")
+    if (
+        len(data) > UNCOUNTED_JSON_BYTES
+        and sum(map(data.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES
+    ):
+        raise ValueError(f"it has more than {MAX_JSON_VALUES} values")
     try:
         return msgspec.json.decode(data)
     except RecursionError as error:
         raise ValueError(str(error)) from None
 
 
-async def _form_items(body: bytes, content_type: str) -> list[tuple[str, bytes | str]]:
+async def _decode_form(body: bytes, content_type: str) -> list[tuple[str, bytes | str]]:
     """Names and values; a file is bytes."""
     if content_type.lower().startswith("multipart/"):
-        found = parts(body, content_type)
+        found = parse_multipart(body, content_type)
         return [(part.name, part.data if part.is_file else part.text) for part in found]
-    if len(body) <= FEW_ESCAPES:
-        return _pairs(body)
-    return await asyncio.to_thread(_pairs, body)
+    if len(body) <= INLINE_UNQUOTE_BYTES:
+        return _parse_urlencoded(body)
+    return await asyncio.to_thread(_parse_urlencoded, body)
 
 
-def _pairs(body: bytes) -> list[tuple[str, bytes | str]]:
+def _parse_urlencoded(body: bytes) -> list[tuple[str, bytes | str]]:
     """Parse `application/x-www-form-urlencoded` (WHATWG URL, 5.1)."""
     if body.count(b"&") >= MAX_PARTS:
         raise InvalidRequest(f"The form cannot be read: it has more than {MAX_PARTS} fields.")
@@ -207,16 +217,16 @@ def _pairs(body: bytes) -> list[tuple[str, bytes | str]]:
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"The form cannot be read: {error}.") from None
     halves = [field.partition(b"=") for field in body.split(b"&") if field]
-    return [(_unquoted(name), _unquoted(value)) for name, _, value in halves]
+    return [(_unquote(name), _unquote(value)) for name, _, value in halves]
 
 
-def _unquoted(text: bytes) -> str:
+def _unquote(text: bytes) -> str:
     """Unquote in pieces: the library creates an object for each escape, 70 times the memory."""
     text = text.replace(b"+", b" ")
     pieces = []
     start = 0
     while start < len(text):
-        end = start + FEW_ESCAPES
+        end = start + INLINE_UNQUOTE_BYTES
         cut = text.rfind(b"%", end - 2, end)  # an escape stays whole
         end = cut if cut >= 0 else end
         pieces.append(unquote_to_bytes(text[start:end]))
@@ -224,9 +234,9 @@ def _unquoted(text: bytes) -> str:
     return b"".join(pieces).decode(errors="replace")
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _decode_object(body: bytes) -> dict[str, Any]:
     try:
-        fields = _decoded(body)
+        fields = _decode_json(body)
     except ValueError as error:
         raise InvalidRequest(f"The body is not JSON: {error}.") from None
     if not isinstance(fields, dict):
@@ -234,8 +244,8 @@ def _object(body: bytes) -> dict[str, Any]:
     return fields
 
 
-def _from_json(body: bytes) -> _Form:
-    fields = _object(body)
+def _parse_json(body: bytes) -> _ParsedBody:
+    fields = _decode_object(body)
     images = fields.pop("image", None)
     images = [] if images is None else images
     images = images if isinstance(images, list) else [images]
@@ -244,16 +254,18 @@ def _from_json(body: bytes) -> _Form:
             "image must be a string or a list of strings, each base64 or a data URI.",
             parameter="image",
         )
-    return _Form(fields, images)
+    return _ParsedBody(fields, images)
 
 
-def _without_nulls(fields: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+def _drop_nulls(fields: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     """Drop null fields: null means absent, and typed clients send every field."""
     known = {info.alias or name for name, info in model.model_fields.items()}
     return {name: one for name, one in fields.items() if one is not None or name not in known}
 
 
-def checked(model: type[Fields], fields: dict[str, Any], *, is_text: bool = False) -> Fields:
+def validate_fields(
+    model: type[Fields], fields: dict[str, Any], *, from_form: bool = False
+) -> Fields:
     """Validate the fields.
 
     Args:
@@ -263,16 +275,16 @@ def checked(model: type[Fields], fields: dict[str, Any], *, is_text: bool = Fals
         InvalidRequest: a required field is missing.
         InvalidParameter: a value is not allowed, or a field is unknown.
     """
-    if len(fields) > MOST_FIELDS:
-        raise InvalidRequest(f"The body has more than {MOST_FIELDS} fields.")
+    if len(fields) > MAX_FIELDS:
+        raise InvalidRequest(f"The body has more than {MAX_FIELDS} fields.")
     try:
-        return model.model_validate(fields, strict=False if is_text else None)
+        return model.model_validate(fields, strict=False if from_form else None)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
     # The deepest error: in a union it belongs to the member that was meant.
     worst = max(errors, key=lambda one: len(one["loc"]))
-    parameter = _cut(str(worst["loc"][0])) if worst["loc"] else ""
-    name = _cut(written_path(worst["loc"], fields))
+    parameter = _truncate(str(worst["loc"][0])) if worst["loc"] else ""
+    name = _truncate(format_location(worst["loc"], fields))
     if worst["type"] == "missing":
         raise InvalidRequest(f"The field `{name}` is missing.", parameter=parameter)
     if worst["type"] in ("union_tag_invalid", "union_tag_not_found"):
@@ -284,13 +296,13 @@ def checked(model: type[Fields], fields: dict[str, Any], *, is_text: bool = Fals
             f"Unknown field `{name}`. Known fields: {known}.", parameter=parameter
         )
     depth = len(worst["loc"])
-    near = (one for one in errors[:MOST_ERRORS] if len(one["loc"]) == depth)
-    same = [one["msg"] for one in near if written_path(one["loc"], fields) == name]
-    said = "; or: ".join(dict.fromkeys([worst["msg"], *same]))
-    raise InvalidParameter(f"{name}: {_cut(said)}.", parameter=parameter)
+    near = (one for one in errors[:MAX_ERRORS] if len(one["loc"]) == depth)
+    same = [one["msg"] for one in near if format_location(one["loc"], fields) == name]
+    reason = "; or: ".join(dict.fromkeys([worst["msg"], *same]))
+    raise InvalidParameter(f"{name}: {_truncate(reason)}.", parameter=parameter)
 
 
-def written_path(loc: Sequence[int | str], value: Any) -> str:
+def format_location(loc: Sequence[int | str], value: Any) -> str:
     """The location of an error as a client writes it, such as `messages[0].content[1].text`.
 
     pydantic adds the names of union members to `loc`. A step that is no key or index of the value
@@ -307,6 +319,6 @@ def written_path(loc: Sequence[int | str], value: Any) -> str:
     return path
 
 
-def _cut(text: str) -> str:
+def _truncate(text: str) -> str:
     """Shorten text of a client that an error quotes."""
-    return text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]} ..."
+    return text if len(text) <= MAX_QUOTED_CHARACTERS else f"{text[:MAX_QUOTED_CHARACTERS]} ..."

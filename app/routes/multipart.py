@@ -13,12 +13,14 @@ from python_multipart.multipart import parse_options_header
 from app.errors import InvalidRequest
 
 MAX_PARTS = 256
-MAX_HEAD = 8_192  # bytes of a part's header fields
+MAX_PART_HEAD_BYTES = 8_192  # bytes of a part's header fields
 # Limits for an unusual Content-Disposition; 2,000 parameters take 1.4 ms to parse.
 MAX_DISPOSITION = 2_048  # bytes
 MAX_PARAMETERS = 16
 # The usual form; anything else goes to python-multipart's parser.
-_PLAIN = re.compile(rb'form-data; name="([^"\\]*)"(?:; filename="([^"\\]*)")?\s*', re.IGNORECASE)
+_COMMON_DISPOSITION = re.compile(
+    rb'form-data; name="([^"\\]*)"(?:; filename="([^"\\]*)")?\s*', re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class FormPart:
             raise InvalidRequest(f"The form's field {self.name!r} is not UTF-8.") from None
 
 
-def parts(body: bytes, content_type: str) -> list[FormPart]:
+def parse_multipart(body: bytes, content_type: str) -> list[FormPart]:
     """The parts of a body, in order.
 
     Raises:
@@ -60,27 +62,27 @@ def parts(body: bytes, content_type: str) -> list[FormPart]:
         end = body.find(b"\r\n" + mark, at)
         if end < 0:
             raise InvalidRequest("The form cannot be read: it ends before its last boundary.")
-        found.append(_part(body, at, end))
+        found.append(_parse_part(body, at, end))
         at = end + 2 + len(mark)
     return found
 
 
-def _part(body: bytes, start: int, end: int) -> FormPart:
+def _parse_part(body: bytes, start: int, end: int) -> FormPart:
     """Parse the part between two boundaries: line break, header fields, empty line, data."""
-    head = body.find(b"\r\n\r\n", start, min(end, start + MAX_HEAD))
+    head = body.find(b"\r\n\r\n", start, min(end, start + MAX_PART_HEAD_BYTES))
     if head < 0 or body[start : start + 2] != b"\r\n":
         raise InvalidRequest("The form cannot be read: a part has no header.")
-    told = _disposition(body[start + 2 : head])
+    disposition = _disposition(body[start + 2 : head])
     data = body[head + 4 : end]
-    if plain := _PLAIN.fullmatch(told):
-        name, filename = plain[1], plain[2]
+    if common := _COMMON_DISPOSITION.fullmatch(disposition):
+        name, filename = common[1], common[2]
     else:
-        if len(told) > MAX_DISPOSITION or told.count(b";") > MAX_PARAMETERS:
+        if len(disposition) > MAX_DISPOSITION or disposition.count(b";") > MAX_PARAMETERS:
             raise InvalidRequest(
                 "The form cannot be read: a part's Content-Disposition is over "
                 f"{MAX_DISPOSITION} bytes or {MAX_PARAMETERS} parameters."
             )
-        kind, options = parse_options_header(told)
+        kind, options = parse_options_header(disposition)
         name, filename = options.get(b"name", b""), options.get(b"filename")
         if kind != b"form-data" or not name:
             raise InvalidRequest("The form cannot be read: a part has no name.")

@@ -8,9 +8,9 @@ from pydantic import BaseModel
 
 from app.images.picture import Picture
 from app.schemas import TaskRequest
-from app.tasks.reader import Reader
-from app.tasks.structured import JsonReader, Schema
-from app.tasks.task import INSTRUCT, Ask, Group, Role, Task, Turn
+from app.tasks.parsers.base import AnswerParser
+from app.tasks.parsers.structured import JsonParser, SchemaValidator
+from app.tasks.task import INSTRUCT_SAMPLING, CallGroup, ModelCall, Role, Task, Turn
 
 MAX_TOKENS = 4096
 
@@ -35,7 +35,7 @@ class ChatRequest(TaskRequest):
     schema_: dict[str, Any] | None = None
 
     @property
-    def reasoning_gives_way(self) -> bool:
+    def reasoning_budget_is_soft(self) -> bool:
         """The budget comes from `reasoning_effort`, so it may shrink to fit the context."""
         return True
 
@@ -49,9 +49,9 @@ class ChatRequest(TaskRequest):
         return super().sampling() | {name: one for name, one in given.items() if one is not None}
 
 
-def asks(
+def plan_calls(
     request: ChatRequest, pictures: Sequence[Picture], default_language: str
-) -> tuple[Group, ...]:
+) -> tuple[CallGroup, ...]:
     """One model call with the whole conversation. A document becomes one image for each page.
 
     Raises:
@@ -65,17 +65,17 @@ def asks(
         for turn in request.turns
     )
     if not request.json_only:
-        return ((Ask(turns, reader=Reader),),)
-    schema = Schema(request.schema_, "response_format")
-    return ((Ask(turns, reader=partial(JsonReader, schema), format=schema.format),),)
+        return ((ModelCall(turns, parser=AnswerParser),),)
+    schema = SchemaValidator(request.schema_, "response_format")
+    return ((ModelCall(turns, parser=partial(JsonParser, schema), format=schema.format),),)
 
 
 TASK = Task(
     name="chat",
     summary="OpenAI's chat completions",
     request=ChatRequest,
-    asks=asks,
-    sampling=INSTRUCT,
+    plan_calls=plan_calls,
+    sampling=INSTRUCT_SAMPLING,
     max_tokens=lambda _request: MAX_TOKENS,
     needs_images=False,
 )

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from app.images.picture import Picture
 from app.schemas import DescribeRequest, Style
-from app.tasks.language import instruction
-from app.tasks.task import INSTRUCT, Group, Task, one_turn, several
+from app.tasks.language import answer_language_instruction
+from app.tasks.task import INSTRUCT_SAMPLING, CallGroup, Task, image_count_sentence, single_call
 
 PROMPTS = {
     Style.CAPTION: "Describe this image in one short caption of at most 15 words.",
@@ -26,25 +26,25 @@ PROMPTS = {
 MAX_TOKENS = {Style.CAPTION: 96, Style.PARAGRAPH: 512, Style.DETAILED: 1536, Style.ALT_TEXT: 160}
 
 
-def asks(
+def plan_calls(
     request: DescribeRequest, pictures: Sequence[Picture], default_language: str
-) -> tuple[Group, ...]:
+) -> tuple[CallGroup, ...]:
     """One model call about all pictures."""
-    order = several(pictures)
+    image_count = image_count_sentence(pictures)
     lines = [
         PROMPTS[request.style],
-        order and f"{order} Describe each in its order, then what joins them.",
+        image_count and f"{image_count} Describe each in its order, then what joins them.",
         request.prompt or "",
-        instruction(request.language, request.prompt, default_language),
+        answer_language_instruction(request.language, request.prompt, default_language),
     ]
-    return one_turn(lines, pictures)
+    return single_call(lines, pictures)
 
 
 TASK = Task(
     name="describe",
     summary="Describe the image(s)",
     request=DescribeRequest,
-    asks=asks,
-    sampling=INSTRUCT,
+    plan_calls=plan_calls,
+    sampling=INSTRUCT_SAMPLING,
     max_tokens=lambda request: MAX_TOKENS[request.style],
 )

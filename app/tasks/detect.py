@@ -7,12 +7,12 @@ from typing import Any
 
 from app.images.picture import Picture
 from app.schemas import DetectRequest
-from app.tasks.boxes import ObjectReader
-from app.tasks.reader import Part
-from app.tasks.task import EXACT, Ask, Group, Task
+from app.tasks.parsers.base import AnswerPart
+from app.tasks.parsers.boxes import ObjectParser
+from app.tasks.task import EXACT_SAMPLING, CallGroup, ModelCall, Task
 
 # The prompt of Qwen3-VL's cookbook (2d_grounding). Its boxes are on a grid of 0 to 1000.
-LOCATE = (
+PROMPT = (
     "Locate every instance that belongs to the following categories: {labels}. Report their boxes "
     'in JSON format only: [{{"bbox_2d": [x1, y1, x2, y2], "label": "..."}}, ...], each label as it '
     "is written here. If there is none, answer with []."
@@ -20,11 +20,11 @@ LOCATE = (
 MAX_TOKENS = 2048
 
 
-def asks(
+def plan_calls(
     request: DetectRequest, pictures: Sequence[Picture], default_language: str
-) -> tuple[Group, ...]:
+) -> tuple[CallGroup, ...]:
     """One model call for each picture, so that each box belongs to one picture."""
-    shape = {
+    strict_format = {
         "type": "array",
         "items": {
             "type": "object",
@@ -42,34 +42,34 @@ def asks(
         },
     }
     labels = ", ".join(json.dumps(label, ensure_ascii=False) for label in request.labels)
-    text = "\n".join(filter(None, (LOCATE.format(labels=labels), request.prompt)))
+    text = "\n".join(filter(None, (PROMPT.format(labels=labels), request.prompt)))
     return tuple(
         (
-            Ask.of(
+            ModelCall.after_system(
                 text,
                 (position,),
-                reader=partial(ObjectReader, picture, request.labels),
-                shape=shape,
+                parser=partial(ObjectParser, picture, request.labels),
+                strict_format=strict_format,
             ),
         )
         for position, picture in enumerate(pictures)
     )
 
 
-def objects(
-    request: DetectRequest, pictures: Sequence[Picture], parts: Sequence[Part]
+def detected_objects(
+    request: DetectRequest, pictures: Sequence[Picture], parts: Sequence[AnswerPart]
 ) -> dict[str, Any]:
     """The objects of all pictures, in order."""
-    readers = [part.reader for part in parts if isinstance(part.reader, ObjectReader)]
-    return {"objects": [thing for reader in readers for thing in reader.objects]}
+    readers = [part.parser for part in parts if isinstance(part.parser, ObjectParser)]
+    return {"objects": [thing for parser in readers for thing in parser.objects]}
 
 
 TASK = Task(
     name="detect",
     summary="Find objects; boxes are in pixels of the original image",
     request=DetectRequest,
-    asks=asks,
-    sampling=EXACT,
+    plan_calls=plan_calls,
+    sampling=EXACT_SAMPLING,
     max_tokens=lambda _request: MAX_TOKENS,
-    read=objects,
+    build_fields=detected_objects,
 )

@@ -6,11 +6,11 @@ from typing import Any
 
 from app.images.picture import Picture
 from app.schemas import ExtractRequest
-from app.tasks.reader import Part
-from app.tasks.structured import JsonReader, Schema, told
-from app.tasks.task import EXACT, Ask, Group, Task, several
+from app.tasks.parsers.base import AnswerPart
+from app.tasks.parsers.structured import JsonParser, SchemaValidator, schema_text
+from app.tasks.task import EXACT_SAMPLING, CallGroup, ModelCall, Task, image_count_sentence
 
-FILL = (
+PROMPT = (
     "Fill in the JSON Schema below from what can be seen in the image. Copy text and numbers "
     "exactly. What is not there is null where the schema allows it; never invent a value. Write "
     "the JSON alone."
@@ -18,27 +18,32 @@ FILL = (
 MAX_TOKENS = 2048
 
 
-def asks(
+def plan_calls(
     request: ExtractRequest, pictures: Sequence[Picture], default_language: str
-) -> tuple[Group, ...]:
+) -> tuple[CallGroup, ...]:
     """One model call about all pictures.
 
     Raises:
         InvalidParameter: `schema` is not a valid JSON Schema, or is too expensive.
     """
-    schema = Schema(request.schema_, "schema")
-    lines = [FILL, several(pictures), request.prompt, f"JSON Schema: {told(request.schema_)}"]
+    schema = SchemaValidator(request.schema_, "schema")
+    lines = [
+        PROMPT,
+        image_count_sentence(pictures),
+        request.prompt,
+        f"JSON Schema: {schema_text(request.schema_)}",
+    ]
     everything = tuple(range(len(pictures)))
     text = "\n".join(filter(None, lines))
-    reader = partial(JsonReader, schema)
-    return ((Ask.of(text, everything, reader=reader, format=schema.format),),)
+    reader = partial(JsonParser, schema)
+    return ((ModelCall.after_system(text, everything, parser=reader, format=schema.format),),)
 
 
-def data(
-    request: ExtractRequest, pictures: Sequence[Picture], parts: Sequence[Part]
+def extracted_data(
+    request: ExtractRequest, pictures: Sequence[Picture], parts: Sequence[AnswerPart]
 ) -> dict[str, Any]:
     """The data, which the reader has validated."""
-    readers = [part.reader for part in parts if isinstance(part.reader, JsonReader)]
+    readers = [part.parser for part in parts if isinstance(part.parser, JsonParser)]
     return {"data": readers[0].data}
 
 
@@ -46,8 +51,8 @@ TASK = Task(
     name="extract",
     summary="Fill a JSON Schema from the image(s)",
     request=ExtractRequest,
-    asks=asks,
-    sampling=EXACT,
+    plan_calls=plan_calls,
+    sampling=EXACT_SAMPLING,
     max_tokens=lambda _request: MAX_TOKENS,
-    read=data,
+    build_fields=extracted_data,
 )

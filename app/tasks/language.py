@@ -2,7 +2,7 @@
 
 import re
 
-NAMES = {
+LANGUAGE_NAMES = {
     "ar": "Arabic",
     "de": "German",
     "en": "English",
@@ -24,7 +24,7 @@ NAMES = {
     "zh": "Chinese",
 }
 
-LOOKED_AT = 2000  # characters of the user's text that are searched
+MAX_SCANNED_CHARACTERS = 2000  # characters of the user's text that are searched
 
 # Scripts that identify a language. Kana comes before Han, because Japanese uses both.
 _SCRIPTS = (
@@ -37,12 +37,12 @@ _SCRIPTS = (
 )
 
 
-def name(tag: str) -> str:
+def language_name(tag: str) -> str:
     """`ko-KR` -> `Korean`; an unknown tag is used as it is (`the language 'sw'`)."""
-    return NAMES.get(tag.split("-", 1)[0].lower(), f"the language '{tag}'")
+    return LANGUAGE_NAMES.get(tag.split("-", 1)[0].lower(), f"the language '{tag}'")
 
 
-def instruction(language: str | None, written: str | None, default: str) -> str:
+def answer_language_instruction(language: str | None, written: str | None, default: str) -> str:
     """The sentence that sets the language of the answer.
 
     Args:
@@ -51,11 +51,11 @@ def instruction(language: str | None, written: str | None, default: str) -> str:
         default: the language (BCP 47) if the user wrote nothing.
     """
     if language:
-        return f"Answer in {name(language)}."
+        return f"Answer in {language_name(language)}."
     if written:
         for tag, script in _SCRIPTS:
-            if script.search(written, 0, LOOKED_AT):
-                return f"Answer in {name(tag)}."
+            if script.search(written, 0, MAX_SCANNED_CHARACTERS):
+                return f"Answer in {language_name(tag)}."
         # Many languages share Latin and Cyrillic letters; the model identifies the language.
         return "Answer in the language of this message."
-    return f"Answer in {name(default)}."
+    return f"Answer in {language_name(default)}."

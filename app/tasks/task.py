@@ -7,23 +7,23 @@ from typing import Any, Literal
 
 from app.images.picture import Picture
 from app.schemas import TaskRequest
-from app.tasks.joining import Joined
-from app.tasks.reader import Part, Reader
+from app.tasks.documents.joining import JoinedDocument
+from app.tasks.parsers.base import AnswerParser, AnswerPart
 
 Role = Literal["system", "user", "assistant"]
 
 # Identical in all requests. With the images right after it, it is the prefix that the daemon
 # caches, so that a second question about an image is cheap.
-SYSTEM = (
+SYSTEM_PROMPT = (
     "You are a careful visual assistant. You say only what can be seen in the image. "
     "You never invent text, names or numbers; what you cannot see or read, you say so."
 )
 
 # Qwen's recommended sampling without and with thinking (Qwen3-VL model card).
-INSTRUCT = {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "presence_penalty": 1.5}
-THINKING = {"temperature": 1.0, "top_p": 0.95, "top_k": 20, "presence_penalty": 0.0}
+INSTRUCT_SAMPLING = {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "presence_penalty": 1.5}
+THINKING_SAMPLING = {"temperature": 1.0, "top_p": 0.95, "top_k": 20, "presence_penalty": 0.0}
 # For tasks with one correct answer.
-EXACT = {"temperature": 0.0, "top_p": 1.0, "top_k": 20, "presence_penalty": 0.0}
+EXACT_SAMPLING = {"temperature": 0.0, "top_p": 1.0, "top_k": 20, "presence_penalty": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ModelCall:
     """One model call. The last message is the user's.
 
     `question`: index of the question it asks. `known`: the answer, if no call is needed. `reader`:
@@ -48,36 +48,36 @@ class Ask:
 
     turns: tuple[Turn, ...]
     question: int | None = None
-    known: str | None = None
-    reader: Callable[[], Reader] = Reader
+    known_answer: str | None = None
+    parser: Callable[[], AnswerParser] = AnswerParser
     format: Mapping[str, Any] | str | None = None
-    shape: Mapping[str, Any] | None = None
+    strict_format: Mapping[str, Any] | None = None
     think: bool | None = None
     region: bool = False
 
     @classmethod
-    def of(cls, text: str, pictures: tuple[int, ...], **how: Any) -> "Ask":
+    def after_system(cls, text: str, pictures: tuple[int, ...], **how: Any) -> "ModelCall":
         """A system message and one user message with `pictures`."""
-        return cls((Turn("system", SYSTEM), Turn("user", text, pictures)), **how)
+        return cls((Turn("system", SYSTEM_PROMPT), Turn("user", text, pictures)), **how)
 
-    def corrected(self, answer: str, fault: str) -> "Ask":
+    def with_correction(self, answer: str, fault: str) -> "ModelCall":
         """A second call with the answer and its errors. A model that can think does so: newer
-        daemons enforce `format` only then (`app.tasks.structured`)."""
+        daemons enforce `format` only then (`app.tasks.parsers.structured`)."""
         turns = (*self.turns, Turn("assistant", answer), Turn("user", fault))
-        return replace(self, turns=turns, think=True, format=self.held)
+        return replace(self, turns=turns, think=True, format=self.enforceable_format)
 
-    def unheld(self) -> "Ask":
+    def without_format(self) -> "ModelCall":
         """The same call for an engine that cannot enforce `format`: the prompt has the schema."""
         last = self.turns[-1]
-        schema = json.dumps(self.held, ensure_ascii=False)
+        schema = json.dumps(self.enforceable_format, ensure_ascii=False)
         text = last.text if schema in last.text else f"{last.text}\nJSON Schema: {schema}"
         turns = (*self.turns[:-1], replace(last, text=text))
-        return replace(self, turns=turns, format=None, shape=None)
+        return replace(self, turns=turns, format=None, strict_format=None)
 
     @property
-    def held(self) -> Mapping[str, Any] | str | None:
+    def enforceable_format(self) -> Mapping[str, Any] | str | None:
         """The format that the engine can enforce. (An empty schema counts.)"""
-        return self.shape if self.format is None else self.format
+        return self.strict_format if self.format is None else self.format
 
     @property
     def pictures(self) -> tuple[int, ...]:
@@ -89,7 +89,7 @@ class Ask:
         return self.turns[-1].text
 
 
-Group = tuple[Ask, ...]
+CallGroup = tuple[ModelCall, ...]
 
 
 @dataclass(frozen=True)
@@ -106,29 +106,32 @@ class Task:
     name: str
     summary: str
     request: type[TaskRequest]
-    asks: Callable[[Any, Sequence[Picture], str], tuple[Group, ...]]
+    plan_calls: Callable[[Any, Sequence[Picture], str], tuple[CallGroup, ...]]
     sampling: Mapping[str, float]
     max_tokens: Callable[[Any], int]
-    read: Callable[[Any, Sequence[Picture], Sequence[Part]], dict[str, Any]] = (
+    build_fields: Callable[[Any, Sequence[Picture], Sequence[AnswerPart]], dict[str, Any]] = (
         lambda _request, _pictures, _parts: {}
     )
-    join: Callable[[Any, Sequence[Picture], Sequence[Part]], Joined | None] = (
+    join_pages: Callable[[Any, Sequence[Picture], Sequence[AnswerPart]], JoinedDocument | None] = (
         lambda _request, _pictures, _parts: None
     )
     needs_images: bool = True
 
 
-def options(task: Task, request: TaskRequest, thinks: bool) -> dict[str, Any]:
+def sampling_options(task: Task, request: TaskRequest, thinks: bool) -> dict[str, Any]:
     """Ollama's options: those of the task, or of a thinking model, overridden by the request."""
-    return {**(THINKING if request.think and thinks else task.sampling), **request.sampling()}
+    return {
+        **(THINKING_SAMPLING if request.think and thinks else task.sampling),
+        **request.sampling(),
+    }
 
 
-def one_turn(lines: Sequence[str], pictures: Sequence[Picture]) -> tuple[Group, ...]:
+def single_call(lines: Sequence[str], pictures: Sequence[Picture]) -> tuple[CallGroup, ...]:
     """A single model call about all pictures."""
-    return ((Ask.of("\n".join(filter(None, lines)), tuple(range(len(pictures)))),),)
+    return ((ModelCall.after_system("\n".join(filter(None, lines)), tuple(range(len(pictures)))),),)
 
 
-def several(pictures: Sequence[Picture]) -> str:
+def image_count_sentence(pictures: Sequence[Picture]) -> str:
     """The sentence of the prompt that counts several pictures; empty for one."""
     if len(pictures) < 2:
         return ""

@@ -4,34 +4,36 @@ from collections.abc import Sequence
 
 from app.images.picture import Picture
 from app.schemas import QuestionAnswer, VqaRequest
-from app.tasks.language import instruction
-from app.tasks.reader import Part
-from app.tasks.task import EXACT, Ask, Group, Task, several
+from app.tasks.language import answer_language_instruction
+from app.tasks.parsers.base import AnswerPart
+from app.tasks.task import EXACT_SAMPLING, CallGroup, ModelCall, Task, image_count_sentence
 
-ANSWER = (
+PROMPT = (
     "Answer the question from what can be seen in the image. Be short and exact. If the image "
     "does not show it, say so."
 )
 MAX_TOKENS = 512
 
 
-def asks(
+def plan_calls(
     request: VqaRequest, pictures: Sequence[Picture], default_language: str
-) -> tuple[Group, ...]:
+) -> tuple[CallGroup, ...]:
     """One model call for each question. The question comes last, so that the daemon's prefix cache
     covers everything before it."""
     everything = tuple(range(len(pictures)))
     turns = []
     for index, question in enumerate(request.question):
-        language = instruction(request.language, question, default_language)
+        language = answer_language_instruction(request.language, question, default_language)
         asked = f"Question: {question}"
-        lines = [ANSWER, several(pictures), request.prompt or "", asked, language]
-        turns.append(Ask.of("\n".join(filter(None, lines)), everything, question=index))
+        lines = [PROMPT, image_count_sentence(pictures), request.prompt or "", asked, language]
+        turns.append(
+            ModelCall.after_system("\n".join(filter(None, lines)), everything, question=index)
+        )
     return (tuple(turns),)
 
 
-def answers(
-    request: VqaRequest, pictures: Sequence[Picture], parts: Sequence[Part]
+def question_answers(
+    request: VqaRequest, pictures: Sequence[Picture], parts: Sequence[AnswerPart]
 ) -> dict[str, list[QuestionAnswer]]:
     """The questions with their answers, in order."""
     pairs = zip(request.question, parts, strict=True)
@@ -42,8 +44,8 @@ TASK = Task(
     name="vqa",
     summary="Answer questions about the image(s)",
     request=VqaRequest,
-    asks=asks,
-    sampling=EXACT,
+    plan_calls=plan_calls,
+    sampling=EXACT_SAMPLING,
     max_tokens=lambda _request: MAX_TOKENS,
-    read=answers,
+    build_fields=question_answers,
 )

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from app.engine.ollama import Ollama
+from app.engine.client import OllamaClient
 from app.errors import Problem
 from app.models.catalog import resolve
 from app.settings import Settings
@@ -47,7 +47,7 @@ class Engine:
         LOGS.mkdir(parents=True, exist_ok=True)
         self.log = LOGS / f"engine-{self.port}.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._ollama = Ollama(self.url)
+        self._ollama = OllamaClient(self.url)
 
     async def start(self, ended: Callable[[], None]) -> None:
         """Start the engine and wait until it answers and has the model.

@@ -17,7 +17,7 @@ from ray import serve
 from ray.serve import Application
 from ray.serve._private.constants import RAY_SERVE_ENABLE_HA_PROXY
 
-from app.engine.gate import Gate
+from app.engine.scheduler import Scheduler
 from app.main import create_app
 from app.settings import Settings, SettingsError, is_loopback, load, require_safe_bind
 from deploy.ray.engine import Engine
@@ -57,11 +57,11 @@ class Replica:
     def _end(self) -> None:
         """Refuse new requests, let running ones get their error, then exit."""
         deadline = time.monotonic() + LAST_S
-        gate: Gate = self.app.state.line.gate
-        gate.draining = True
+        scheduler: Scheduler = self.app.state.pipeline.scheduler
+        scheduler.draining = True
         _stop_listening()
         time.sleep(FLUSH_S)
-        while (gate.running or gate.waiting) and time.monotonic() < deadline:
+        while (scheduler.running or scheduler.waiting) and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(FLUSH_S)
         os._exit(1)

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.load import Ask, ended
 from tests.fake_ollama.script import HANG, Cut, Head, Script, Send, page, replies
 from tests.fake_ollama.server import FakeOllama
-from tests.server import REPO
+from tests.inference_server import REPO
 
 DONE = b'event: done\ndata: {"text": "a"}\n\n'
 ERROR = b'event: error\ndata: {"code": "engine_error"}\n\n'

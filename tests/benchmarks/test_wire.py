@@ -6,7 +6,7 @@ import re
 import pytest
 
 from benchmarks.wire import page
-from tests.server import REPO
+from tests.inference_server import REPO
 
 TEXT = (REPO / "docs" / "SPEED.md").read_text()
 TOLD = json.loads((REPO / "docs" / "wire.json").read_text())

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from app.bulk.results_file import ResultsFile, ResultsFileError
-from tests.server import REPO
+from tests.inference_server import REPO
 
 FINGERPRINT = "ocr-1"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.bulk.worklist import InputNotFound, Worklist, read_names
-from tests.server import REPO
+from tests.inference_server import REPO
 
 
 @pytest.fixture

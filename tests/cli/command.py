@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.server import REPO
+from tests.inference_server import REPO
 
 
 def environment(**settings: str) -> dict[str, str]:

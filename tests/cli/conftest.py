@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from app.models.gpu import look
+from app.models.gpu import detect_gpus
+from tests.inference_server import Server
 from tests.ollama_daemon.process import Daemon
 from tests.ports import free_port
-from tests.server import Server
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +25,6 @@ def daemon_server(
 @pytest.fixture
 def without_gpu(tmp_path: Path) -> dict[str, str]:
     """A machine without GPU and Ollama, whose ports are free: settings of `doctor`."""
-    if look().found:
+    if detect_gpus().gpus:
         pytest.skip("this machine has a GPU of its own")
     return {"PATH": str(tmp_path), "PORT": str(free_port()), "COLUMNS": "200"}

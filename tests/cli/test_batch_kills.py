@@ -17,9 +17,9 @@ from tests.cli.command import call, start
 from tests.client.fake import Fake, problem
 from tests.fake_ollama.script import says
 from tests.fake_ollama.server import SENTENCE, FakeOllama
+from tests.inference_server import Server
 from tests.pictures import encoded
 from tests.polling import HANG_S
-from tests.server import Server
 
 FILES = 500
 KILLS = 5

@@ -10,8 +10,8 @@ from app.cli import checks
 from app.cli.checks import EngineState
 from app.cli.report import Report
 from app.models.catalog import BY_TAG, GIB
-from app.models.gpu import Gpu, Gpus
-from app.models.plan import plan
+from app.models.gpu import Gpu, GpuInventory
+from app.models.memory_plan import plan_memory
 
 ENTRY = BY_TAG["qwen3-vl:32b"]
 URL = "http://127.0.0.1:11434"
@@ -49,16 +49,18 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_gpus_are_all_named() -> None:
     one = Gpu(0, "GPU-1", "A", 24 * GIB, 23 * GIB)
-    check = checks.gpu_check(Gpus((one, one), "nvml"), ENTRY)
+    check = checks.gpu_check(GpuInventory((one, one), "nvml"), ENTRY)
     assert check.ok
     assert "48.00 GiB in total, across which Ollama splits" in check.text
-    assert checks.gpu_check(Gpus(reason="the engine is on another machine"), ENTRY).ok is None
-    assert checks.gpu_check(Gpus(reason="there is no NVIDIA driver"), ENTRY).ok is False
-    assert checks.gpu_check(Gpus(reason="there is no NVIDIA driver"), None).ok is None
+    assert (
+        checks.gpu_check(GpuInventory(reason="the engine is on another machine"), ENTRY).ok is None
+    )
+    assert checks.gpu_check(GpuInventory(reason="there is no NVIDIA driver"), ENTRY).ok is False
+    assert checks.gpu_check(GpuInventory(reason="there is no NVIDIA driver"), None).ok is None
 
 
 def test_a_context_that_was_set_too_large() -> None:
-    card = plan(ENTRY, 24 * GIB)
+    card = plan_memory(ENTRY, 24 * GIB)
     assert checks.plan_check(card, 9216).ok
     over = checks.plan_check(card, 32_768)
     assert over.ok is False
@@ -71,7 +73,7 @@ def test_a_context_that_was_set_too_large() -> None:
 )
 def test_the_driver(driver: str, ok: bool | None) -> None:
     one = Gpu(0, "GPU-1", "A", 24 * GIB, 23 * GIB)
-    check = checks.driver_check(Gpus((one,), "nvml", driver=driver))
+    check = checks.driver_check(GpuInventory((one,), "nvml", driver=driver))
     assert check.ok is ok, check.text
     assert ok is not False or "update it" in check.text
 
@@ -80,5 +82,5 @@ def test_the_embedded_engine_without_its_packages(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(checks, "find_spec", lambda _: None)
     check = checks.engine_check(EngineState(URL, embedded="set by ENGINE"), None)
     assert check.ok is False
-    report = Report("embedded", "", Gpus(), (check,), (), None, embedded=True)
+    report = Report("embedded", "", GpuInventory(), (check,), (), None, embedded=True)
     assert report.next == "ENGINE=embedded ./quick_start.sh installs what is missing."

@@ -11,10 +11,10 @@ import pytest
 from app.models.catalog import BY_TAG, ENTRIES, GIB
 from tests.cli.command import doctor, told
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import REPO, Server
 from tests.ollama_daemon.process import Daemon
 from tests.ports import free_port
 from tests.scripts.conftest import fake_ollama as fake_ollama  # noqa: PLC0414 - a fixture
-from tests.server import REPO, Server
 
 
 def test_the_arithmetic_of_32b_on_24_gb_proves_itself() -> None:

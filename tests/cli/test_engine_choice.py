@@ -11,7 +11,7 @@ from app.cli import engine_choice
 from app.embedded.api.model_info import VERSION
 from app.settings import Settings
 from tests.cli.command import doctor, told
-from tests.server import REPO
+from tests.inference_server import REPO
 
 
 def chose(folder: Path, engine: str) -> Path:

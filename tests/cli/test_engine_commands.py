@@ -16,10 +16,10 @@ from tests.cli.command import call, environment
 from tests.cli.test_tasks import on_terminal
 from tests.fake_ollama.script import MB, SUCCESS, downloading
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import REPO, Server
 from tests.ollama_daemon.process import Daemon
 from tests.ports import free_port
 from tests.scripts.conftest import fake_ollama as fake_ollama  # noqa: PLC0414 - a fixture
-from tests.server import REPO, Server
 
 
 def test_a_download_and_what_to_do_with_it(fake_ollama: FakeOllama, tmp_path: Path) -> None:
@@ -45,10 +45,10 @@ def test_the_whole_is_known_before_its_parts_are() -> None:
     with _progress_bar() as progress:
         bar = DownloadProgress(progress, 2000)
         for line in (*downloading(10, total=1000), {"status": "verifying"}):
-            bar.take(line)
+            bar.update(line)
         (row,) = progress.tasks
         assert (row.completed, row.total, row.description) == (10, 2000, "verifying")
-        bar.take({"digest": "b", "status": "pulling b", "total": 5000, "completed": 5})
+        bar.update({"digest": "b", "status": "pulling b", "total": 5000, "completed": 5})
         assert (row.completed, row.total) == (15, 6000)
 
 

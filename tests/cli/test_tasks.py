@@ -16,10 +16,10 @@ import pytest
 
 from tests.cli.command import call, environment, start
 from tests.client.fake import Fake, problem
+from tests.inference_server import REPO, Server
 from tests.ollama_daemon.process import Daemon
 from tests.polling import HANG_S, wait_until
 from tests.ports import free_port
-from tests.server import REPO, Server
 
 EXAMPLES = REPO / "examples"
 SCHEMA = {"type": "object", "properties": {"total": {"type": ["number", "null"]}}}

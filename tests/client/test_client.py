@@ -15,9 +15,9 @@ from app.client.problem import ServerProblem
 from tests.client.fake import Fake, event, problem
 from tests.fake_ollama.script import Cut, Head, Script, Send
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import Server
 from tests.pictures import encoded, scene
 from tests.ports import free_port
-from tests.server import Server
 
 SSE = Head(200, "text/event-stream")
 

@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, Page
 from tests.browser import chromium
 from tests.fake_ollama.script import HANG, says
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import REPO, Server
 from tests.ollama_daemon.process import Daemon
-from tests.server import REPO, Server
 
 HOSTILE = "</pre><script>document.title='run'</script><img src=x onerror=\"document.title='run'\">"
 TRUTH = "합계 25,440원\n감사합니다\n"

@@ -13,12 +13,12 @@ import httpx
 import pytest
 
 from tests.background_server import BackgroundServer, logs
+from tests.inference_server import REPO
 from tests.install_lock import one_at_a_time
 from tests.ollama_daemon.install import install
 from tests.ollama_daemon.models import store
 from tests.polling import wait_until
 from tests.ports import free_port
-from tests.server import REPO
 
 LISTED = REPO / "requirements-ray.txt"
 START_S = 300

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tests.background_server import BackgroundServer
 from tests.deploy.environment import CACHE
+from tests.inference_server import REPO
 from tests.polling import HANG_S
 from tests.scripts.conftest import TOOLS, ends
-from tests.server import REPO
 
 # Downloads are kept, and the settings that reach a registry here apply there.
 KEPT = ("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")

@@ -20,9 +20,9 @@ import pytest
 from tests.deploy import environment
 from tests.deploy.machine import Machine
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import REPO
 from tests.pictures import encoded, scene
 from tests.ports import free_port
-from tests.server import REPO
 
 DOCKERFILE = REPO / "Dockerfile"
 KEY = "a-secret"

@@ -11,14 +11,14 @@ import httpx
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from app.drain import END_S
-from app.models.catalog import GIB, MIN_OLLAMA, find, new_enough
-from app.models.plan import plan
+from app.models.catalog import GIB, MIN_OLLAMA, find_entry, is_new_enough
+from app.models.memory_plan import plan_memory
+from app.server.shutdown import HARD_EXIT_S
 from tests.deploy import environment
 from tests.deploy.machine import Machine
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import REPO, Server
 from tests.pictures import encoded, scene
-from tests.server import REPO, Server
 
 FOLDER = REPO / "deploy" / "kubernetes"
 OLDEST, NEWEST = "1.30", "1.37"
@@ -130,7 +130,7 @@ def test_daemon_server_and_download_agree() -> None:
     assert variables(pull)["OLLAMA_MODELS"] == ollama["OLLAMA_MODELS"]
     assert variables(pull)["MODEL_NAME"] == asked["MODEL_NAME"]
     assert pull["image"] == OLLAMA["image"]
-    assert new_enough(OLLAMA["image"].partition(":")[2], MIN_OLLAMA)
+    assert is_new_enough(OLLAMA["image"].partition(":")[2], MIN_OLLAMA)
 
 
 def test_the_network_policy_is_of_the_pod_and_lets_it_reach_nobody() -> None:
@@ -151,7 +151,7 @@ def test_the_network_policy_is_of_the_pod_and_lets_it_reach_nobody() -> None:
 def test_there_is_time_to_drain_and_the_daemon_goes_last() -> None:
     before = SERVER["lifecycle"]["preStop"]["sleep"]["seconds"]
     drain = float(variables(SERVER)["DRAIN_TIMEOUT_S"])
-    assert POD["terminationGracePeriodSeconds"] > before + drain + END_S
+    assert POD["terminationGracePeriodSeconds"] > before + drain + HARD_EXIT_S
     assert OLLAMA["restartPolicy"] == "Always"  # what makes it a sidecar
 
 
@@ -200,7 +200,7 @@ def test_the_download(tmp_path: Path) -> None:
 
 
 def test_the_context_is_what_fits_an_a10() -> None:
-    entry = find(variables(SERVER)["MODEL_NAME"])
+    entry = find_entry(variables(SERVER)["MODEL_NAME"])
     assert entry is not None
-    fits = plan(entry, int(22.5 * GIB), cache="q8_0")
+    fits = plan_memory(entry, int(22.5 * GIB), cache="q8_0")
     assert int(variables(SERVER)["NUM_CTX"]) == fits.num_ctx

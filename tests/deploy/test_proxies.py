@@ -21,10 +21,10 @@ from tests.background_server import BackgroundServer, answers
 from tests.deploy.environment import debian
 from tests.fake_ollama.script import HANG, begins, says
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import REPO, Server
 from tests.pictures import encoded, scene
 from tests.polling import wait_until
 from tests.ports import free_port
-from tests.server import REPO, Server
 
 PACE_S = 0.05
 PICTURE = {"image": encoded(scene(160, 120))}

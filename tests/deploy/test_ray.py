@@ -27,10 +27,10 @@ from tests.deploy.streams import (
     users,
     warm,
 )
+from tests.inference_server import REPO
 from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 from tests.polling import HANG_S, wait_until_async
-from tests.server import REPO
 
 IDLE_S = 5  # DOWNSCALE_DELAY_S, where the fleet is to shrink
 FILES = {"image": encoded(scene(64, 64))}

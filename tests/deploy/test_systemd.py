@@ -16,14 +16,14 @@ from tempfile import gettempdir
 import httpx
 import pytest
 
-from app.drain import END_S
+from app.server.shutdown import HARD_EXIT_S
 from app.settings import Settings
 from tests.background_server import BackgroundServer, answers
 from tests.deploy.environment import debian
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import REPO
 from tests.pictures import encoded, scene
 from tests.ports import free_port
-from tests.server import REPO
 
 UNITS = REPO / "deploy" / "systemd"
 SERVER = UNITS / "qwen3-vl.service"
@@ -116,7 +116,7 @@ def test_both_say_the_same() -> None:
 
 def test_there_is_time_to_drain() -> None:
     stop_s = float(re.findall(r"^TimeoutStopSec=(\d+)$", SERVER.read_text(), re.M)[0])
-    assert stop_s > Settings.model_fields["drain_timeout_s"].default + END_S
+    assert stop_s > Settings.model_fields["drain_timeout_s"].default + HARD_EXIT_S
 
 
 def test_the_server_writes_nothing_and_makes_no_call_that_is_filtered(

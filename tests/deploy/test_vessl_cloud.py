@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 from tests.deploy.machine import Machine
+from tests.inference_server import REPO
 from tests.polling import wait_until
 from tests.scripts.conftest import ends
-from tests.server import REPO
 
 SCRIPT = REPO / "deploy" / "vessl-cloud-init.sh"
 STANDS_FOR = "echo started with $HOST $PORT $OLLAMA_MODELS $API_KEY; exec sleep 60"

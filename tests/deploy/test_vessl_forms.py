@@ -12,7 +12,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.deploy import environment
-from tests.server import REPO
+from tests.inference_server import REPO
 
 RUN = REPO / "vessl.yaml"
 SERVICE = REPO / "deploy" / "vessl-service.yaml"

@@ -11,7 +11,7 @@ import pytest
 from tests.deploy.machine import Machine
 from tests.deploy.test_vessl_forms import ask
 from tests.fake_ollama.server import FakeOllama
-from tests.server import REPO, Server
+from tests.inference_server import REPO, Server
 
 GUIDE = REPO / "docs" / "VESSL_SETUP_GUIDE.md"
 KOREAN = REPO / "docs" / "VESSL_SETUP_GUIDE.ko.md"

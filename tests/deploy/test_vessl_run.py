@@ -15,8 +15,8 @@ import yaml  # type: ignore[import-untyped]
 from tests.deploy.environment import CACHE
 from tests.deploy.machine import Machine, Running
 from tests.deploy.test_vessl_forms import RUN, SERVICE
+from tests.inference_server import REPO
 from tests.ports import free_port
-from tests.server import REPO
 
 KEY = "a-secret-of-the-console"
 TABLE = REPO / "examples" / "table.png"

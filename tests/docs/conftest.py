@@ -7,8 +7,8 @@ import pytest
 from tests.docs.document import Command, commands, documents
 from tests.docs.lent import LENDER, Lent
 from tests.docs.machine import Machine
+from tests.inference_server import Server
 from tests.ollama_daemon.install import InstallError, install, unsupported
-from tests.server import Server
 
 
 def different() -> list[Command]:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.server import REPO
+from tests.inference_server import REPO
 
 BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<why>[^\n]*) -->\n)?```(?P<kind>bash|console)\n(?P<text>.*?)^```",

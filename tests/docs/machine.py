@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.inference_server import REPO
 from tests.ports import free_port
-from tests.server import REPO
 
 TIMEOUT_S = 300.0
 # Our server, wherever the documents say that it is.

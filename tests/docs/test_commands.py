@@ -11,7 +11,7 @@ from tests.docs.conftest import different
 from tests.docs.document import Command
 from tests.docs.lent import Lent
 from tests.docs.machine import Machine
-from tests.server import REPO
+from tests.inference_server import REPO
 
 Tell = Callable[[str, object], None]
 

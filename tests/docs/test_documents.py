@@ -10,7 +10,7 @@ import pytest
 from app.models.catalog import ALIASES, BY_TAG
 from app.settings import Settings
 from tests.docs.document import commands, documents, lines
-from tests.server import REPO
+from tests.inference_server import REPO
 from tools import tables
 
 TWINS = [

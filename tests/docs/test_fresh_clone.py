@@ -20,8 +20,8 @@ import pytest
 from tests.background_server import BackgroundServer, logs
 from tests.docs.document import Command, commands
 from tests.docs.machine import Machine
+from tests.inference_server import REPO
 from tests.ports import free_port
-from tests.server import REPO
 
 START = "./quick_start.sh"
 SERVE = "./run_server.sh"

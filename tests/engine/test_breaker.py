@@ -8,9 +8,9 @@ import pytest
 
 from app.engine import breaker as module
 from app.engine import stream as streaming
-from app.engine.breaker import Breaker
+from app.engine.breaker import CircuitBreaker
+from app.engine.client import OllamaClient
 from app.engine.generate import generate
-from app.engine.ollama import Ollama
 from app.errors import DeadlineExceeded, EngineInterrupted, EngineUnavailable, ModelLoadingFailed
 from tests.engine.test_generate import PLAIN, lines, prompt
 from tests.events import Heard
@@ -20,20 +20,20 @@ from tests.polling import wait_until_async
 def test_opens_lets_a_probe_through_and_closes(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    breaker = Breaker()
-    for _ in range(module.OPENS_AFTER):
-        breaker.enter()
-        breaker.failed("Nobody there.")
+    breaker = CircuitBreaker()
+    for _ in range(module.FAILURE_THRESHOLD):
+        breaker.before_request()
+        breaker.record_failure("Nobody there.")
     with pytest.raises(EngineUnavailable, match=r"Nobody there\. 3 attempts failed"):
-        breaker.enter()
-    now += module.PAUSE_S
+        breaker.before_request()
+    now += module.PROBE_INTERVAL_S
     breaker.check()  # a check uses up no probe
-    breaker.enter()
+    breaker.before_request()
     with pytest.raises(EngineUnavailable):
-        breaker.enter()
-    breaker.answered()
-    breaker.enter()
-    breaker.enter()
+        breaker.before_request()
+    breaker.record_success()
+    breaker.before_request()
+    breaker.before_request()
 
 
 class Failing:
@@ -42,7 +42,9 @@ class Failing:
     def __init__(self, *failures: Exception | httpx.Response) -> None:
         self.failures = list(failures)
         self.asked = 0
-        self.ollama = Ollama("http://engine.test", transport=httpx.MockTransport(self._answer))
+        self.ollama = OllamaClient(
+            "http://engine.test", transport=httpx.MockTransport(self._answer)
+        )
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.asked += 1
@@ -115,7 +117,7 @@ async def test_an_engine_is_waited_for_while_it_lives(
     lives: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model may take long to load. An engine that does not return its version is dead."""
-    monkeypatch.setattr(streaming, "PATIENCE_S", 0.02)
+    monkeypatch.setattr(streaming, "LIVENESS_CHECK_S", 0.02)
 
     async def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/api/chat":
@@ -124,7 +126,7 @@ async def test_an_engine_is_waited_for_while_it_lives(
             raise httpx.ReadTimeout("silence")
         return httpx.Response(200, json={"version": "0.9.3"})
 
-    ollama = Ollama("http://engine.test", transport=httpx.MockTransport(answer))
+    ollama = OllamaClient("http://engine.test", transport=httpx.MockTransport(answer))
     deadline = asyncio.get_running_loop().time() + (0.3 if lives else 60)
     with pytest.raises(DeadlineExceeded if lives else EngineUnavailable):
         await generate(ollama, prompt(PLAIN), deadline, Heard[object]().say)
@@ -134,7 +136,7 @@ async def test_who_leaves_while_a_dead_engine_is_asked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The watch ends the first attempt; the client cancels the second."""
-    monkeypatch.setattr(streaming, "PATIENCE_S", 0.02)
+    monkeypatch.setattr(streaming, "LIVENESS_CHECK_S", 0.02)
     tries = 0
 
     async def answer(request: httpx.Request) -> httpx.Response:
@@ -146,7 +148,7 @@ async def test_who_leaves_while_a_dead_engine_is_asked_again(
             raise httpx.ReadTimeout("silence")
         return httpx.Response(200, json={"version": "0.9.3"})
 
-    ollama = Ollama("http://engine.test", transport=httpx.MockTransport(answer))
+    ollama = OllamaClient("http://engine.test", transport=httpx.MockTransport(answer))
     deadline = asyncio.get_running_loop().time() + 60
     asking = asyncio.create_task(generate(ollama, prompt(PLAIN), deadline, Heard[object]().say))
     await wait_until_async(lambda: tries == 2)

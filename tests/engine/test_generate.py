@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from app.engine.events import Cut, Generated, Text, Thinking
+from app.engine.client import OllamaClient
+from app.engine.events import GenerationEnd, Retract, Text, Thinking
 from app.engine.generate import Prompt, generate
-from app.engine.ollama import Ollama
 from app.engine.registry import Model
-from app.errors import DeadlineExceeded, EngineError, EngineInterrupted, RepeatLimit
+from app.errors import DeadlineExceeded, EngineError, EngineInterrupted, TokenRepeatLimit
 from app.models.daemon import Daemon
 from tests.events import Heard
 
@@ -36,7 +36,9 @@ class Scripted:
     def __init__(self, *answers: bytes) -> None:
         self.answers = list(answers)
         self.asked: list[dict[str, Any]] = []
-        self.ollama = Ollama("http://engine.test", transport=httpx.MockTransport(self._answer))
+        self.ollama = OllamaClient(
+            "http://engine.test", transport=httpx.MockTransport(self._answer)
+        )
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(json.loads(request.content))
@@ -84,7 +86,7 @@ async def test_a_model_that_thinks_all_the_same_is_made_to_answer() -> None:
     assert not [event for event in events if isinstance(event, Thinking)]
     assert engine.asked[1]["messages"][-1]["thinking"] == "hm well so "
     end = events[-1]
-    assert isinstance(end, Generated)
+    assert isinstance(end, GenerationEnd)
     assert end.reasoning_tokens == 3
     assert "reasoned although reasoning was off" in end.warnings[0]
 
@@ -100,7 +102,7 @@ async def test_only_reasoning_up_to_the_last_token_is_never_a_success() -> None:
 async def test_reasoning_that_ended_without_an_answer_is_asked_for_one() -> None:
     engine = Scripted(lines(thinking="hm well"), lines(content="a cat"))
     events = await run(engine, prompt(THINKER, think=True))
-    assert [type(event) for event in events] == [Thinking, Text, Generated]
+    assert [type(event) for event in events] == [Thinking, Text, GenerationEnd]
     assert engine.asked[0]["think"] is True
     assert engine.asked[0]["options"]["num_predict"] == 100 + 1024
     assert engine.asked[1]["options"]["num_predict"] == 100
@@ -130,7 +132,7 @@ async def test_a_silent_engine_is_left_at_the_deadline() -> None:
             raise AssertionError
 
     engine = Scripted()
-    engine.ollama = Ollama("http://engine.test", transport=Silent())
+    engine.ollama = OllamaClient("http://engine.test", transport=Silent())
     with pytest.raises(DeadlineExceeded):
         await run(engine, prompt(PLAIN), seconds=0.05)
 
@@ -152,7 +154,7 @@ def whole(events: list[Any]) -> str:
     for event in events:
         if isinstance(event, Text):
             text += event.text
-        elif isinstance(event, Cut):
+        elif isinstance(event, Retract):
             text = text[: -event.characters]
     return text
 
@@ -210,7 +212,7 @@ async def test_an_engine_that_falls_silent_is_left() -> None:
 
     engine = Scripted()
     transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Stalls()))
-    engine.ollama = Ollama("http://engine.test", transport=transport)
+    engine.ollama = OllamaClient("http://engine.test", transport=transport)
     with pytest.raises(EngineInterrupted, match="sent nothing for"):
         await run(engine, prompt(PLAIN, stall_s=0.05))
 
@@ -240,7 +242,9 @@ class Page:
     def __init__(self, text: str, times: int, error: str = "") -> None:
         self.text, self.times, self.error = text, times, error
         self.asked: list[dict[str, Any]] = []
-        self.ollama = Ollama("http://engine.test", transport=httpx.MockTransport(self._answer))
+        self.ollama = OllamaClient(
+            "http://engine.test", transport=httpx.MockTransport(self._answer)
+        )
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content)
@@ -271,7 +275,7 @@ async def test_one_token_without_end_ends() -> None:
 
 
 async def test_a_model_that_cannot_go_on_says_what_happened() -> None:
-    with pytest.raises(RepeatLimit):
+    with pytest.raises(TokenRepeatLimit):
         await run(Page(DOTS, 31, GUARD), prompt(PLAIN, max_tokens=4000))  # type: ignore[arg-type]
 
 
@@ -299,14 +303,14 @@ async def test_a_format_holds_from_the_first_token_on_a_current_daemon() -> None
     assert asked["think"] is False
     assert asked["format"] == {"type": "object"}
     assert "shift" not in asked
-    assert model.holds_at_once
+    assert model.enforces_format_at_start
 
 
 @pytest.mark.parametrize("answer", ["I see a cat.", '```json\n{"a": 1}\n```', ""])
 async def test_an_answer_that_was_not_held_is_remembered(answer: str) -> None:
     engine, model = Scripted(lines(content=answer), lines(content=JSON)), thinker()
     await run(engine, prompt(model, format={"type": "object"}))
-    assert not model.holds_at_once
+    assert not model.enforces_format_at_start
     engine = Scripted(lines(content=JSON))
     await run(engine, prompt(model, format={"type": "object"}))
     assert engine.asked[0]["messages"][-1]["content"] == "\n"

@@ -8,16 +8,16 @@ import pytest
 import respx
 import structlog
 
-from app.engine.ollama import Ollama
-from app.engine.registry import Registry, Room
+from app.engine.client import OllamaClient
+from app.engine.registry import ContextBudget, ModelRegistry
 from app.errors import ForbiddenModel, ModelNotFound
-from app.models.gpu import Gpu, Gpus
-from app.models.plan import DEFAULT_NUM_CTX
+from app.models.gpu import Gpu, GpuInventory
+from app.models.memory_plan import DEFAULT_NUM_CTX
 
 URL = "http://engine.test:11434"
 NAME = "qwen3-vl:32b"
 GIB = 1 << 30
-CARD = Gpus((Gpu(0, "GPU-1", "RTX 4090", 24 * GIB, 24 * GIB),), "nvml")
+CARD = GpuInventory((Gpu(0, "GPU-1", "RTX 4090", 24 * GIB, 24 * GIB),), "nvml")
 SHOWN = {
     "capabilities": ["completion", "vision", "thinking"],
     "details": {"family": "qwen3vl"},
@@ -32,18 +32,20 @@ def routes() -> Iterator[respx.MockRouter]:
 
 
 @pytest.fixture
-async def ollama(routes: respx.MockRouter) -> AsyncIterator[Ollama]:
+async def ollama(routes: respx.MockRouter) -> AsyncIterator[OllamaClient]:
     installed = {"name": NAME, "size": 21 * 10**9}
     routes.post("/api/show").respond(json=SHOWN)
     routes.get("/api/version").respond(json={"version": "0.33.0"})
     routes.get("/api/tags").respond(json={"models": [installed]})
-    ollama = Ollama(URL, httpx.AsyncHTTPTransport())
+    ollama = OllamaClient(URL, httpx.AsyncHTTPTransport())
     yield ollama
     await ollama.aclose()
 
 
-def registry(ollama: Ollama, allowed: frozenset[str] = frozenset(), **room: Any) -> Registry:
-    return Registry(ollama, NAME, allowed, Room(**room))
+def registry(
+    ollama: OllamaClient, allowed: frozenset[str] = frozenset(), **room: Any
+) -> ModelRegistry:
+    return ModelRegistry(ollama, NAME, allowed, ContextBudget(**room))
 
 
 @pytest.mark.parametrize(
@@ -57,19 +59,19 @@ def registry(ollama: Ollama, allowed: frozenset[str] = frozenset(), **room: Any)
         ({"num_ctx": 1_000_000}, 262_144),
     ],
 )
-async def test_context(ollama: Ollama, room: dict[str, Any], num_ctx: int) -> None:
+async def test_context(ollama: OllamaClient, room: dict[str, Any], num_ctx: int) -> None:
     models = registry(ollama, **room)
     assert (await models.find()).num_ctx == num_ctx
     assert (await models.find(fresh=True)).num_ctx == num_ctx
 
 
-async def test_what_was_learnt_outlives_a_fresh_look(ollama: Ollama) -> None:
+async def test_what_was_learnt_outlives_a_fresh_look(ollama: OllamaClient) -> None:
     models = registry(ollama)
     first = await models.find()
     assert (await models.find(fresh=True)).estimator is first.estimator
 
 
-async def test_only_allowed_models(ollama: Ollama) -> None:
+async def test_only_allowed_models(ollama: OllamaClient) -> None:
     models = registry(ollama, frozenset({"llava"}))
     assert (await models.find()).name == NAME  # the default model is always served
     with pytest.raises(ModelNotFound, match="not served here"):
@@ -78,7 +80,7 @@ async def test_only_allowed_models(ollama: Ollama) -> None:
 
 @pytest.mark.parametrize(("size_vram", "warns"), [(25 * GIB, False), (15 * GIB, True), (0, True)])
 async def test_a_model_beside_the_gpu_is_told_once(
-    ollama: Ollama, routes: respx.MockRouter, size_vram: int, warns: bool
+    ollama: OllamaClient, routes: respx.MockRouter, size_vram: int, warns: bool
 ) -> None:
     loaded = {"name": NAME, "size": 25 * GIB, "size_vram": size_vram}
     routes.get("/api/ps").respond(json={"models": [loaded]})
@@ -86,12 +88,12 @@ async def test_a_model_beside_the_gpu_is_told_once(
     with structlog.testing.capture_logs() as lines:
         verdicts = [await models.placement(NAME) for _ in range(3)]
     assert len(lines) == int(warns)
-    assert {verdict.share for verdict in verdicts if verdict} == {size_vram / (25 * GIB)}
+    assert {placement.gpu_share for placement in verdicts if placement} == {size_vram / (25 * GIB)}
     assert verdicts[0] and bool(verdicts[0].warning) is warns
 
 
 async def test_a_model_that_is_not_loaded_is_nowhere(
-    ollama: Ollama, routes: respx.MockRouter
+    ollama: OllamaClient, routes: respx.MockRouter
 ) -> None:
     routes.get("/api/ps").respond(json={"models": []})
     assert await registry(ollama).placement(NAME) is None
@@ -101,29 +103,29 @@ async def test_a_model_that_is_not_loaded_is_nowhere(
                                    {"remote_model": "qwen3-vl:235b"}])  # fmt: skip
 @pytest.mark.parametrize("told_by", ["tags", "show"])
 async def test_a_model_that_runs_elsewhere_gets_no_pictures(
-    ollama: Ollama, routes: respx.MockRouter, where: dict[str, str], told_by: str
+    ollama: OllamaClient, routes: respx.MockRouter, where: dict[str, str], told_by: str
 ) -> None:
     if told_by == "tags":
         routes.get("/api/tags").respond(json={"models": [{"name": NAME, **where}]})
-        assert await registry(ollama).served() == []
+        assert await registry(ollama).served_models() == []
     else:
         routes.post("/api/show").respond(json=SHOWN | where)
     with pytest.raises(ForbiddenModel, match="ALLOW_CLOUD_MODELS"):
         await registry(ollama).find()
-    allowed = Registry(ollama, NAME, frozenset(), Room(), allow_cloud=True)
+    allowed = ModelRegistry(ollama, NAME, frozenset(), ContextBudget(), allow_cloud=True)
     assert (await allowed.find()).name == NAME
-    assert len(await allowed.served()) == 1
+    assert len(await allowed.served_models()) == 1
 
 
 async def test_the_gate_is_told_how_many_run_at_once(
-    ollama: Ollama, routes: respx.MockRouter
+    ollama: OllamaClient, routes: respx.MockRouter
 ) -> None:
     told: list[int] = []
-    models = Registry(ollama, NAME, frozenset(), Room(slots=4), on_slots=told.append)
+    models = ModelRegistry(ollama, NAME, frozenset(), ContextBudget(slots=4), on_slots=told.append)
     await models.find()
     assert told == [1]
-    assert "one request at a time" in models.one_slot
+    assert "one request at a time" in models.single_slot_reason
     routes.post("/api/show").respond(json=SHOWN | {"details": {"family": "gemma3"}})
     await models.find(fresh=True)
     assert told == [1, 4]
-    assert models.one_slot == ""
+    assert models.single_slot_reason == ""

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from app.engine import transport
-from app.engine.transport import Transport
+from app.engine.transport import EngineTransport
 from tests.polling import HANG_S, wait_until_async
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
@@ -52,7 +52,7 @@ async def engine(
     server = await asyncio.start_server(scripted.serve, "127.0.0.1", 0, ssl=tls)
     port = server.sockets[0].getsockname()[1]
     url = f"{'https' if tls else 'http'}://localhost:{port}"
-    client = httpx.AsyncClient(base_url=url, transport=Transport())
+    client = httpx.AsyncClient(base_url=url, transport=EngineTransport())
     async with server, client:
         yield scripted, client
 
@@ -166,7 +166,7 @@ async def test_nobody_listens() -> None:
     async with engine(writes(WHOLE)) as (_, client):
         await client.get("/")
         url = client.base_url
-    async with httpx.AsyncClient(base_url=url, transport=Transport()) as client:
+    async with httpx.AsyncClient(base_url=url, transport=EngineTransport()) as client:
         with pytest.raises(httpx.ConnectError):
             await client.get("/")
 
@@ -215,4 +215,4 @@ async def test_an_answer_that_nobody_reads_does_not_pile_up() -> None:
         assert sent < 32, "backpressure holds the rest at the sender"
         read = [len(piece) async for piece in response.aiter_raw()]
         assert sum(read) == 64 * 0x100000
-        assert max(read) < 2 * transport.MOST_UNREAD
+        assert max(read) < 2 * transport.MAX_BUFFERED_BYTES

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from app.engine.chat import Chat
-from app.engine.ollama import Ollama
+from app.engine.client import OllamaClient
 from app.errors import EngineError, EngineInterrupted, EngineUnavailable, ModelNotFound
 from tests.fake_ollama.script import HANG, Cut, Send, Wait, begins, line, refuses, says
 from tests.fake_ollama.server import SENTENCE, FakeOllama
@@ -21,7 +21,7 @@ def fake_ollama() -> Iterator[FakeOllama]:
 
 async def ask(fake_ollama: FakeOllama, model: str = "fake-vlm") -> str:
     """The text of one chat, by the server's own client."""
-    ollama = Ollama(fake_ollama.url)
+    ollama = OllamaClient(fake_ollama.url)
     try:
         chat = Chat(model, ({"role": "user", "content": "?"},), {}, -1)
         together = [chunk async for chunks in await ollama.chat(chat) for chunk in chunks]
@@ -31,7 +31,7 @@ async def ask(fake_ollama: FakeOllama, model: str = "fake-vlm") -> str:
 
 
 async def test_it_answers_as_a_healthy_engine(fake_ollama: FakeOllama) -> None:
-    ollama = Ollama(fake_ollama.url)
+    ollama = OllamaClient(fake_ollama.url)
     assert await ollama.version() == "0.9.3"
     assert "fake-vlm:latest" in {tag["name"] for tag in await ollama.tags()}
     assert (await ollama.ps())[0]["size_vram"] > 0

@@ -7,20 +7,20 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from app.engine.generate import LONGEST, PIECE
-from app.engine.loops import LoopGuard
-from app.images.intake import from_text
-from app.images.pages import selected
+from app.engine.generate import MAX_CHARACTERS, SLICE_CHARACTERS
+from app.engine.repetition import RepetitionDetector
+from app.images.pages import select_pages
 from app.images.picture import Picture
-from app.routes.body import _form_items, _from_form, _from_json, checked
-from app.routes.chat_body import ChatBody
+from app.images.sources import image_from_text
+from app.routes.body import _decode_form, _parse_form_items, _parse_json, validate_fields
+from app.routes.openai.request_schema import ChatBody
 from app.schemas import DetectRequest, ExtractRequest, TaskRequest, TextFormat, VqaRequest
-from app.tasks.boxes import LineReader, ObjectReader
-from app.tasks.html import HtmlReader
-from app.tasks.joining import Page, joined
-from app.tasks.ocr import READERS
-from app.tasks.reader import Part, Reader
-from app.tasks.structured import JsonReader, Schema
+from app.tasks.documents.joining import PageText, join_pages
+from app.tasks.ocr import PARSERS
+from app.tasks.parsers.base import AnswerParser, AnswerPart
+from app.tasks.parsers.boxes import ObjectParser, TextLineParser
+from app.tasks.parsers.html import HtmlParser
+from app.tasks.parsers.structured import JsonParser, SchemaValidator
 from tests.fuzz.choices import Choices
 
 Work = Callable[[], object]  # what is timed
@@ -65,8 +65,8 @@ def urlencoded(data: bytes) -> Work:
 
 
 def read_form(body: bytes, content_type: str) -> None:
-    form = _from_form(asyncio.run(_form_items(body, content_type)), VqaRequest)
-    checked(VqaRequest, form.fields, is_text=True)
+    form = _parse_form_items(asyncio.run(_decode_form(body, content_type)), VqaRequest)
+    validate_fields(VqaRequest, form.fields, from_form=True)
 
 
 def data_uri(data: bytes) -> Work:
@@ -75,14 +75,14 @@ def data_uri(data: bytes) -> Work:
         "http://", "a", "://", "charset=x", "한", "+", "/", "\u00a0",
     )  # fmt: skip
     text = Choices(data).text(words)
-    return lambda: asyncio.run(from_text(text, 0, None))
+    return lambda: asyncio.run(image_from_text(text, 0, None))
 
 
 def pages(data: bytes) -> Work:
     choices = Choices(data)
     count = choices.one((1, 9, 50, 99_999))
     text = choices.text(("1", "9", "-", ",", " ", "0", "5-", "1-99999", "99", "x", "٣"))
-    return partial(selected, text[:1000], count, 50, "image[0]")
+    return partial(select_pages, text[:1000], count, 50, "image[0]")
 
 
 def schema(data: bytes) -> Work:
@@ -90,14 +90,14 @@ def schema(data: bytes) -> Work:
     value = subschema(choices, 5)
     value["$defs"] = {"a": subschema(choices, 3), "b": subschema(choices, 3)}
     answer = dumped(choices.json(9, leaf))
-    return lambda: check(JsonReader(Schema(value, "schema")), answer)
+    return lambda: check(JsonParser(SchemaValidator(value, "schema")), answer)
 
 
-def check(reader: JsonReader, answer: str) -> None:
-    part = Part(reader)
-    part.take(answer)
-    reader.again()
-    part.end()
+def check(parser: JsonParser, answer: str) -> None:
+    part = AnswerPart(parser)
+    part.feed(answer)
+    parser.correction()
+    part.finish()
 
 
 def dumped(value: Any) -> str:
@@ -106,7 +106,7 @@ def dumped(value: Any) -> str:
     for piece in json.JSONEncoder().iterencode(value):
         pieces.append(piece)
         length += len(piece)
-        if length > LONGEST:
+        if length > MAX_CHARACTERS:
             return "null"
     return "".join(pieces)
 
@@ -164,8 +164,8 @@ def chat(data: bytes) -> Work:
 
 
 def read_chat(body: bytes) -> None:
-    form = _from_json(body)
-    checked(ChatBody, form.fields).conversation()
+    form = _parse_json(body)
+    validate_fields(ChatBody, form.fields).to_chat_request()
 
 
 def conversation(choices: Choices) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def task(data: bytes) -> Work:
     body = dumped(choices.json(6, chat_leaf)).encode()
     kinds: tuple[type[TaskRequest], ...] = (VqaRequest, ExtractRequest, DetectRequest)
     kind = choices.one(kinds)
-    return lambda: checked(kind, _from_json(body).fields)
+    return lambda: validate_fields(kind, _parse_json(body).fields)
 
 
 HTML = (
@@ -218,38 +218,38 @@ LINES = (
 
 
 def html(data: bytes) -> Work:
-    return partial(read, HtmlReader(), Choices(data).text(HTML), data)
+    return partial(read, HtmlParser(), Choices(data).text(HTML), data)
 
 
 def lines(data: bytes) -> Work:
-    return partial(read, LineReader(PICTURE), Choices(data).text(BOXES), data)
+    return partial(read, TextLineParser(PICTURE), Choices(data).text(BOXES), data)
 
 
 def things(data: bytes) -> Work:
     labels = ["thing 1", "a thing", "things", "x", "한", *(f"thing {n}" for n in range(50))]
-    return partial(read, ObjectReader(PICTURE, labels), Choices(data).text(BOXES), data)
+    return partial(read, ObjectParser(PICTURE, labels), Choices(data).text(BOXES), data)
 
 
 def text(data: bytes) -> Work:
-    return partial(read, READERS[TextFormat.MARKDOWN](), Choices(data).text(LINES), data)
+    return partial(read, PARSERS[TextFormat.MARKDOWN](), Choices(data).text(LINES), data)
 
 
 def values(data: bytes) -> Work:
     answer = Choices(data).text(BOXES)
     form = {"type": "object", "required": ["x"]}
-    return lambda: check(JsonReader(Schema(form, "schema")), answer)
+    return lambda: check(JsonParser(SchemaValidator(form, "schema")), answer)
 
 
-def read(reader: Reader, written: str, data: bytes) -> None:
+def read(parser: AnswerParser, written: str, data: bytes) -> None:
     """As it comes: in small pieces where it is short, else as it is cut by `generate`."""
-    guard, part = LoopGuard(), Part(reader)
-    step = 1 + data[-1] % 7 if data and len(written) < 4000 else PIECE
+    detector, part = RepetitionDetector(), AnswerPart(parser)
+    step = 1 + data[-1] % 7 if data and len(written) < 4000 else SLICE_CHARACTERS
     for at in range(0, len(written), step):
-        part.take(written[at : at + step])
-        if surplus := guard.feed(written[at : at + step]):
-            part.cut(surplus)
-    part.end()
-    reader.warnings()
+        part.feed(written[at : at + step])
+        if surplus := detector.feed(written[at : at + step]):
+            part.retract(surplus)
+    part.finish()
+    parser.warnings()
 
 
 def joining(data: bytes) -> Work:
@@ -260,13 +260,13 @@ def joining(data: bytes) -> Work:
     if form is TextFormat.HTML:
         cleaned = []
         for one in made:
-            part = Part(HtmlReader())
-            part.take(one)
-            part.end()
+            part = AnswerPart(HtmlParser())
+            part.feed(one)
+            part.finish()
             cleaned.append(part.text)
         made = cleaned
-    sheets = [Page(number, made[number % len(made)]) for number in range(1, 8)]
-    return partial(joined, sheets, form)
+    sheets = [PageText(number, made[number % len(made)]) for number in range(1, 8)]
+    return partial(join_pages, sheets, form)
 
 
 TARGETS: dict[str, Callable[[bytes], Work]] = {

@@ -11,17 +11,17 @@ import pytest
 from PIL import Image
 
 from app.errors import Problem
-from app.images.budget import fit
+from app.images.budget import fit_size
 from app.images.decode import prepare
-from app.images.intake import from_bytes
 from app.images.picture import Limits
 from app.images.probe import probe
-from app.models.tokens import ImageRule
+from app.images.sources import image_from_bytes
+from app.models.tokens import ImageTokenRule
 from tests.images.corpus import Case, corpus
 from tests.images.files import bomb_bmp, bomb_gif, bomb_png, tiff_pages
 
 LIMITS = Limits(max_megapixels=50)
-RULE = ImageRule(32, 64, 2048)
+RULE = ImageTokenRule(32, 64, 2048)
 CASES = corpus()
 LEAST_DB = 30.0
 
@@ -30,8 +30,8 @@ worst: dict[str, float] = {}
 
 def through(data: bytes) -> Image.Image:
     """Return the first picture of a file as Ollama decodes it."""
-    picture = probe(from_bytes(data, 0), 0, LIMITS)[0]
-    size = fit(picture.natural, RULE, 1536)
+    picture = probe(image_from_bytes(data, 0), 0, LIMITS)[0]
+    size = fit_size(picture.natural_size, RULE, 1536)
     sent = Image.open(io.BytesIO(base64.b64decode(prepare(picture, size).base64)))
     assert sent.size == size
     assert sent.format in ("JPEG", "PNG")

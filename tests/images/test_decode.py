@@ -9,15 +9,15 @@ import pytest
 from PIL import Image
 
 from app.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
-from app.images.budget import fit
+from app.images.budget import fit_size
 from app.images.decode import prepare
 from app.images.picture import Limits, Picture
 from app.images.probe import probe
-from app.models.tokens import ImageRule
+from app.models.tokens import ImageTokenRule
 from tests.pictures import STORED, encoded, scene
 
 LIMITS = Limits(max_megapixels=50)
-RULE = ImageRule(32, 64, 2048)
+RULE = ImageTokenRule(32, 64, 2048)
 ORIENTATION = 0x0112
 
 
@@ -29,7 +29,7 @@ def looked_at(data: bytes, index: int = 0) -> Picture:
 def sent(data: bytes, budget: int = 1536) -> Image.Image:
     """Return the picture as Ollama decodes it."""
     picture = looked_at(data)
-    size = fit(picture.natural, RULE, budget)
+    size = fit_size(picture.natural_size, RULE, budget)
     image = Image.open(io.BytesIO(base64.b64decode(prepare(picture, size).base64)))
     assert image.size == size
     assert image.mode == "RGB"

@@ -157,7 +157,7 @@ def web() -> Iterator[str]:
 
 
 async def test_over_a_real_connection(web: str) -> None:
-    fetcher = Fetcher(1000, allows=lambda address: address.is_loopback)
+    fetcher = Fetcher(1000, is_allowed=lambda address: address.is_loopback)
     assert await fetcher.fetch(web.replace("localhost", "127.0.0.1"), 0) == b"picture"
     await fetcher.aclose()
     refusing = Fetcher(1000)

@@ -11,16 +11,23 @@ import pytest
 
 from app.errors import ImageTooLarge, ServerBusy, UnreadableImage
 from app.images import worker_pool
-from app.images.decode_cost import Cost
+from app.images.decode_cost import DecodeCost
 from app.images.picture import Limits, Picture
 from app.images.shared_file import SharedFile
-from app.images.worker_pool import Decoding, WorkerPool
-from app.images.worker_protocol import Looked, Prepare, Probe, Refused, decode_reply, packed
+from app.images.worker_pool import DecodeJob, WorkerPool
+from app.images.worker_protocol import (
+    Prepare,
+    Probe,
+    ProbeReply,
+    ProblemReply,
+    decode_reply,
+    pack_picture,
+)
 from tests.bombs.pdf import deflated, images
 from tests.pictures import encoded, scene
 from tests.processes import cpu_s, family, runs
 
-LIGHT, HEAVY = Cost(False, 96), Cost(True, 256)
+LIGHT, HEAVY = DecodeCost(False, 96), DecodeCost(True, 256)
 PICTURE = encoded(scene(64, 64), "WEBP")
 # A PDF that takes minutes to render.
 GRAY = b"/Width 4000/Height 4000/BitsPerComponent 8/ColorSpace/DeviceGray/Filter/FlateDecode"
@@ -29,15 +36,15 @@ PAGE = Picture(b"", 0, 1, 400, 400)
 Pool = Callable[..., WorkerPool]
 
 
-def job(data: bytes, cost: Cost = LIGHT, client: str = "") -> Decoding:
-    long = Prepare(packed(PAGE), (1000, 1000))
+def job(data: bytes, cost: DecodeCost = LIGHT, client: str = "") -> DecodeJob:
+    long = Prepare(pack_picture(PAGE), (1000, 1000))
     task = long if data is LONG else Probe(0, Limits(50), None)
-    return Decoding(task, SharedFile.of(data), "image[0]", client, cost)
+    return DecodeJob(task, SharedFile.from_bytes(data), "image[0]", client, cost)
 
 
 @pytest.fixture
 async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
-    monkeypatch.setattr(worker_pool, "WALL", 200)  # a busy machine gives little CPU
+    monkeypatch.setattr(worker_pool, "WALL_CLOCK_FACTOR", 200)  # a busy machine gives little CPU
     made: list[WorkerPool] = []
 
     def make(timeout_s: float = 60, memory_mb: int = 768, cores: int = 1) -> WorkerPool:
@@ -75,7 +82,7 @@ def still(pids: list[int]) -> bool:
 
 async def test_a_reply(pool: Pool) -> None:
     reply = decode_reply(await pool().run(job(PICTURE)))
-    assert isinstance(reply, Looked)
+    assert isinstance(reply, ProbeReply)
     assert len(reply.pictures) == 1
 
 
@@ -97,7 +104,7 @@ async def test_a_job_ends_when_its_time_is_over(pool: Pool) -> None:
 async def test_a_job_that_gets_no_cpu_is_not_to_blame(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_pool, "WALL", 0.01)
+    monkeypatch.setattr(worker_pool, "WALL_CLOCK_FACTOR", 0.01)
     with pytest.raises(ServerBusy, match="too busy"):
         await pool(timeout_s=5).run(job(LONG, HEAVY))
 
@@ -127,13 +134,13 @@ async def test_memory_is_limited(pool: Pool) -> None:
     """Python raises MemoryError, or the decoder crashes."""
     one = pool()
     with suppress(UnreadableImage):
-        assert isinstance(decode_reply(await one.run(job(LONG, Cost(True, 1)))), Refused)
-    assert isinstance(decode_reply(await one.run(job(PICTURE))), Looked)
+        assert isinstance(decode_reply(await one.run(job(LONG, DecodeCost(True, 1)))), ProblemReply)
+    assert isinstance(decode_reply(await one.run(job(PICTURE))), ProbeReply)
 
 
 async def test_a_job_that_needs_more_than_all_have_is_refused(pool: Pool) -> None:
     with pytest.raises(ImageTooLarge, match=r"900 MB .* limit is 768 MB \(DECODE_MEMORY_MB\)"):
-        await pool().run(job(PICTURE, Cost(True, 900)))
+        await pool().run(job(PICTURE, DecodeCost(True, 900)))
 
 
 async def test_a_light_job_does_not_wait_for_heavy_ones(pool: Pool) -> None:
@@ -161,7 +168,7 @@ async def test_clients_take_turns(pool: Pool) -> None:
 async def test_a_long_job_is_ended_for_another_client(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_pool, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(worker_pool, "PREEMPTION_WAIT_S", 0.2)
     one = pool()
     long = asyncio.ensure_future(one.run(job(LONG, HEAVY, "a")))
     await asyncio.sleep(0)
@@ -174,7 +181,7 @@ async def test_a_long_job_is_ended_for_another_client(
 async def test_a_long_job_is_not_ended_for_the_same_client(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_pool, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(worker_pool, "PREEMPTION_WAIT_S", 0.1)
     one = pool(timeout_s=1)
     long = asyncio.ensure_future(one.run(job(LONG, HEAVY, "a")))
     await asyncio.sleep(0)

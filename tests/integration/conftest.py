@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import Server
 from tests.ollama_daemon.process import Daemon
-from tests.server import Server
 
 
 @pytest.fixture

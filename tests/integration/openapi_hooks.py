@@ -11,7 +11,7 @@ import schemathesis
 from schemathesis.core.failures import AcceptedNegativeData
 from schemathesis.transport.serialization import Binary
 
-from app.schemas import PAGES
+from app.schemas import PAGES_PATTERN
 from tests.pictures import base64_of, encoded, scene
 
 PNG = encoded(scene(8, 8), "PNG")
@@ -78,7 +78,7 @@ def _fitting(name: str, value: Any, text: bool) -> Any:
             fits = f"data:image/png;base64,{base64_of(PNG)}"
         case "model", str() if 0 < len(value) <= 32_768:
             fits = MODEL
-        case "pages", str() if len(value) <= 1000 and re.search(PAGES, value):
+        case "pages", str() if len(value) <= 1000 and re.search(PAGES_PATTERN, value):
             fits = "1"
         case (("max_tokens" | "max_completion_tokens" | "max_reasoning_tokens"), int() | float()):
             fits = min(value, LONGEST) if value <= 1_000_000 else value

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.fake_ollama.server import FakeOllama
-from tests.server import Server
+from tests.inference_server import Server
 
 TRICKS = """
 http://127.0.0.1:{port}/

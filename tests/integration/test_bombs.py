@@ -16,9 +16,9 @@ import pytest
 from benchmarks.bombs import SETTINGS, TRIES, Others, bombs, send
 from tests.bombs.pdf import deflated, images
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import Server
 from tests.polling import wait_until
 from tests.processes import cpu_s, family, memory_mb, peak_mb, runs
-from tests.server import Server
 
 TIMEOUT_S = 1
 MOST_MB = 1000

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.inference_server import Server
 from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
-from tests.server import Server
 
 CONTEXT = 4096
 

@@ -12,8 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from app.connection import HEAD_S, MAX_FIELDS, MAX_HEAD, MAX_PIPELINED
-from tests.server import Server
+from app.server.protocol import (
+    HEAD_TIMEOUT_S,
+    MAX_HEAD_BYTES,
+    MAX_HEADER_FIELDS,
+    MAX_PIPELINED_REQUESTS,
+)
+from tests.inference_server import Server
 
 KEY = "k"
 HOST = b"Host: x\r\n"
@@ -99,7 +104,7 @@ FLOODS = {
 @pytest.mark.parametrize("name", FLOODS)
 def test_what_has_no_content_is_cut(server: Server, name: str) -> None:
     """The bytes that leave here are also those in the kernel's buffers, a few MB; endless ones
-    would reach 64 MB long before the clock of `HEAD_S` runs out."""
+    would reach 64 MB long before the clock of `HEAD_TIMEOUT_S` runs out."""
     first, piece = FLOODS[name]
     started = time.monotonic()
     before = resident_mb(server)
@@ -107,7 +112,7 @@ def test_what_has_no_content_is_cut(server: Server, name: str) -> None:
     took = time.monotonic() - started
     print(f"{name}: cut after {sent / 1e6:.1f} MB sent and {took:.2f} s; {received[:60]!r}")
     assert sent < 32_000_000
-    assert took < HEAD_S
+    assert took < HEAD_TIMEOUT_S
     assert resident_mb(server) - before < 20
 
 
@@ -140,9 +145,9 @@ def test_a_body_without_a_key_is_not_kept(server: Server) -> None:
 
 
 def test_many_fields_are_refused(server: Server) -> None:
-    fields = b"".join(b"X-%d: y\r\n" % number for number in range(MAX_FIELDS + 1))
+    fields = b"".join(b"X-%d: y\r\n" % number for number in range(MAX_HEADER_FIELDS + 1))
     assert exchange(server, GET + fields + b"\r\n").startswith(b"HTTP/1.1 400")
-    few = b"".join(b"X-%d: y\r\n" % number for number in range(MAX_FIELDS // 2))
+    few = b"".join(b"X-%d: y\r\n" % number for number in range(MAX_HEADER_FIELDS // 2))
     assert exchange(server, GET + few + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 200")
 
 
@@ -186,9 +191,11 @@ def test_of_too_many_pipelined_requests_the_first_are_answered(server: Server) -
         received = read_all(sock)
     answers = RESPONSE.findall(received)
     print(f"{len(answers)} of 5000 were answered")
-    assert answers == [b"200"] * (MAX_PIPELINED + 1)
+    assert answers == [b"200"] * (MAX_PIPELINED_REQUESTS + 1)
     heads = received.split(b"HTTP/1.1 ")[1:]
-    assert [b"connection: close" in head for head in heads] == [False] * MAX_PIPELINED + [True]
+    assert [b"connection: close" in head for head in heads] == [False] * MAX_PIPELINED_REQUESTS + [
+        True
+    ]
     assert resident_mb(server) - before < 20
 
 
@@ -211,7 +218,7 @@ def test_a_broken_body_is_refused(server: Server) -> None:
 
 def test_a_head_of_64_kb_is_taken(server: Server) -> None:
     """However it comes: byte for byte the head is the same."""
-    request = GET + b"X: " + b"y" * (MAX_HEAD - 200) + b"\r\nConnection: close\r\n\r\n"
+    request = GET + b"X: " + b"y" * (MAX_HEAD_BYTES - 200) + b"\r\nConnection: close\r\n\r\n"
     assert RESPONSE.findall(exchange(server, request)) == [b"200"]
     with connect(server) as sock:
         for at in range(0, len(request), 5000):

@@ -31,6 +31,6 @@ def test_heic_without_its_package_says_what_to_install(monkeypatch: pytest.Monke
     from app.images import formats  # noqa: PLC0415
 
     heic = next(case.data for case in corpus() if case.name == "HEIC")
-    monkeypatch.setattr(formats, "READS_HEIC", False)
+    monkeypatch.setattr(formats, "HEIC_SUPPORTED", False)
     with pytest.raises(UnsupportedImage, match="pip install pillow-heif"):
         formats.check_heic(heic, "image[0]")

@@ -10,9 +10,9 @@ from benchmarks.soak import Reading
 from tests.events import sse
 from tests.fake_ollama.script import says
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import Server
 from tests.pictures import encoded, scene
 from tests.polling import HANG_S, wait_until
-from tests.server import Server
 
 CLIENTS = 200
 SETTINGS = {"NUM_CTX": "8192", "NUM_PARALLEL": "1", "MAX_QUEUE": "64", "REQUEST_TIMEOUT_S": "6"}

@@ -11,9 +11,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 from tests.events import sse
 from tests.images.corpus import photo
 from tests.images.files import pdf_of
+from tests.inference_server import REPO
 from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene, text_pdf
-from tests.server import REPO
 
 STRIP_OFFSETS, STRIP_SIZES = 273, 279  # TIFF tags
 TEXTS = [f"Page {number}: the quick brown fox jumps over." for number in range(1, 6)]

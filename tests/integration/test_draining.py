@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.inference_server import Server
 from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 from tests.polling import HANG_S, wait_until
-from tests.server import Server
 
 FILES = {"image": encoded(scene(64, 64))}
 STREAMS = 8

@@ -23,10 +23,10 @@ from PIL import Image
 
 from tests.fake_ollama.script import HANG, begins, says
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import REPO, Server
 from tests.integration.test_slow_readers import LONG
 from tests.pictures import base64_of, encoded, scene
 from tests.polling import HANG_S, wait_until
-from tests.server import REPO, Server
 
 DRAIN_S = 1.0
 PROMISED_S = DRAIN_S + 2
@@ -259,7 +259,7 @@ def test_the_last_resort() -> None:
     program = f"""
 import asyncio, sys, time
 sys.path.insert(0, {str(REPO)!r})
-from app.drain import arm
+from app.server.shutdown import arm
 async def main():
     arm(0.2)
     time.sleep(60)

@@ -11,8 +11,8 @@ import pytest
 
 from tests.fake_ollama.script import Cut, Head, Script, Send, done, refuses, word
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import Server
 from tests.pictures import base64_of, encoded, scene
-from tests.server import Server
 
 KEY = "key-of-the-tests"
 JPEG = encoded(scene(64, 64))

@@ -17,11 +17,11 @@ import pytest
 from app import errors
 from tests.events import sse, text_of
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import REPO, Server
 from tests.integration.faults import REAL, SCRIPTED, Broken, Fault, Scripted, Within
 from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 from tests.relay import Relay
-from tests.server import REPO, Server
 
 DOCS = REPO / "docs" / "FAULTS.md"
 FILES = {"image": encoded(scene(64, 64))}

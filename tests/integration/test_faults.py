@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from tests.events import sse, text_of
+from tests.inference_server import Server
 from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 from tests.polling import wait_until
-from tests.server import Server
 
 FILES = {"image": encoded(scene(64, 64))}  # little to take in for a slow model
 SETTINGS = {"MODEL_NAME": "slow-vlm", "NUM_CTX": "4096"}

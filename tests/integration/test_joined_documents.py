@@ -13,8 +13,8 @@ from tests.events import sse
 from tests.fake_ollama.script import Script, says
 from tests.fake_ollama.server import FakeOllama
 from tests.images.files import pdf_of
+from tests.inference_server import Server
 from tests.pictures import encoded, scene, text_pdf
-from tests.server import Server
 
 SCANS = {"image": ("scan.pdf", pdf_of(*[scene(64 * n, 64) for n in (1, 2, 3)]))}
 MARKDOWN = [

@@ -7,10 +7,10 @@ import time
 import httpx
 import pytest
 
+from tests.inference_server import Server
 from tests.ollama_daemon.process import Daemon
 from tests.pictures import base64_of, encoded, scene
 from tests.polling import wait_until
-from tests.server import Server
 
 MOST_TOKENS = 100  # of 400, after the client has left; on an idle machine it is a handful
 

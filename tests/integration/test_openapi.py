@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.fake_ollama.script import says
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import REPO, Server
 from tests.integration.openapi_hooks import ANSWER, MODEL
-from tests.server import REPO, Server
 
 CASES = 2_000  # at least so many must have been made
 A_OPERATION = 100

@@ -5,9 +5,9 @@ import re
 import httpx
 import pytest
 
+from tests.inference_server import Server
 from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
-from tests.server import Server
 
 
 def test_health(client: httpx.Client) -> None:

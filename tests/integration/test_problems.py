@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.inference_server import Server
 from tests.ollama_daemon.process import Daemon
 from tests.pictures import base64_of, encoded, scene
-from tests.server import Server
 
 JPEG = encoded(scene(64, 64))
 PNG = encoded(scene(64, 64), "PNG")

@@ -9,9 +9,9 @@ import pytest
 
 from tests.fake_ollama.script import refuses, says
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import Server
 from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
-from tests.server import Server
 
 Schema = dict[str, Any]
 PICTURE = encoded(scene(64, 64))

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from tests.events import sse, text_of
+from tests.inference_server import Server
 from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
-from tests.server import Server
 
 PICTURE = encoded(scene(64, 64))
 FILES = {"image": PICTURE}

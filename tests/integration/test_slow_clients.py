@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from app.connection import HEAD_S, MAX_HEAD
-from app.routes.body import LEAST_RATE, SILENCE_S
+from app.routes.body import MIN_BYTES_PER_S, STALL_TIMEOUT_S
+from app.server.protocol import HEAD_TIMEOUT_S, MAX_HEAD_BYTES
+from tests.inference_server import Server
 from tests.polling import HANG_S
-from tests.server import Server
 
 HALVES = 100
 EARLY_S = 0.5  # what a clock of the server may be early: it looks now and then
@@ -34,7 +34,7 @@ class Slow:
     then: bytes = b""
     every_s: float = 1.0
     answer: bytes = b""
-    cut_s: float = HEAD_S
+    cut_s: float = HEAD_TIMEOUT_S
 
 
 CLIENTS = [
@@ -47,8 +47,8 @@ CLIENTS = [
     Slow("one field without end", GET + b"X: ", b"y" * 20_000, 0.1, b"HTTP/1.1 400", 0.3),
     Slow("half a body", POST + KEY + BODY + b"{", answer=b"HTTP/1.1 408"),
     Slow("a body byte by byte", POST + KEY + BODY, b" ", 0.5, b"HTTP/1.1 408"),
-    Slow("a body at a tenth of the rate", POST + KEY + BODY, b" " * (LEAST_RATE // 20), 0.5,
-         b"HTTP/1.1 408", SILENCE_S / 0.9),
+    Slow("a body at a tenth of the rate", POST + KEY + BODY, b" " * (MIN_BYTES_PER_S // 20), 0.5,
+         b"HTTP/1.1 408", STALL_TIMEOUT_S / 0.9),
     Slow("a body that is refused", POST + BODY, b" ", 0.5, b"HTTP/1.1 401"),
     Slow("chunks without end", POST + KEY + b"Transfer-Encoding: chunked\r\n\r\n",
          b"1\r\n \r\n", 0.5, b"HTTP/1.1 408"),
@@ -102,7 +102,7 @@ async def test_slow_clients_are_cut(server: Server) -> None:
     halves = [Slow("one of many", GET)] * HALVES
     clients = [*CLIENTS, *halves]
     answers = asyncio.gather(*(asyncio.wait_for(be(slow, server.port), HANG_S) for slow in clients))
-    waits = await healths(server.url, HEAD_S)
+    waits = await healths(server.url, HEAD_TIMEOUT_S)
     for slow, (got, seconds) in zip(clients, await answers, strict=True):
         assert got.startswith(slow.answer) if slow.answer else not got, (slow.name, got)
         assert seconds >= slow.cut_s - EARLY_S, (slow.name, seconds)
@@ -110,13 +110,13 @@ async def test_slow_clients_are_cut(server: Server) -> None:
             assert b'"upload_timeout"' in got
             assert b"connection: close" in got
     print(f"{len(clients)} slow clients; others waited {max(waits) * 1e3:.0f} ms at most")
-    assert max(waits) < HEAD_S / 2
+    assert max(waits) < HEAD_TIMEOUT_S / 2
     assert "a bug" not in server.log()
 
 
 async def test_a_large_head_is_taken(server: Server) -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
-        large = {"X-Large": "y" * (MAX_HEAD - 1000)}
+        large = {"X-Large": "y" * (MAX_HEAD_BYTES - 1000)}
         assert (await client.get(f"{server.url}/health", headers=large)).status_code == 200
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from tests.fake_ollama.script import HANG, Head, Script, begins, done, word
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import Server
 from tests.pictures import base64_of, encoded, scene
 from tests.polling import wait_until
-from tests.server import Server
 
 PICTURE = base64_of(encoded(scene(64, 64)))
 BUSY_S = 40.0  # what a busy machine may add; less than `LONG_S`

@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import Server
 from tests.integration.test_connections import resident_mb
 from tests.pictures import base64_of, encoded, scene
 from tests.polling import wait_until
-from tests.server import Server
 
 MOST_MB = 64
 BODIES, BODY = 60, 19_000_000

@@ -18,9 +18,9 @@ from PIL import Image, ImageDraw
 
 from tests.fake_ollama.versioned import NAME, VersionedOllama
 from tests.fake_ollama.versions import Rendered, Rules
+from tests.inference_server import REPO, Server
 from tests.pictures import encoded
 from tests.polling import wait_until
-from tests.server import REPO, Server
 
 VERSIONS = ["0.12.7", "0.29.0", "0.30.0", "0.31.0", "0.33.0", "0.34.0"]
 CURRENT = "0.34.0"

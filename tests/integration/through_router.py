@@ -5,8 +5,8 @@ from typing import cast
 from fastapi import FastAPI
 
 import server
-from app.fast_path import FastPathMiddleware
 from app.main import create_app
+from app.middleware.fast_path import FastPathMiddleware
 from app.settings import Settings
 
 

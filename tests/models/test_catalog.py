@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from app.models.catalog import BY_TAG, DEFAULT_MODEL, resolve
-from tests.server import REPO
+from tests.inference_server import REPO
 
 
 def test_the_seeds_names_mean_what_exists() -> None:

@@ -36,11 +36,11 @@ def saying(output: str) -> str:
 
 def test_two_gpus(tmp_path: Path) -> None:
     nvidia_smi(tmp_path, saying(TWO))
-    gpus = gpu.look()
+    gpus = gpu.detect_gpus()
     assert gpus.source == "nvidia-smi"
-    assert [one.name for one in gpus.found] == ["NVIDIA GeForce RTX 4090", "NVIDIA H200"]
+    assert [one.name for one in gpus.gpus] == ["NVIDIA GeForce RTX 4090", "NVIDIA H200"]
     assert gpus.total_bytes == (24_564 + 143_771) * MIB
-    assert gpus.found[0].free_bytes == 24_000 * MIB
+    assert gpus.gpus[0].free_bytes == 24_000 * MIB
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_hidden_gpus(
 ) -> None:
     nvidia_smi(tmp_path, saying(TWO))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
-    assert [one.index for one in gpu.look().found] == left
+    assert [one.index for one in gpu.detect_gpus().gpus] == left
 
 
 @pytest.mark.parametrize(
@@ -68,20 +68,20 @@ def test_hidden_gpus(
 )
 def test_rubbish_is_no_gpu(tmp_path: Path, script: str) -> None:
     nvidia_smi(tmp_path, script)
-    gpus = gpu.look()
-    assert (gpus.found, gpus.source) == ((), "none")
+    gpus = gpu.detect_gpus()
+    assert (gpus.gpus, gpus.source) == ((), "none")
     assert gpus.reason == "nvidia-smi reports no GPU"
 
 
 def test_a_good_line_among_bad_ones(tmp_path: Path) -> None:
     nvidia_smi(tmp_path, saying(f"Warning: x\n{TWO}\n2, GPU-3, c, [N/A], [N/A]\n"))
-    assert len(gpu.look().found) == 2
+    assert len(gpu.detect_gpus().gpus) == 2
 
 
 def test_it_does_not_wait_for_ever(tmp_path: Path) -> None:
     nvidia_smi(tmp_path, "exec /bin/sleep 30")
     since = time.monotonic()
-    gpus = gpu.look(timeout_s=0.3)
+    gpus = gpu.detect_gpus(timeout_s=0.3)
     assert time.monotonic() - since < 20
     assert gpus.reason.endswith(" does not answer")
 
@@ -89,17 +89,17 @@ def test_it_does_not_wait_for_ever(tmp_path: Path) -> None:
 def test_it_cannot_be_run(tmp_path: Path) -> None:
     (tmp_path / "nvidia-smi").write_bytes(b"\x7fELF but not really")
     (tmp_path / "nvidia-smi").chmod(0o755)
-    assert gpu.look().reason.startswith("nvidia-smi cannot be run: ")
+    assert gpu.detect_gpus().reason.startswith("nvidia-smi cannot be run: ")
 
 
 def test_no_driver() -> None:
-    assert gpu.look().reason == "there is no NVIDIA driver on this machine"
+    assert gpu.detect_gpus().reason == "there is no NVIDIA driver on this machine"
 
 
 def test_the_gpus_of_another_machine_are_not_ours(tmp_path: Path) -> None:
     nvidia_smi(tmp_path, saying(TWO))
-    assert gpu.look("http://gpu-box:11434").reason == "the engine is on another machine"
-    assert len(gpu.look("http://[::1]:11434").found) == 2
+    assert gpu.detect_gpus("http://gpu-box:11434").reason == "the engine is on another machine"
+    assert len(gpu.detect_gpus("http://[::1]:11434").gpus) == 2
 
 
 class FakeNvml(ModuleType):
@@ -143,9 +143,9 @@ class FakeNvml(ModuleType):
 
 def test_nvml_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml())
-    gpus = gpu.look()
+    gpus = gpu.detect_gpus()
     assert (gpus.source, gpus.driver) == ("nvml", "580.65.06")
-    assert gpus.found == (gpu.Gpu(0, "GPU-0", "Made-up 0", 24 << 30, 23 << 30),)
+    assert gpus.gpus == (gpu.Gpu(0, "GPU-0", "Made-up 0", 24 << 30, 23 << 30),)
 
 
 def test_without_nvmls_library_nvidia_smi_is_asked(
@@ -153,17 +153,17 @@ def test_without_nvmls_library_nvidia_smi_is_asked(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(broken=True))
     nvidia_smi(tmp_path, saying(TWO))
-    assert gpu.look().source == "nvidia-smi"
+    assert gpu.detect_gpus().source == "nvidia-smi"
 
 
 def test_nvml_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(hangs_s=60))
     since = time.monotonic()
-    assert gpu.look(timeout_s=0.1).reason == "the NVIDIA driver does not answer"
+    assert gpu.detect_gpus(timeout_s=0.1).reason == "the NVIDIA driver does not answer"
     assert time.monotonic() - since < 20
 
 
 def test_the_real_package_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a driver it finds nothing; with one it finds GPUs with memory."""
     monkeypatch.delitem(sys.modules, "pynvml")
-    assert all(one.total_bytes > 0 for one in gpu.look().found)
+    assert all(one.total_bytes > 0 for one in gpu.detect_gpus().gpus)

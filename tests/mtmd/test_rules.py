@@ -14,10 +14,10 @@ from app.engine.registry import Model
 from app.images.picture import Picture
 from app.models.daemon import Daemon
 from app.models.tokens import image_rule
+from app.pipeline.plan import RequestPlan
 from app.schemas import DescribeRequest
 from app.settings import Settings
 from app.tasks import describe
-from app.tasks.job import Job
 from tests.fake_ollama.versions import Rules
 from tests.install_lock import one_at_a_time
 from tests.mtmd.install import WHEELS, install
@@ -106,17 +106,17 @@ def test_what_the_server_sends_stays_apart(tokenize: Tokenize, version: str, siz
     model = Model("m", sees, "qwen3vl", 32_768, rule, daemon=daemon)
     pictures = tuple(Picture(b"", at, None, *size) for at, size in enumerate(sizes))
     settings = Settings(_env_file=None)
-    job = Job.of(describe.TASK, DescribeRequest(), model, settings, pictures)
-    ((ask,),) = job.groups
+    plan = RequestPlan.build(describe.TASK, DescribeRequest(), model, settings, pictures)
+    ((call,),) = plan.groups
     turns = []
-    for message in job.prompt(ask, [b""] * len(sizes)).messages:
+    for message in plan.build_prompt(call, [b""] * len(sizes)).messages:
         content = str(message["content"])
         if message.get("images"):
             tagged = content.replace("[img]", "<image>")
             content = tagged if "<image>" in tagged else "<image>" * len(sizes) + content
         turns.append(f"<|im_start|>{message['role']}\n{content}<|im_end|>\n")
-    sent = [(info.sent_width, info.sent_height) for info in job.infos]
+    sent = [(info.sent_width, info.sent_height) for info in plan.image_infos]
     (counted,) = tokenize([("".join(turns), sent)])
-    assert counted == [info.tokens for info in job.infos]
+    assert counted == [info.tokens for info in plan.image_infos]
     (before,) = tokenize([("<image>" * len(sizes), sizes)])
     assert len(before) == (len(sizes) + 1) // 2, "as it was sent before"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.routes.body import _form_items, _from_form
+from app.routes.body import _decode_form, _parse_form_items
 from app.schemas import VqaRequest
 
 PARTS = (
@@ -22,6 +22,6 @@ PARTS = (
 async def test_line_breaks_are_those_of_json(body: bytes, kind: str) -> None:
     """A browser sends CR LF for what a user wrote as one line break, curl sends what it is given:
     the model, and what is kept, must not see a difference. Files stay as they are."""
-    form = _from_form(await _form_items(body, kind), VqaRequest)
+    form = _parse_form_items(await _decode_form(body, kind), VqaRequest)
     assert form.fields == {"question": ["one\ntwo\nthree\nfour"]}
     assert form.images in ([], [b"\r\n\r\n"])

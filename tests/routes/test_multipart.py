@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.errors import InvalidRequest
-from app.routes.multipart import FormPart, parts
+from app.routes.multipart import FormPart, parse_multipart
 
 TYPE = "multipart/form-data; boundary=b"
 
@@ -24,7 +24,7 @@ def test_as_httpx_writes_it() -> None:
         data={"question": ["왜?", "b"], "empty": ""},
         files=[("image", ("a.jpg", data, "image/jpeg")), ("image", ("이름.png", b"\r\n--", "x/y"))],
     )
-    found = parts(request.read(), request.headers["content-type"])
+    found = parse_multipart(request.read(), request.headers["content-type"])
     assert [(one.name, one.is_file) for one in found] == [
         ("question", False),
         ("question", False),
@@ -48,13 +48,13 @@ def test_as_httpx_writes_it() -> None:
 )
 def test_heads(head: bytes) -> None:
     body = form(b"a preamble", b"--b", head, b"", b"data", b"--b--", b"after it")
-    (part,) = parts(body, TYPE)
+    (part,) = parse_multipart(body, TYPE)
     assert (part.name, part.data) == ("image", b"data")
 
 
 def test_names_that_are_escaped() -> None:
     body = form(b"--b", b'Content-Disposition: form-data; name="a%22b"', b"", b"", b"--b--")
-    assert parts(body, TYPE) == [FormPart('a"b', b"", False)]
+    assert parse_multipart(body, TYPE) == [FormPart('a"b', b"", False)]
 
 
 @pytest.mark.parametrize(
@@ -72,23 +72,23 @@ def test_names_that_are_escaped() -> None:
 )
 def test_what_is_no_form(body: bytes, told: str) -> None:
     with pytest.raises(InvalidRequest, match=told):
-        parts(body, TYPE)
+        parse_multipart(body, TYPE)
 
 
 def test_no_boundary() -> None:
     with pytest.raises(InvalidRequest, match="boundary"):
-        parts(b"--b--", "multipart/form-data")
+        parse_multipart(b"--b--", "multipart/form-data")
 
 
 def test_more_parts_than_are_taken() -> None:
     one = form(b"--b", b'Content-Disposition: form-data; name="a"', b"", b"x", b"")
     with pytest.raises(InvalidRequest, match="more than 256"):
-        parts(one * 300 + b"--b--", TYPE)
+        parse_multipart(one * 300 + b"--b--", TYPE)
 
 
 def test_text_that_is_none() -> None:
     body = form(b"--b", b'Content-Disposition: form-data; name="a"', b"", b"\xff", b"--b--")
-    (part,) = parts(body, TYPE)
+    (part,) = parse_multipart(body, TYPE)
     with pytest.raises(InvalidRequest, match="UTF-8"):
         _ = part.text
 
@@ -103,4 +103,4 @@ def test_any_damage_is_a_form_or_a_problem() -> None:
         for _ in range(chance.randint(1, 4)):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         with contextlib.suppress(InvalidRequest):
-            parts(bytes(damaged[: chance.randint(0, len(damaged))]), TYPE)
+            parse_multipart(bytes(damaged[: chance.randint(0, len(damaged))]), TYPE)

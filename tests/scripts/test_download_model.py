@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.models.catalog import new_enough
+from app.models.catalog import is_new_enough
 from tests.fake_ollama.script import MB, SUCCESS, downloading
 from tests.fake_ollama.server import FakeOllama
 from tests.ollama_daemon.install import install
@@ -30,7 +30,7 @@ def test_no_network_is_one_sentence(checkout: Checkout, offline_daemon: Daemon) 
 
 
 def test_an_old_daemon_is_told_to_update(checkout: Checkout, daemon: Daemon) -> None:
-    if new_enough(daemon.version):
+    if is_new_enough(daemon.version):
         pytest.skip(f"Ollama {daemon.version} is new enough.")
     done = checkout.run("download_model.sh", OLLAMA_HOST=daemon.url)
     assert done.returncode != 0

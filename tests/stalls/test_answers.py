@@ -8,46 +8,49 @@ from functools import partial
 import httpx
 import pytest
 
-from app.engine.chat import MOST_LINE, Lines
-from app.engine.generate import LONGEST as N
-from app.engine.generate import PIECE
-from app.engine.loops import LoopGuard
+from app.engine.chat import MAX_LINE_BYTES, ChunkStream
+from app.engine.generate import MAX_CHARACTERS as N
+from app.engine.generate import SLICE_CHARACTERS
+from app.engine.repetition import RepetitionDetector
 from app.errors import EngineError
 from app.images.picture import Picture
-from app.models.tokens import Cost
-from app.tasks.boxes import LineReader, ObjectReader
-from app.tasks.html import HtmlReader, clean
-from app.tasks.reader import Part, Reader
-from app.tasks.structured import JsonReader, Schema
-from app.tasks.unfenced import Unfenced
+from app.models.tokens import PromptCost
+from app.tasks.parsers.base import AnswerParser, AnswerPart
+from app.tasks.parsers.boxes import ObjectParser, TextLineParser
+from app.tasks.parsers.code_fence import CodeFenceParser
+from app.tasks.parsers.html import HtmlParser, sanitize
+from app.tasks.parsers.structured import JsonParser, SchemaValidator
 from tests.stalls.cost import MOST_S, cost_s
 
 PICTURE = Picture(b"", 0, None, 100, 100)
 
 
-def unfenced() -> Unfenced:
-    return Unfenced({"html"})
+def unfenced() -> CodeFenceParser:
+    return CodeFenceParser({"html"})
 
 
-def whole(make: Callable[[], Reader], text: str) -> Callable[[], float]:
+def whole(make: Callable[[], AnswerParser], text: str) -> Callable[[], float]:
     """An answer as it is read where the engine sends it at once; seconds of the worst piece."""
 
     def work() -> float:
-        part = Part(make())
-        takes = [partial(part.take, text[at : at + PIECE]) for at in range(0, N, PIECE)]
-        return max(*map(cost_s, takes), cost_s(part.end))
+        part = AnswerPart(make())
+        takes = [
+            partial(part.feed, text[at : at + SLICE_CHARACTERS])
+            for at in range(0, N, SLICE_CHARACTERS)
+        ]
+        return max(*map(cost_s, takes), cost_s(part.finish))
 
     return work
 
 
-def pieces(make: Callable[[], Reader], text: str) -> Callable[[], float]:
+def pieces(make: Callable[[], AnswerParser], text: str) -> Callable[[], float]:
     """A hundred thousand characters, a token each four; seconds of all."""
 
     def work() -> None:
-        part = Part(make())
+        part = AnswerPart(make())
         for at in range(0, N // 10, 4):
-            part.take(text[at : at + 4])
-        part.end()
+            part.feed(text[at : at + 4])
+        part.finish()
 
     return lambda: cost_s(work)
 
@@ -56,8 +59,8 @@ def once(read: Callable[[], object]) -> Callable[[], float]:
     return lambda: cost_s(read)
 
 
-def labels() -> ObjectReader:
-    return ObjectReader(PICTURE, [f"thing {n}" for n in range(64)])
+def labels() -> ObjectParser:
+    return ObjectParser(PICTURE, [f"thing {n}" for n in range(64)])
 
 
 def fields(name: str, value: str) -> Iterator[str]:
@@ -67,8 +70,8 @@ def fields(name: str, value: str) -> Iterator[str]:
         yield json.dumps({name: value})[:-1] + f',"bbox_2d":{box}}}'
 
 
-def schema() -> JsonReader:
-    return JsonReader(Schema({"type": "object", "required": ["a"]}, "schema"))
+def schema() -> JsonParser:
+    return JsonParser(SchemaValidator({"type": "object", "required": ["a"]}, "schema"))
 
 
 def deep(opening: str, closing: str = "") -> str:
@@ -81,25 +84,27 @@ COSTLY: dict[str, Callable[[], float]] = {
     "a fence that is a long line": pieces(unfenced, "```" + "x" * N),
     "a line of spaces": pieces(unfenced, " " * N),
     "a long line": pieces(unfenced, "x" * N),
-    "spaces in HTML": once(partial(clean, "<p>x" + " " * N + "y</p>")),
-    "closing tags": once(partial(clean, "<p>x</p>" + "</div> " * (N // 7))),
-    "blocks": whole(HtmlReader, "<hr>" * N),
-    "one block that is never whole": pieces(HtmlReader, "<table>" + "<b></b>" * N),
-    "comments that are never whole": whole(HtmlReader, "<!--<p>x</p>" * N),
-    "tags that are never whole": whole(HtmlReader, "<table " * N),
-    "lists in lists": whole(HtmlReader, deep("<ul><li>", "</li></ul>")),
-    "lists in lists, small": once(partial(clean, deep("<ul><li>")[:190_000])),
+    "spaces in HTML": once(partial(sanitize, "<p>x" + " " * N + "y</p>")),
+    "closing tags": once(partial(sanitize, "<p>x</p>" + "</div> " * (N // 7))),
+    "blocks": whole(HtmlParser, "<hr>" * N),
+    "one block that is never whole": pieces(HtmlParser, "<table>" + "<b></b>" * N),
+    "comments that are never whole": whole(HtmlParser, "<!--<p>x</p>" * N),
+    "tags that are never whole": whole(HtmlParser, "<table " * N),
+    "lists in lists": whole(HtmlParser, deep("<ul><li>", "</li></ul>")),
+    "lists in lists, small": once(partial(sanitize, deep("<ul><li>")[:190_000])),
     "elements that are opened again": once(
-        partial(clean, "<table>" + "".join(f"<b x={n}>" for n in range(9000)) + "<tr>x<td>y" * 9000)
+        partial(
+            sanitize, "<table>" + "".join(f"<b x={n}>" for n in range(9000)) + "<tr>x<td>y" * 9000
+        )
     ),
-    "paragraphs inside much": once(partial(clean, "<b><ul><li>" * 400 + "</p>" * 40_000)),
-    "entities": whole(HtmlReader, "<p>" + "&" * N),
-    "a character of many digits": whole(HtmlReader, "<p>&#" + "1" * N + ";"),
-    "dollars": whole(HtmlReader, "<p>" + "$a $" * N),
-    "an object without end": pieces(lambda: LineReader(PICTURE), '{"text":"' + "x" * N),
-    "objects in objects": whole(lambda: LineReader(PICTURE), deep('{"text":', "}")),
+    "paragraphs inside much": once(partial(sanitize, "<b><ul><li>" * 400 + "</p>" * 40_000)),
+    "entities": whole(HtmlParser, "<p>" + "&" * N),
+    "a character of many digits": whole(HtmlParser, "<p>&#" + "1" * N + ";"),
+    "dollars": whole(HtmlParser, "<p>" + "$a $" * N),
+    "an object without end": pieces(lambda: TextLineParser(PICTURE), '{"text":"' + "x" * N),
+    "objects in objects": whole(lambda: TextLineParser(PICTURE), deep('{"text":', "}")),
     "objects in a long object": whole(
-        lambda: LineReader(PICTURE), ('{"a":' * 90 + '"' + "x" * 8000 + '"' + "}" * 90) * 200
+        lambda: TextLineParser(PICTURE), ('{"a":' * 90 + '"' + "x" * 8000 + '"' + "}" * 90) * 200
     ),
     "things of one label": whole(labels, "".join(fields("label", "thing 1"))),
     "things of other labels": whole(labels, "".join(fields("label", "another thing"))),
@@ -109,7 +114,7 @@ COSTLY: dict[str, Callable[[], float]] = {
     "quotes that are never closed": whole(schema, '{"' * N),
     "fences that are never closed": whole(schema, "```x\n" * N),
     "a long number": whole(schema, "[" + "1" * N),
-    "Hangul to be counted": once(partial(Cost.of, "가" * 3 * N, [])),
+    "Hangul to be counted": once(partial(PromptCost.of, "가" * 3 * N, [])),
 }
 
 
@@ -126,9 +131,9 @@ def test_looking_for_loops_costs_little(text: str) -> None:
     """Each look took 128 ms."""
 
     def work() -> None:
-        guard = LoopGuard()
+        detector = RepetitionDetector()
         for at in range(0, len(text), 4):
-            guard.feed(text[at : at + 4])
+            detector.feed(text[at : at + 4])
 
     assert cost_s(work) < MOST_S
 
@@ -148,11 +153,11 @@ class _Body(httpx.AsyncByteStream):
 
 def test_a_line_of_the_engine_that_comes_in_many_pieces() -> None:
     async def read(pieces: list[bytes]) -> str:
-        lines = Lines(httpx.Response(200, stream=_Body(pieces)), "m")
+        lines = ChunkStream(httpx.Response(200, stream=_Body(pieces)), "m")
         return "".join([chunk.message.content async for chunks in lines for chunk in chunks])
 
     start, end = b'{"message":{"content":"', b'"},"done":true}\n'
-    text = [b"x" * 70] * (MOST_LINE // 2 // 70)
+    text = [b"x" * 70] * (MAX_LINE_BYTES // 2 // 70)
     assert asyncio.run(read([start, *text, end])) == "x" * len(b"".join(text))
     assert cost_s(lambda: asyncio.run(read([start, *text, end]))) < MOST_S
     with pytest.raises(EngineError, match="not Ollama's"):

@@ -5,8 +5,8 @@ import pytest
 from app.errors import InvalidParameter
 from app.images.picture import Picture
 from app.schemas import OcrRequest, TextFormat
-from app.tasks.joining import Page, joined
-from app.tasks.ocr import MOST_TEXT, asks
+from app.tasks.documents.joining import PageText, join_pages
+from app.tasks.ocr import MAX_LAYER_CHARACTERS, plan_calls
 from tests.stalls.cost import MOST_S, cost_s
 
 CELLS = "|" + "|".join(str(n) for n in range(20_000)) + "|"
@@ -30,18 +30,18 @@ COSTLY: dict[str, tuple[str, TextFormat]] = {
 
 @pytest.mark.parametrize(("text", "form"), COSTLY.values(), ids=COSTLY)
 def test_it_costs_little(text: str, form: TextFormat) -> None:
-    pages = [Page(number, text) for number in range(1, 6)]
-    assert cost_s(lambda: joined(pages, form)) < MOST_S
+    pages = [PageText(number, text) for number in range(1, 6)]
+    assert cost_s(lambda: join_pages(pages, form)) < MOST_S
 
 
 def test_fifty_pages_of_rows() -> None:
     rows = "\n".join(["|a|b|", "|-|-|", *["|1|2|"] * 400])
-    pages = [Page(number, rows) for number in range(1, 51)]
-    assert cost_s(lambda: joined(pages, TextFormat.MARKDOWN)) < MOST_S
-    assert joined(pages, TextFormat.MARKDOWN).text.count("|1|2|") == 50 * 400
+    pages = [PageText(number, rows) for number in range(1, 51)]
+    assert cost_s(lambda: join_pages(pages, TextFormat.MARKDOWN)) < MOST_S
+    assert join_pages(pages, TextFormat.MARKDOWN).text.count("|1|2|") == 50 * 400
 
 
 def test_more_text_than_is_taken() -> None:
-    picture = Picture(b"", 0, 1, 100, 100, text="x" * (MOST_TEXT // 2 + 1))
+    picture = Picture(b"", 0, 1, 100, 100, text="x" * (MAX_LAYER_CHARACTERS // 2 + 1))
     with pytest.raises(InvalidParameter, match="more than 4000000 characters"):
-        asks(OcrRequest(), [picture, picture], "en")
+        plan_calls(OcrRequest(), [picture, picture], "en")

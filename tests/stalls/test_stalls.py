@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.fake_ollama.server import FakeOllama
-from tests.server import REPO, Server
+from tests.inference_server import REPO, Server
 from tests.stalls.inputs import IMAGE, INPUTS, Input, request_of
 from tests.stalls.watch import Seen, Watcher, watching
 

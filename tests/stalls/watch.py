@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.server import REPO, Server
+from tests.inference_server import REPO, Server
 
 EVERY_S = 0.003
 

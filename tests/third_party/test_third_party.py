@@ -11,10 +11,10 @@ import pytest
 from tests.background_server import BackgroundServer, answers
 from tests.fake_ollama.script import says
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import Server
 from tests.ollama_daemon.process import Daemon
 from tests.pictures import encoded, scene
 from tests.ports import free_port
-from tests.server import Server
 from tests.third_party import environment
 
 HERE = Path(__file__).parent

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server import REPO
+from tests.inference_server import REPO
 from tools.same_answers import request_set
 from tools.same_answers.__main__ import compare
 from tools.same_answers.engines import fake_daemon, sets

@@ -8,7 +8,7 @@ from playwright.async_api import Browser, async_playwright
 
 from tests.browser import FLAGS, program
 from tests.fake_ollama.server import FakeOllama
-from tests.server import Server
+from tests.inference_server import Server
 from tests.web.visit import SHOTS, Visit, visit
 
 Open = Callable[..., Awaitable[Visit]]

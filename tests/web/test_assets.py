@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.routes.page import ASSETS, FOLDER
-from tests.server import Server
+from app.routes.static import ASSETS, WEB_DIR
+from tests.inference_server import Server
 
 WORDS = re.compile(r'^  "([^"]+)": ', re.MULTILINE)
-SCRIPTS = sorted(FOLDER.glob("*.js"))
+SCRIPTS = sorted(WEB_DIR.glob("*.js"))
 HTML_MAKERS = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "srcdoc")
 
 
@@ -30,7 +30,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 def test_each_file_is_served_without_a_key(client: httpx.Client, name: str) -> None:
     response = client.get(f"/{name}")
     assert response.status_code == 200
-    assert response.content == (FOLDER / (name.removeprefix("web/") or "index.html")).read_bytes()
+    assert response.content == (WEB_DIR / (name.removeprefix("web/") or "index.html")).read_bytes()
     policy = response.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
     assert "unsafe" not in policy and "http" not in policy and "*" not in policy
@@ -79,7 +79,7 @@ def test_no_script_makes_html(path: Path) -> None:
 
 
 def test_the_page_itself_has_no_inline_code() -> None:
-    text = (FOLDER / "index.html").read_text()
+    text = (WEB_DIR / "index.html").read_text()
     assert re.findall(r"\son\w+=|\sstyle=|<style|javascript:|<script(?![^>]*src=)", text) == []
     assert set(re.findall(r'(?:src|href)="([^"#]+)"', text)) == {
         "/web/icon.svg",
@@ -91,7 +91,7 @@ def test_the_page_itself_has_no_inline_code() -> None:
 
 
 def test_both_languages_say_the_same_things() -> None:
-    english, korean = ((FOLDER / name).read_text() for name in ("en.js", "ko.js"))
+    english, korean = ((WEB_DIR / name).read_text() for name in ("en.js", "ko.js"))
     assert WORDS.findall(english) == WORDS.findall(korean)
     for one, other in zip(
         re.findall(r'": (".*"),', english), re.findall(r'": (".*"),', korean), strict=True
@@ -100,8 +100,8 @@ def test_both_languages_say_the_same_things() -> None:
 
 
 def test_every_sentence_exists_and_is_used() -> None:
-    known = set(WORDS.findall((FOLDER / "en.js").read_text()))
-    others = [path.read_text() for path in FOLDER.iterdir() if path.name not in ("en.js", "ko.js")]
+    known = set(WORDS.findall((WEB_DIR / "en.js").read_text()))
+    others = [path.read_text() for path in WEB_DIR.iterdir() if path.name not in ("en.js", "ko.js")]
     text = "\n".join(others)
     named = set(re.findall(r'data-t(?:-label|-placeholder)?="([\w.]+)"', text))
     named |= set(re.findall(r'\bt\("([\w.]+)"', text))

@@ -3,7 +3,7 @@
 
 import pytest
 
-from tests.server import Server
+from tests.inference_server import Server
 from tests.web.conftest import Open
 from tests.web.visit import EXAMPLES, NARROW, PERSON, WIDE
 

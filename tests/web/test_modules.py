@@ -14,7 +14,7 @@ import pytest
 
 from tests.fake_ollama.script import says
 from tests.fake_ollama.server import FakeOllama
-from tests.server import Server
+from tests.inference_server import Server
 from tests.web.conftest import Open
 from tests.web.visit import EXAMPLES, Visit
 

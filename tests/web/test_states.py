@@ -10,9 +10,9 @@ import pytest
 
 from tests.fake_ollama.script import begins, says
 from tests.fake_ollama.server import FakeOllama
+from tests.inference_server import Server
 from tests.ollama_daemon.process import Daemon
 from tests.polling import HANG_S
-from tests.server import Server
 from tests.web.conftest import Open
 from tests.web.test_tasks import done, squeezed
 from tests.web.visit import EXAMPLES, Visit

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from tests.events import Event
+from tests.inference_server import Server
 from tests.pictures import encoded
-from tests.server import Server
 from tests.web.conftest import Open
 from tests.web.visit import EXAMPLES, PERSON, Visit
 

@@ -2,7 +2,7 @@
 
 import base64
 
-from tests.server import Server
+from tests.inference_server import Server
 from tests.web.conftest import Open
 from tests.web.visit import EXAMPLES, PERSON, Visit
 

@@ -8,7 +8,7 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, Page, Request, Response
 
 from tests.events import Event, sse
-from tests.server import REPO
+from tests.inference_server import REPO
 from tests.web.environment import axe
 
 SHOTS = REPO / ".cache" / "screenshots"

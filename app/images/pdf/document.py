@@ -12,7 +12,7 @@ from PIL import Image
 
 from app.errors import UnreadableImage
 from app.images.pdf import annotations, page_objects, text_layer
-from app.images.pdf.font_claims import Fonts
+from app.images.pdf.font_claims import FontState
 from app.images.pdf.page_pictures import Shares
 from app.images.shared_file import Buffer
 
@@ -39,7 +39,7 @@ class Page:
     text: str | None
     notes: tuple[str, ...] = ()
     region: Shares | None = None
-    below: str = ""
+    text_below: str = ""
 
 
 class Document:
@@ -47,7 +47,7 @@ class Document:
 
     def __init__(self, document: pdfium.PdfDocument) -> None:
         self._document = document
-        self._fonts = Fonts()
+        self._fonts = FontState()
 
     def __len__(self) -> int:
         return len(self._document)
@@ -57,11 +57,13 @@ class Document:
         if not with_layer:
             width, height = self._document.get_page_size(number - 1)
             return Page(number, width, height, None)
-        page, filled, checked = self._opened(number)
+        page, filled, checked = self._open_page(number)
         try:
             width, height = page.get_size()
-            layer = text_layer.layer(page, self._fonts, filled=filled, checked=checked)
-            return Page(number, width, height, layer.text, layer.notes, layer.region, layer.below)
+            layer = text_layer.read_text_layer(page, self._fonts, filled=filled, checked=checked)
+            return Page(
+                number, width, height, layer.text, layer.notes, layer.region, layer.text_below
+            )
         finally:
             page.close()
 
@@ -76,11 +78,11 @@ class Document:
             region: left, top, right and bottom as shares of the page's sides. The text of the
                 text layer is left out of a region.
         """
-        page = self._opened(number)[0] if region else self._document[number - 1]
+        page = self._open_page(number)[0] if region else self._document[number - 1]
         try:
             if region:
-                found = page_objects.objects(page_objects.handle_of(page))
-                page_objects.activate(found.texts, on=False)
+                found = page_objects.list_objects(page_objects.handle_of(page))
+                page_objects.set_active(found.texts, on=False)
             width, height = page.get_size()
             left, top, right, bottom = region or (0.0, 0.0, 1.0, 1.0)
             # The scale follows from the wanted pixels: a page may have any size in points.
@@ -91,24 +93,24 @@ class Document:
         finally:
             page.close()
 
-    def _opened(self, number: int) -> tuple[pdfium.PdfPage, bool, list[page_objects.Box]]:
+    def _open_page(self, number: int) -> tuple[pdfium.PdfPage, bool, list[page_objects.Box]]:
         """Open a page and flatten its annotations.
 
         Returns:
             The page, whether annotations were flattened, and the boxes of checked check boxes.
         """
         page = self._document[number - 1]
-        if not annotations.drawn(page):
+        if not annotations.draws_text(page):
             return page, False, []
-        checked = annotations.checked(page, self._document.formenv)
-        if not annotations.into_page(page):
+        checked = annotations.checked_boxes(page, self._document.formenv)
+        if not annotations.flatten(page):
             return page, False, checked
         page.close()
         return self._document[number - 1], True, checked
 
 
 @contextmanager
-def opened(data: Buffer, name: str) -> Iterator[Document]:
+def open_pdf(data: Buffer, name: str) -> Iterator[Document]:
     """Open a PDF, for one thread at a time; `name` is for messages.
 
     Raises:

@@ -15,30 +15,33 @@ import pypdfium2 as pdfium  # type: ignore[import-untyped]
 from PIL import Image
 from pypdfium2 import raw
 
-KNOWN = string.ascii_letters + string.digits
+COMPARED_CHARACTERS = string.ascii_letters + string.digits
 FONTS = ("Helvetica", "Helvetica-Bold", "Times-Roman", "Times-Italic", "Courier")
-SIDE = 16  # pixels per side of the bitmaps that are compared
-INK = 96  # of 255; a pixel that is darker than white by more counts as ink
-NEAR = 3  # a claim is right if it is among so many most similar classes
-LEAST_CHARACTERS = 5  # different characters that are needed for a verdict
-SURE, SURE_SHARE = 5, 0.7  # number and share of right claims after which the comparison stops
+SHAPE_SIDE = 16  # pixels per side of the bitmaps that are compared
+INK_LEVEL = 96  # of 255; a pixel that is darker than white by more counts as ink
+NEAR_RANK = 3  # a claim is right if it is among so many most similar classes
+MIN_CHARACTERS = 5  # different characters that are needed for a verdict
+ENOUGH_NEAR, ENOUGH_NEAR_SHARE = (
+    5,
+    0.7,
+)  # number and share of right claims after which the comparison stops
 CHANCE = 0.12  # probability that a wrong character is among the most similar ones
 DEVIATIONS = 2.0  # standard deviations above chance that a sound font must exceed
-ASPECT = 60  # pixels of difference that a shape of twice the width counts as
+ASPECT_WEIGHT = 60  # pixels of difference that a shape of twice the width counts as
 
 Shape = tuple[int, float]  # the bitmap as bits of an integer, and width / height
 
 
-def shape(picture: Image.Image) -> Shape | None:
+def glyph_shape(picture: Image.Image) -> Shape | None:
     """Return the shape of one character, dark on light (mode L); None if nothing is drawn."""
-    ink = picture.point(lambda value: 255 if value < 255 - INK else 0)
+    ink = picture.point(lambda value: 255 if value < 255 - INK_LEVEL else 0)
     box = ink.getbbox()
     if box is None:
         return None
     width, height = box[2] - box[0], box[3] - box[1]
     if max(width, height) < 5:
         return None
-    small = picture.resize((SIDE, SIDE), Image.Resampling.BOX, box=box)
+    small = picture.resize((SHAPE_SIDE, SHAPE_SIDE), Image.Resampling.BOX, box=box)
     bits = 0
     for value in small.tobytes():
         bits = bits << 1 | (value < 128)
@@ -54,7 +57,7 @@ class _Tally:
 
     @property
     def surely_right(self) -> bool:
-        return self.near >= SURE and self.near >= SURE_SHARE * self.compared
+        return self.near >= ENOUGH_NEAR and self.near >= ENOUGH_NEAR_SHARE * self.compared
 
     @property
     def by_chance(self) -> bool:
@@ -62,7 +65,7 @@ class _Tally:
         return bool(self.near <= self.compared * CHANCE + DEVIATIONS * spread)
 
 
-def right(pictures: Iterable[tuple[str, Image.Image]]) -> bool | None:
+def matches_claims(pictures: Iterable[tuple[str, Image.Image]]) -> bool | None:
     """Return whether characters look like their claims more often than by chance.
 
     Letters and digits are judged separately because a cipher may change only one of them.
@@ -77,14 +80,14 @@ def right(pictures: Iterable[tuple[str, Image.Image]]) -> bool | None:
     done: set[str] = set()
     for char, picture in pictures:
         tally = digits if char.isdigit() else letters
-        if char not in KNOWN or char in done or tally.surely_right:
+        if char not in COMPARED_CHARACTERS or char in done or tally.surely_right:
             continue
-        if one := shape(picture):
+        if one := glyph_shape(picture):
             done.add(char)
             tally.compared += 1
-            tally.near += _rank(char, one) < NEAR
-    told = [one for one in (letters, digits) if one.compared >= LEAST_CHARACTERS]
-    return not any(one.by_chance for one in told) if told else None
+            tally.near += _rank(char, one) < NEAR_RANK
+    tallies = [one for one in (letters, digits) if one.compared >= MIN_CHARACTERS]
+    return not any(one.by_chance for one in tallies) if tallies else None
 
 
 def _rank(char: str, drawn: Shape) -> int:
@@ -100,7 +103,7 @@ def _rank(char: str, drawn: Shape) -> int:
 
 def _distance(one: Shape, other: Shape) -> float:
     wide = max(one[1], other[1]) / min(one[1], other[1])
-    return (one[0] ^ other[0]).bit_count() + ASPECT * min(wide - 1, 2.0)
+    return (one[0] ^ other[0]).bit_count() + ASPECT_WEIGHT * min(wide - 1, 2.0)
 
 
 def _kind(char: str) -> str:
@@ -115,12 +118,12 @@ def _kind(char: str) -> str:
 @cache
 def _references() -> Mapping[str, tuple[Shape, ...]]:
     """Return the shapes of all known characters in all reference fonts."""
-    drawn: dict[str, list[Shape]] = {char: [] for char in KNOWN}
+    drawn: dict[str, list[Shape]] = {char: [] for char in COMPARED_CHARACTERS}
     step, size, scale = 20, 14, 2
     for name in FONTS:
         document = pdfium.PdfDocument.new()
-        page = document.new_page(step * len(KNOWN), step)
-        for at, char in enumerate(KNOWN):
+        page = document.new_page(step * len(COMPARED_CHARACTERS), step)
+        for at, char in enumerate(COMPARED_CHARACTERS):
             text = raw.FPDFPageObj_NewTextObj(document.raw, name.encode(), size)
             coded = ctypes.create_string_buffer(f"{char}\0".encode("utf-16-le"))
             raw.FPDFText_SetText(text, ctypes.cast(coded, ctypes.POINTER(ctypes.c_ushort)))
@@ -128,9 +131,9 @@ def _references() -> Mapping[str, tuple[Shape, ...]]:
             raw.FPDFPage_InsertObject(page.raw, text)
         raw.FPDFPage_GenerateContent(page.raw)
         picture = page.render(scale=scale, grayscale=True).to_pil()
-        for at, char in enumerate(KNOWN):
+        for at, char in enumerate(COMPARED_CHARACTERS):
             left = at * step * scale
-            if one := shape(picture.crop((left, 0, left + step * scale, step * scale))):
+            if one := glyph_shape(picture.crop((left, 0, left + step * scale, step * scale))):
                 drawn[char].append(one)
         page.close()
         document.close()

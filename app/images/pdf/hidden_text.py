@@ -4,57 +4,62 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.images.pdf import page_objects, visible_text
+from app.images.pdf.page_context import PageContext
 from app.images.pdf.page_objects import Mark, TextObject
-from app.images.pdf.sheet import Sheet
-from app.images.pdf.visible_text import Char, Drawn
+from app.images.pdf.visible_text import Char, Rendering
 
-THIN = 3.0  # points; a thinner line covers no text
-SLACK = 1.0  # points
-COARSE, FINE = 1.0, 2.0  # pixels per point in which a page is rendered
+MIN_COVER_POINTS = 3.0  # points; a thinner line covers no text
+TOLERANCE_POINTS = 1.0  # points
+COARSE_SCALE, FINE_SCALE = 1.0, 2.0  # pixels per point in which a page is rendered
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Visibility:
     """The rendered page (None if there was no reason to render it) and the hidden text objects.
 
     hidden: handles of text objects of which at least a part is not visible.
     """
 
-    drawn: Drawn | None
+    drawn: Rendering | None
     hidden: frozenset[int]
 
 
-def look(sheet: Sheet, pictured: bool) -> Seen:
+def inspect(context: PageContext, pictured: bool) -> Visibility:
     """Find hidden text objects; render the page if text may be hidden or a picture may hold text.
 
     pictured: pictures may hold text.
     """
-    found = sheet.objects
+    found = context.objects
     unseen = frozenset(found.handles[at] for at, hides in found.unseen.items() if hides)
-    doubtful = [one for one in _may_be_hidden(sheet) if not one.hides]
+    doubtful = [one for one in _may_be_hidden(context) if not one.hides]
     if not doubtful and not pictured:
-        return Seen(None, unseen)
-    scale = FINE if pictured else COARSE
-    drawn = visible_text.drawn(sheet.page, found.texts, scale, ink=bool(doubtful))
+        return Visibility(None, unseen)
+    scale = FINE_SCALE if pictured else COARSE_SCALE
+    drawn = visible_text.render_with_ink(context.page, found.texts, scale, ink=bool(doubtful))
     hidden = {
         one.handle
         for one in doubtful
-        if found.nested or not visible_text.inked(sheet.frame.shown(*one.box), drawn)
+        if found.nested or not visible_text.is_fully_inked(context.frame.shown(*one.box), drawn)
     }
-    return Seen(drawn, unseen | hidden)
+    return Visibility(drawn, unseen | hidden)
 
 
-def _may_be_hidden(sheet: Sheet) -> list[TextObject]:
+def _may_be_hidden(context: PageContext) -> list[TextObject]:
     """Return text objects with a sign that they may be invisible.
 
     Signs are the colour, render mode, clip or size, a position outside the page, and filled objects
     that are drawn over the text.
     """
-    found = sheet.objects
+    found = context.objects
     if found.nested or not found.whole:
         return found.texts
-    left, bottom, right, top = sheet.frame.bounds
-    x1, y1, x2, y2 = left - SLACK, bottom - SLACK, right + SLACK, top + SLACK
+    left, bottom, right, top = context.frame.bounds
+    x1, y1, x2, y2 = (
+        left - TOLERANCE_POINTS,
+        bottom - TOLERANCE_POINTS,
+        right + TOLERANCE_POINTS,
+        top + TOLERANCE_POINTS,
+    )
     covers = [
         mark
         for mark in found.marks
@@ -88,26 +93,31 @@ def _all_inside(boxes: Sequence[page_objects.Box], page: page_objects.Box) -> bo
 
 
 def _thick(mark: Mark) -> bool:
-    return mark.box[2] - mark.box[0] > THIN and mark.box[3] - mark.box[1] > THIN
+    return (
+        mark.box[2] - mark.box[0] > MIN_COVER_POINTS
+        and mark.box[3] - mark.box[1] > MIN_COVER_POINTS
+    )
 
 
 def _overlap(one: page_objects.Box, other: page_objects.Box) -> bool:
     return (
-        one[0] < other[2] - SLACK
-        and other[0] < one[2] - SLACK
-        and one[1] < other[3] - SLACK
-        and other[1] < one[3] - SLACK
+        one[0] < other[2] - TOLERANCE_POINTS
+        and other[0] < one[2] - TOLERANCE_POINTS
+        and one[1] < other[3] - TOLERANCE_POINTS
+        and other[1] < one[3] - TOLERANCE_POINTS
     )
 
 
-def kept(sheet: Sheet, chars: Sequence[Char], doubtful: frozenset[int]) -> tuple[list[Char], int]:
+def visible_characters(
+    context: PageContext, chars: Sequence[Char], doubtful: frozenset[int]
+) -> tuple[list[Char], int]:
     """Return the visible characters, and the number of invisible ones (spaces are not counted).
 
     doubtful: handles of the text objects that are checked for ink.
     """
-    drawn = visible_text.drawn(sheet.page, sheet.objects.texts, FINE)
-    unseen = {one.handle for one in sheet.objects.texts if one.hides}
-    flags = visible_text.visible(chars, drawn, doubtful)
+    drawn = visible_text.render_with_ink(context.page, context.objects.texts, FINE_SCALE)
+    unseen = {one.handle for one in context.objects.texts if one.hides}
+    flags = visible_text.visible_flags(chars, drawn, doubtful)
     flags = [flag and char.owner not in unseen for char, flag in zip(chars, flags, strict=True)]
     kept = [char for char, flag in zip(chars, flags, strict=True) if flag]
     hidden = sum(

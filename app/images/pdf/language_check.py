@@ -27,10 +27,10 @@ class Verdict(Enum):
 
 
 ODD = {"Cn", "Co", "Cs", "Cc"}  # unassigned, private use, surrogates, control
-MOST_ODD = 0.02  # largest share of odd characters in sound text
+MAX_ODD_SHARE = 0.02  # largest share of odd characters in sound text
 
-LEAST_WORDS, COMMON_SHARE = 8, 0.10  # words needed; share of function words in sound text
-LEAST_PAIRS, PAIR_SHARE = 16, 0.6  # pairs of letters needed; share of common pairs in sound text
+MIN_WORDS, COMMON_SHARE = 8, 0.10  # words needed; share of function words in sound text
+MIN_PAIRS, PAIR_SHARE = 16, 0.6  # pairs of letters needed; share of common pairs in sound text
 
 # Letters of a script by descending frequency. The score of a text is the mean binary logarithm of
 # its letters' ranks: 2.7 to 3.0 for natural text, 3.3 and more for ciphers of the same letters.
@@ -46,28 +46,30 @@ _LOGS = {
 }
 UNKNOWN_LOG = log2(48)
 # Highest score of sound text; the spread is divided by the square root of the number of letters.
-MOST_LOG, LOG_SPREAD = 3.07, 1.0
+MAX_MEAN_LOG, LOG_SPREAD = 3.07, 1.0
 _KANA = re.compile(r"[\u3041-\u3096]")
 _KANA_WORD = re.compile(r"[\u3041-\u3096]{2,}")
 # The most common hiragana: 71 to 90 % of those in natural text.
 _COMMON_KANA = frozenset("のいにたるはしをとてがなでれかすまこらっもあくりう")
 # Smallest share in sound text; the spread is divided by the square root of the number of letters.
 KANA_SHARE, KANA_SPREAD = 0.7, 0.6
-LEAST_LETTERS = 20  # letters of a script that are needed to judge it
+MIN_LETTERS = 20  # letters of a script that are needed to judge it
 
-LEAST_KINDS = 5  # different Latin letters and digits needed to compare their shapes
+MIN_KINDS = 5  # different Latin letters and digits needed to compare their shapes
 _WORD = re.compile(r"[^\W\d_]+")
 _LATIN = re.compile(r"[A-Za-zÀ-ɏẠ-ỹ]")
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _HANGUL = re.compile(r"[가-힣]")
 _HANGUL_WORD = re.compile(r"[가-힣]{2,}")
 # Pairs of characters needed, and the smallest share of common pairs in sound text.
-LEAST_PAIRS_KO, SHARE_KO = 60, 0.03
-LEAST_PAIRS_JA, SHARE_JA = 25, 0.3
-MOST_ACCENTED = 0.7  # largest share of accented among Latin letters; in Vietnamese it is a third
+MIN_PAIRS_KO, SHARE_KO = 60, 0.03
+MIN_PAIRS_JA, SHARE_JA = 25, 0.3
+MAX_ACCENTED_SHARE = (
+    0.7  # largest share of accented among Latin letters; in Vietnamese it is a third
+)
 # Characters needed, and the smallest share of common ones in sound text.
-LEAST_HAN, COMMON_HAN = 6, 0.75
-LEAST_HANGUL, COMMON_HANGUL = 6, 0.85
+MIN_HAN, COMMON_HAN = 6, 0.75
+MIN_HANGUL, COMMON_HANGUL = 6, 0.85
 _SCRIPTS = (  # scripts that do not mix within a word
     re.compile(r"[A-Za-zÀ-ɏ]"),
     re.compile(r"[\u0400-\u04ff]"),
@@ -78,12 +80,12 @@ _SCRIPTS = (  # scripts that do not mix within a word
     re.compile(r"[가-힣]"),
     re.compile(r"[\u10a0-\u10ff\u1200-\u139f\u1680-\u18af\ua000-\ua4cf]"),
 )
-MOST_MIXED = 0.3  # largest share of words with mixed scripts
-LEAST_MIXED = 4  # words with mixed scripts below which the share is ignored
+MAX_MIXED_SHARE = 0.3  # largest share of words with mixed scripts
+MIN_MIXED_WORDS = 4  # words with mixed scripts below which the share is ignored
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Judgement:
     """A verdict on the text of a font.
 
     latin: the text has enough Latin letters and digits to compare their shapes.
@@ -93,33 +95,33 @@ class Judged:
     latin: bool = False
 
 
-def judge(text: str) -> Judged:
+def judge(text: str) -> Judgement:
     """Judge the text that one font claims to draw."""
     marks = "".join(text.split())
     if not marks:
-        return Judged(Verdict.DOUBT)
+        return Judgement(Verdict.DOUBT)
     if _odd(marks) or _swapped(marks) or _mixed(text) or _accented(marks):
-        return Judged(Verdict.BROKEN)
+        return Judgement(Verdict.BROKEN)
     verdicts = [check(text) for check in (_han, _hangul, _lettered, _words)]
     if Verdict.BROKEN in verdicts:
-        return Judged(Verdict.BROKEN)
+        return Judgement(Verdict.BROKEN)
     if Verdict.SOUND in verdicts:
-        return Judged(Verdict.SOUND)
+        return Judgement(Verdict.SOUND)
     latin = {char for char in marks if char.isascii() and char.isalnum()}
-    return Judged(Verdict.DOUBT, len(latin) >= LEAST_KINDS)
+    return Judgement(Verdict.DOUBT, len(latin) >= MIN_KINDS)
 
 
 def _odd(marks: str) -> bool:
     if marks.isascii() and marks.isprintable():
         return False
     odd = sum(char == "\ufffd" or unicodedata.category(char) in ODD for char in marks)
-    return odd > MOST_ODD * len(marks)
+    return odd > MAX_ODD_SHARE * len(marks)
 
 
 def _swapped(marks: str) -> bool:
     """Detect code units with swapped bytes: Latin letters become code points that end in 00."""
     wide = [char for char in marks if char >= "\u0100"]
-    return len(wide) >= LEAST_MIXED and sum(ord(c) & 0xFF == 0 for c in wide) > len(wide) / 2
+    return len(wide) >= MIN_MIXED_WORDS and sum(ord(c) & 0xFF == 0 for c in wide) > len(wide) / 2
 
 
 def _accented(marks: str) -> bool:
@@ -128,7 +130,7 @@ def _accented(marks: str) -> bool:
         return False
     latin = _LATIN.findall(marks)
     accented = sum(not char.isascii() for char in latin)
-    return len(latin) >= LEAST_LETTERS and accented > MOST_ACCENTED * len(latin)
+    return len(latin) >= MIN_LETTERS and accented > MAX_ACCENTED_SHARE * len(latin)
 
 
 def _mixed(text: str) -> bool:
@@ -136,7 +138,7 @@ def _mixed(text: str) -> bool:
         return False
     words = [word for word in _WORD.findall(text) if len(word) > 2 and not word.isascii()]
     mixed = sum(_changes(word) for word in words)
-    return mixed >= LEAST_MIXED and mixed > MOST_MIXED * len(words)
+    return mixed >= MIN_MIXED_WORDS and mixed > MAX_MIXED_SHARE * len(words)
 
 
 def _changes(word: str) -> bool:
@@ -154,11 +156,11 @@ def _changes(word: str) -> bool:
 def _words(text: str) -> Verdict:
     words = _WORD.findall(text.lower())
     known = [word for word in words if len(word) > 1 and word in COMMON]
-    enough = len(words) >= LEAST_WORDS and len(known) >= COMMON_SHARE * len(words)
+    enough = len(words) >= MIN_WORDS and len(known) >= COMMON_SHARE * len(words)
     if enough and len(set(known)) >= 3:
         return Verdict.SOUND
     pairs = _pairs(word for word in words if word.isascii())
-    if len(pairs) < LEAST_PAIRS:
+    if len(pairs) < MIN_PAIRS:
         return Verdict.DOUBT
     share = sum(pair in PAIRS for pair in pairs) / len(pairs)
     # The share varies more for few pairs.
@@ -168,7 +170,7 @@ def _words(text: str) -> Verdict:
 
 def _han(text: str) -> Verdict:
     found = _HAN.findall(text)
-    if len(found) < LEAST_HAN:
+    if len(found) < MIN_HAN:
         return Verdict.DOUBT
     common = sum(map(common_han, found))
     return Verdict.SOUND if common >= COMMON_HAN * len(found) else Verdict.BROKEN
@@ -177,11 +179,11 @@ def _han(text: str) -> Verdict:
 def _hangul(text: str) -> Verdict:
     text = unicodedata.normalize("NFC", text)
     found = _HANGUL.findall(text)
-    if len(found) < LEAST_HANGUL:
+    if len(found) < MIN_HANGUL:
         return Verdict.DOUBT
     if sum(map(common_hangul, found)) < COMMON_HANGUL * len(found):
         return Verdict.BROKEN
-    return _by_pairs(_HANGUL_WORD.findall(text), PAIRS_KO, LEAST_PAIRS_KO, SHARE_KO)
+    return _by_pairs(_HANGUL_WORD.findall(text), PAIRS_KO, MIN_PAIRS_KO, SHARE_KO)
 
 
 def _pairs(words: Iterable[str]) -> list[str]:
@@ -210,10 +212,10 @@ def _lettered(text: str) -> Verdict:
     verdicts = [_kana(text)]
     for letters, logs in _LOGS.items():
         found = letters.findall(text)
-        if len(found) < LEAST_LETTERS:
+        if len(found) < MIN_LETTERS:
             continue
         mean = sum(logs.get(char, UNKNOWN_LOG) for char in found) / len(found)
-        most = MOST_LOG + LOG_SPREAD / len(found) ** 0.5
+        most = MAX_MEAN_LOG + LOG_SPREAD / len(found) ** 0.5
         verdicts.append(Verdict.SOUND if mean <= most else Verdict.BROKEN)
     if Verdict.BROKEN in verdicts:
         return Verdict.BROKEN
@@ -222,12 +224,12 @@ def _lettered(text: str) -> Verdict:
 
 def _kana(text: str) -> Verdict:
     found = _KANA.findall(text)
-    if len(found) < LEAST_LETTERS:
+    if len(found) < MIN_LETTERS:
         return Verdict.DOUBT
     share = sum(char in _COMMON_KANA for char in found) / len(found)
     if share < KANA_SHARE - KANA_SPREAD / len(found) ** 0.5:
         return Verdict.BROKEN
-    return _by_pairs(_KANA_WORD.findall(text), PAIRS_JA, LEAST_PAIRS_JA, SHARE_JA)
+    return _by_pairs(_KANA_WORD.findall(text), PAIRS_JA, MIN_PAIRS_JA, SHARE_JA)
 
 
 @lru_cache(maxsize=8192)

@@ -21,40 +21,40 @@ from pypdfium2 import raw  # type: ignore[import-untyped]
 TEXT, PATH, IMAGE, SHADING, FORM = 1, 2, 3, 4, 5  # FPDF_PAGEOBJ_*
 STROKED = (1, 5)  # text render modes that draw outlines only, in the stroke colour
 UNSEEN_MODES = (3, 7)  # text render modes that draw nothing: invisible, and clipping only
-DEEPEST = 8  # levels of nested form objects
-MOST = 50_000  # objects that are read; a map may have a million
+MAX_FORM_DEPTH = 8  # levels of nested form objects
+MAX_OBJECTS = 50_000  # objects that are read; a map may have a million
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top in points of the page
 
 _V, _I, _F = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
 
 
-def call(function: Any, result: Any, *arguments: Any) -> Callable[..., Any]:
+def bind_function(function: Any, result: Any, *arguments: Any) -> Callable[..., Any]:
     """Return a PDFium function with the given C types, which keeps the GIL when it is called."""
     address = ctypes.cast(function, _V).value or 0
     return ctypes.PYFUNCTYPE(result, *arguments)(address)
 
 
-_count = call(raw.FPDFPage_CountObjects, _I, _V)
-_get = call(raw.FPDFPage_GetObject, _V, _V, _I)
-_kind = call(raw.FPDFPageObj_GetType, _I, _V)
-_bounds = call(raw.FPDFPageObj_GetBounds, _I, _V, _V, _V, _V, _V)
-_mode = call(raw.FPDFTextObj_GetTextRenderMode, _I, _V)
-_font = call(raw.FPDFTextObj_GetFont, _V, _V)
-_fill = call(raw.FPDFPageObj_GetFillColor, _I, _V, _V, _V, _V, _V)
-_draw_mode = call(raw.FPDFPath_GetDrawMode, _I, _V, _V, _V)
-_segments = call(raw.FPDFPath_CountSegments, _I, _V)
-_font_size = call(raw.FPDFTextObj_GetFontSize, _I, _V, _V)
-_matrix = call(raw.FPDFPageObj_GetMatrix, _I, _V, _V)
-_clip = call(raw.FPDFPageObj_GetClipPath, _V, _V)
-_clip_paths = call(raw.FPDFClipPath_CountPaths, _I, _V)
-_clip_segments = call(raw.FPDFClipPath_CountPathSegments, _I, _V, _I)
-_clip_segment = call(raw.FPDFClipPath_GetPathSegment, _V, _V, _I, _I)
-_point = call(raw.FPDFPathSegment_GetPoint, _I, _V, _V, _V)
-_form_count = call(raw.FPDFFormObj_CountObjects, _I, _V)
-_form_get = call(raw.FPDFFormObj_GetObject, _V, _V, ctypes.c_ulong)
-_activate = call(raw.FPDFPageObj_SetIsActive, _I, _V, _I)
-_text = call(raw.FPDFTextObj_GetText, ctypes.c_ulong, _V, _V, _V, ctypes.c_ulong)
+_count = bind_function(raw.FPDFPage_CountObjects, _I, _V)
+_get = bind_function(raw.FPDFPage_GetObject, _V, _V, _I)
+_kind = bind_function(raw.FPDFPageObj_GetType, _I, _V)
+_bounds = bind_function(raw.FPDFPageObj_GetBounds, _I, _V, _V, _V, _V, _V)
+_mode = bind_function(raw.FPDFTextObj_GetTextRenderMode, _I, _V)
+_font = bind_function(raw.FPDFTextObj_GetFont, _V, _V)
+_fill = bind_function(raw.FPDFPageObj_GetFillColor, _I, _V, _V, _V, _V, _V)
+_draw_mode = bind_function(raw.FPDFPath_GetDrawMode, _I, _V, _V, _V)
+_segments = bind_function(raw.FPDFPath_CountSegments, _I, _V)
+_font_size = bind_function(raw.FPDFTextObj_GetFontSize, _I, _V, _V)
+_matrix = bind_function(raw.FPDFPageObj_GetMatrix, _I, _V, _V)
+_clip = bind_function(raw.FPDFPageObj_GetClipPath, _V, _V)
+_clip_paths = bind_function(raw.FPDFClipPath_CountPaths, _I, _V)
+_clip_segments = bind_function(raw.FPDFClipPath_CountPathSegments, _I, _V, _I)
+_clip_segment = bind_function(raw.FPDFClipPath_GetPathSegment, _V, _V, _I, _I)
+_point = bind_function(raw.FPDFPathSegment_GetPoint, _I, _V, _V, _V)
+_form_count = bind_function(raw.FPDFFormObj_CountObjects, _I, _V)
+_form_get = bind_function(raw.FPDFFormObj_GetObject, _V, _V, ctypes.c_ulong)
+_activate = bind_function(raw.FPDFPageObj_SetIsActive, _I, _V, _I)
+_text = bind_function(raw.FPDFTextObj_GetText, ctypes.c_ulong, _V, _V, _V, ctypes.c_ulong)
 
 
 class TextObject(NamedTuple):
@@ -89,7 +89,7 @@ class Mark(NamedTuple):
 
 
 @dataclass
-class Objects:
+class PageObjects:
     """All objects of a page.
 
     handles, fonts, boxes, orders: the text objects as columns, one entry for each.
@@ -127,7 +127,7 @@ def handle_of(thing: Any) -> int:
     return ctypes.cast(thing.raw, _V).value or 0
 
 
-class Numbers:
+class NumberBuffer:
     """An output buffer of `count` numbers that PDFium writes, of a type code of `array`.
 
     Reading from an array is ten times as fast as from a ctypes array.
@@ -139,13 +139,13 @@ class Numbers:
         self.places = tuple(start + at * self.values.itemsize for at in range(count))
 
 
-def objects(page: int) -> Objects:
+def list_objects(page: int) -> PageObjects:
     """Return the objects of a page, including those inside form objects."""
-    count = min(_count(page), MOST)
+    count = min(_count(page), MAX_OBJECTS)
     handles = list(map(_get, repeat(page, count), range(count)))
     kinds = list(map(_kind, handles))
     boxes = _boxes(handles)
-    found = Objects(whole=_count(page) <= MOST)
+    found = PageObjects(whole=_count(page) <= MAX_OBJECTS)
     orders = [at for at, kind in enumerate(kinds) if kind == TEXT]
     _add(found, [handles[at] for at in orders], [boxes[at] for at in orders], orders)
     for at, kind in enumerate(kinds):
@@ -156,7 +156,7 @@ def objects(page: int) -> Objects:
     return found
 
 
-def _add_inner(found: Objects, form: int, box: Box, order: int) -> None:
+def _add_inner(found: PageObjects, form: int, box: Box, order: int) -> None:
     """Add the objects inside a form object, with the form's box."""
     inner = list(_inside(form, 1))
     texts = [handle for handle, kind in inner if kind == TEXT]
@@ -179,12 +179,12 @@ def _fill_room(function: Callable[..., Any], handles: Sequence[int], room: "arra
     deque(map(function, handles, *places), maxlen=0)
 
 
-PALE = 3 * 200  # sum of red, green and blue from which text may be invisible on white
-FAINT = 60  # alpha (of 255) up to which text may be invisible
+PALE_SUM = 3 * 200  # sum of red, green and blue from which text may be invisible on white
+FAINT_ALPHA = 60  # alpha (of 255) up to which text may be invisible
 
 
 def _add(
-    found: Objects,
+    found: PageObjects,
     handles: Sequence[int],
     boxes: Sequence[Box],
     orders: Sequence[int],
@@ -200,8 +200,8 @@ def _add(
     for at in _signs(handles, boxes, nested=nested):
         handle, box = handles[at], boxes[at]
         hides = _mode(handle) in UNSEEN_MODES
-        if not hides and not nested and box[3] - box[1] < LEAST_SIZE:
-            hides = _size(handle) < LEAST_SIZE
+        if not hides and not nested and box[3] - box[1] < MIN_FONT_POINTS:
+            hides = _size(handle) < MIN_FONT_POINTS
         if hides or not _dark(handle) or not (nested or _unclipped(handle, box)):
             found.unseen[start + at] = hides
 
@@ -213,14 +213,14 @@ def _signs(handles: Sequence[int], boxes: Sequence[Box], *, nested: bool) -> set
     _fill_room(_fill, handles, colours)
     light = map(add, map(add, colours[0::4], colours[1::4]), colours[2::4])
     signs = {at for at, mode in enumerate(modes) if mode} if any(modes) else set()
-    signs |= {at for at, sum_ in enumerate(light) if sum_ >= PALE}
-    signs |= {at for at, alpha in enumerate(colours[3::4]) if alpha <= FAINT}
+    signs |= {at for at, sum_ in enumerate(light) if sum_ >= PALE_SUM}
+    signs |= {at for at, alpha in enumerate(colours[3::4]) if alpha <= FAINT_ALPHA}
     if nested:
         return signs
     clips = list(map(_clip, handles))
     if all(clips):
         signs |= {at for at, count in enumerate(map(_clip_paths, clips)) if count > 0}
-    return signs | {at for at, box in enumerate(boxes) if box[3] - box[1] < LEAST_SIZE}
+    return signs | {at for at, box in enumerate(boxes) if box[3] - box[1] < MIN_FONT_POINTS}
 
 
 def _dark(handle: int) -> bool:
@@ -228,10 +228,10 @@ def _dark(handle: int) -> bool:
 
     It is False for outlines, which have another colour, so that they are checked by rendering.
     """
-    colours = Numbers("I", 4)
+    colours = NumberBuffer("I", 4)
     _fill(handle, *colours.places)
     red, green, blue, alpha = colours.values
-    return _mode(handle) not in STROKED and red + green + blue < PALE and alpha > FAINT
+    return _mode(handle) not in STROKED and red + green + blue < PALE_SUM and alpha > FAINT_ALPHA
 
 
 def _unclipped(handle: int, box: Box) -> bool:
@@ -242,7 +242,7 @@ def _unclipped(handle: int, box: Box) -> bool:
 def _mark(handle: int, kind: int, box: Box, order: int) -> Mark:
     if kind != PATH:
         return Mark(kind, box, order, filled=True)
-    modes = Numbers("i", 2)
+    modes = NumberBuffer("i", 2)
     _draw_mode(handle, *modes.places)
     return Mark(kind, box, order, modes.values[0] != 0, _segments(handle))
 
@@ -253,23 +253,23 @@ def _inside(form: int, depth: int) -> Iterator[tuple[int, int]]:
         kind = _kind(handle)
         if kind != FORM:
             yield handle, kind
-        elif depth < DEEPEST:
+        elif depth < MAX_FORM_DEPTH:
             yield from _inside(handle, depth + 1)
 
 
-LEAST_SIZE = 1.5  # points; text of a smaller font cannot be read
+MIN_FONT_POINTS = 1.5  # points; text of a smaller font cannot be read
 
 
 def _size(handle: int) -> float:
     """Return the font size of a text as it is shown, in points."""
-    matrix, size = Numbers("f", 6), Numbers("f", 1)
+    matrix, size = NumberBuffer("f", 6), NumberBuffer("f", 1)
     _matrix(handle, matrix.places[0])
     _font_size(handle, size.places[0])
     _, _, c, d, _, _ = matrix.values
     return float(abs(size.values[0]) * (c * c + d * d) ** 0.5)
 
 
-SLACK = 1.0  # points
+TOLERANCE_POINTS = 1.0  # points
 
 
 def _inside_clip(clip: int, box: Box) -> bool:
@@ -277,7 +277,7 @@ def _inside_clip(clip: int, box: Box) -> bool:
 
     A clip path that is not a rectangle counts as clipping the text.
     """
-    room = Numbers("f", 2)
+    room = NumberBuffer("f", 2)
     for path in range(_clip_paths(clip)):
         segments = _clip_segments(clip, path)
         if segments not in (4, 5):
@@ -288,30 +288,32 @@ def _inside_clip(clip: int, box: Box) -> bool:
             points.append(tuple(room.values))
         (x1, y1), (x2, y2) = points
         if (
-            min(x1, x2) > box[0] + SLACK
-            or max(x1, x2) < box[2] - SLACK
-            or min(y1, y2) > box[1] + SLACK
-            or max(y1, y2) < box[3] - SLACK
+            min(x1, x2) > box[0] + TOLERANCE_POINTS
+            or max(x1, x2) < box[2] - TOLERANCE_POINTS
+            or min(y1, y2) > box[1] + TOLERANCE_POINTS
+            or max(y1, y2) < box[3] - TOLERANCE_POINTS
         ):
             return False
     return True
 
 
-def activate(texts: Sequence[TextObject], on: bool) -> None:
+def set_active(texts: Sequence[TextObject], on: bool) -> None:
     """Include texts in rendering, or exclude them from it."""
     for one in texts:
         _activate(one.handle, int(on))
 
 
-MOST_SAID = 1024  # characters of one text object that are read
+MAX_TEXT_CHARACTERS = 1024  # characters of one text object that are read
 
 
-def said_by(texts: Iterable[TextObject], text_page: int) -> list[str]:
+def object_texts(texts: Iterable[TextObject], text_page: int) -> list[str]:
     """Return the text of each text object."""
-    room = array("H", bytes(2 * MOST_SAID))
+    room = array("H", bytes(2 * MAX_TEXT_CHARACTERS))
     place, _ = room.buffer_info()
-    said = []
+    texts_read = []
     for one in texts:
-        size = min(_text(one.handle, text_page, place, 2 * MOST_SAID) // 2, MOST_SAID)
-        said.append(room[: max(0, size - 1)].tobytes().decode("utf-16-le", "ignore"))
-    return said
+        size = min(
+            _text(one.handle, text_page, place, 2 * MAX_TEXT_CHARACTERS) // 2, MAX_TEXT_CHARACTERS
+        )
+        texts_read.append(room[: max(0, size - 1)].tobytes().decode("utf-16-le", "ignore"))
+    return texts_read

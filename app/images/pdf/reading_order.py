@@ -14,12 +14,12 @@ from statistics import median
 from app.images.pdf.visible_text import Box, Char
 
 RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
-SAME_LINE = 0.5  # overlap of two runs on one line, as a share of the lower height
-FAR = 1.2  # line heights; a wider gap separates two runs
-NEAR = 0.18  # line heights; a wider gap between runs is a space
-LONG = 9.0  # line heights; a wider run is a line of prose
-MOST_UNDER = 0.25  # largest share of a column's lines that are not prose
-LEAST_LINES = 4  # lines of prose that each of two columns has at least
+SAME_LINE_OVERLAP = 0.5  # overlap of two runs on one line, as a share of the lower height
+RUN_GAP = 1.2  # line heights; a wider gap separates two runs
+SPACE_GAP = 0.18  # line heights; a wider gap between runs is a space
+PROSE_WIDTH = 9.0  # line heights; a wider run is a line of prose
+MAX_SHORT_SHARE = 0.25  # largest share of a column's lines that are not prose
+MIN_COLUMN_LINES = 4  # lines of prose that each of two columns has at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def _quarter(dx: float, dy: float) -> int:
     return 1 if dy > 0 else 3
 
 
-def turned(chars: Sequence[Char], quarters: int) -> list[Char]:
+def rotate_upright(chars: Sequence[Char], quarters: int) -> list[Char]:
     """Rotate the boxes of characters so that lines turned by `quarters` become upright."""
 
     def back(box: Box) -> Box:
@@ -83,13 +83,13 @@ def turned(chars: Sequence[Char], quarters: int) -> list[Char]:
     return [char._replace(box=back(char.box)) for char in chars]
 
 
-def arranged(chars: Sequence[Char]) -> str:
+def arrange(chars: Sequence[Char]) -> str:
     """Return the text in lines from top to bottom, columns of prose one after the other."""
-    runs = _runs(turned(chars, direction(chars)))
+    runs = _runs(rotate_upright(chars, direction(chars)))
     return "\n".join(line for block in _blocks(runs) for line in _lines(block))
 
 
-def across_columns(chars: Sequence[Char]) -> bool:
+def reads_across_columns(chars: Sequence[Char]) -> bool:
     """Return whether two columns of prose were drawn line by line across both."""
     runs = _runs(chars)
     gutter = _gutter(runs)
@@ -137,7 +137,7 @@ def _apart(last: Char, char: Char, box: Box) -> bool:
     if over < -0.3 * height:
         return True
     gap = max(char.box[0] - last.box[2], last.box[0] - char.box[2])
-    return gap > FAR * height
+    return gap > RUN_GAP * height
 
 
 def union(box: Box | None, other: Box) -> Box:
@@ -165,7 +165,7 @@ def _lines(runs: Sequence[Run]) -> list[str]:
 def _beside(line: Sequence[Run], run: Run) -> bool:
     other = max(line, key=lambda one: one.width)
     over = min(other.box[3], run.box[3]) - max(other.box[1], run.box[1])
-    return over > SAME_LINE * min(other.height, run.height)
+    return over > SAME_LINE_OVERLAP * min(other.height, run.height)
 
 
 def _line(runs: Sequence[Run]) -> str:
@@ -174,7 +174,7 @@ def _line(runs: Sequence[Run]) -> str:
     text = ordered[0].text
     for before, run in pairwise(ordered):
         gap = max(run.box[0] - before.box[2], before.box[0] - run.box[2])
-        text += (" " if gap > NEAR * run.height else "") + run.text
+        text += (" " if gap > SPACE_GAP * run.height else "") + run.text
     return text
 
 
@@ -201,22 +201,22 @@ def _blocks(runs: Sequence[Run]) -> list[list[Run]]:
 
 def _gutter(runs: Sequence[Run]) -> float | None:
     """Return the x of the gap between two columns of prose; None for one column or a table."""
-    if len(runs) < 2 * LEAST_LINES:
+    if len(runs) < 2 * MIN_COLUMN_LINES:
         return None
     height = median(run.height for run in runs)
-    prose = [run for run in runs if run.width > LONG * height]
+    prose = [run for run in runs if run.width > PROSE_WIDTH * height]
     best: tuple[int, float] | None = None  # number of runs across the gap, its x
     for edge in sorted({round(run.box[2]) for run in prose}):
         x = edge + 1.0
         left = [run for run in runs if run.box[2] <= x]
         right = [run for run in runs if run.box[0] >= x]
         crossing = len(runs) - len(left) - len(right)
-        sides = [sum(run.width > LONG * height for run in side) for side in (left, right)]
+        sides = [sum(run.width > PROSE_WIDTH * height for run in side) for side in (left, right)]
         if (
-            min(sides) >= LEAST_LINES
+            min(sides) >= MIN_COLUMN_LINES
             and crossing <= len(runs) / 5
-            and sides[0] >= (1 - MOST_UNDER) * len(left)
-            and sides[1] >= (1 - MOST_UNDER) * len(right)
+            and sides[0] >= (1 - MAX_SHORT_SHARE) * len(left)
+            and sides[1] >= (1 - MAX_SHORT_SHARE) * len(right)
             and (best is None or crossing < best[0])
         ):
             best = crossing, x

@@ -19,22 +19,22 @@ from app.images.pdf import (
     reading_order,
     visible_text,
 )
-from app.images.pdf.font_claims import Fonts
-from app.images.pdf.hidden_text import Seen
-from app.images.pdf.layer_form import cleaned
+from app.images.pdf.font_claims import FontState
+from app.images.pdf.hidden_text import Visibility
+from app.images.pdf.layer_text import normalize_layer_text
+from app.images.pdf.page_context import PageContext
 from app.images.pdf.page_objects import handle_of
 from app.images.pdf.page_pictures import Shares
-from app.images.pdf.sheet import Sheet
-from app.images.pdf.visible_text import Char, Frame
+from app.images.pdf.visible_text import Char, PageFrame
 
-LEAST_TEXT = 16  # characters; a shorter text is a page number or a stamp on a scan
+MIN_TEXT_CHARACTERS = 16  # characters; a shorter text is a page number or a stamp on a scan
 
-UNLIKE = "its text layer does not match what is drawn, so the page was read as a picture"
-HIDDEN = "{count} characters of its text layer are not visible on the page and were left out"
+MISMATCH_NOTE = "its text layer does not match what is drawn, so the page was read as a picture"
+HIDDEN_NOTE = "{count} characters of its text layer are not visible on the page and were left out"
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class TextLayer:
     """The usable text of a page.
 
     text: None if the whole page must be read as a picture.
@@ -46,12 +46,12 @@ class Layer:
     text: str | None
     notes: tuple[str, ...] = ()
     region: Shares | None = None
-    below: str = ""
+    text_below: str = ""
 
 
-def layer(
-    page: Any, fonts: Fonts, *, filled: bool = False, checked: Sequence[page_objects.Box] = ()
-) -> Layer:
+def read_text_layer(
+    page: Any, fonts: FontState, *, filled: bool = False, checked: Sequence[page_objects.Box] = ()
+) -> TextLayer:
     """Return the text layer of an open page, as far as it is usable.
 
     Args:
@@ -62,72 +62,76 @@ def layer(
     """
     text_page = page.get_textpage()
     try:
-        found = page_objects.objects(handle_of(page))
-        sheet = Sheet(page, text_page, found, Frame.of(page), filled, checked)
-        return _judged(sheet, fonts)
+        found = page_objects.list_objects(handle_of(page))
+        context = PageContext(page, text_page, found, PageFrame.of(page), filled, checked)
+        return _read(context, fonts)
     finally:
         text_page.close()
 
 
-def _judged(sheet: Sheet, fonts: Fonts) -> Layer:
-    if not sheet.objects.handles:
-        return Layer(None)
-    if font_claims.broken(sheet, fonts):
-        return Layer(None, (UNLIKE,))
-    pictured = page_pictures.suspects(sheet)
-    seen = hidden_text.look(sheet, bool(pictured))
-    if not seen.hidden and not pictured and not _needs_order(sheet):
-        text = cleaned(sheet.text_page.get_text_range())
-        return Layer(text if _enough(text) else None)
-    return _looked_at(sheet, seen, pictured)
+def _read(context: PageContext, fonts: FontState) -> TextLayer:
+    if not context.objects.handles:
+        return TextLayer(None)
+    if font_claims.has_broken_font(context, fonts):
+        return TextLayer(None, (MISMATCH_NOTE,))
+    pictured = page_pictures.suspect_boxes(context)
+    seen = hidden_text.inspect(context, bool(pictured))
+    if not seen.hidden and not pictured and not _needs_order(context):
+        text = normalize_layer_text(context.text_page.get_text_range())
+        return TextLayer(text if _has_enough_text(text) else None)
+    return _read_by_appearance(context, seen, pictured)
 
 
-def _looked_at(sheet: Sheet, seen: Seen, pictured: list[visible_text.Box]) -> Layer:
+def _read_by_appearance(
+    context: PageContext, seen: Visibility, pictured: list[visible_text.Box]
+) -> TextLayer:
     """Judge the layer by the rendered page."""
-    places = page_pictures.pictured(pictured, seen.drawn) if pictured and seen.drawn else []
-    if not seen.hidden and not places and not _needs_order(sheet):
-        text = cleaned(sheet.text_page.get_text_range())
-        return Layer(text if _enough(text) else None)
-    chars = visible_text.characters(handle_of(sheet.text_page), sheet.frame)
+    places = page_pictures.boxes_with_text(pictured, seen.drawn) if pictured and seen.drawn else []
+    if not seen.hidden and not places and not _needs_order(context):
+        text = normalize_layer_text(context.text_page.get_text_range())
+        return TextLayer(text if _has_enough_text(text) else None)
+    chars = visible_text.characters(handle_of(context.text_page), context.frame)
     notes: tuple[str, ...] = ()
     if seen.hidden:
-        chars, count = hidden_text.kept(sheet, chars, seen.hidden)
-        notes = (HIDDEN.format(count=count),) if count else ()
-    chars = [*chars, *_checks(sheet, chars)]
-    if any(page_pictures.covers(place, sheet.frame) for place in places):
-        if not page_pictures.texture(places, chars, seen.drawn):
-            return Layer(None, () if page_pictures.over_picture(sheet, pictured) else notes)
+        chars, count = hidden_text.visible_characters(context, chars, seen.hidden)
+        notes = (HIDDEN_NOTE.format(count=count),) if count else ()
+    chars = [*chars, *_check_marks(context, chars)]
+    if any(page_pictures.covers_page(place, context.frame) for place in places):
+        if not page_pictures.is_texture(places, chars, seen.drawn):
+            return TextLayer(None, () if page_pictures.is_scan_layer(context, pictured) else notes)
         places = []
     if places:
-        above, below = page_pictures.around(chars, places[0])
-        shares = page_pictures.shares(reduce(reading_order.union, places), sheet.frame)
-        return Layer(_written(sheet, above), notes, shares, _written(sheet, below))
-    text = _written(sheet, chars)
-    return Layer(text if _enough(text) else None, notes)
+        above, below = page_pictures.split_around(chars, places[0])
+        shares = page_pictures.page_shares(reduce(reading_order.union, places), context.frame)
+        return TextLayer(_to_text(context, above), notes, shares, _to_text(context, below))
+    text = _to_text(context, chars)
+    return TextLayer(text if _has_enough_text(text) else None, notes)
 
 
-CHECKED = "\u2612"
+CHECK_MARK = "\u2612"
 
 
-def _checks(sheet: Sheet, chars: Sequence[Char]) -> list[Char]:
+def _check_marks(context: PageContext, chars: Sequence[Char]) -> list[Char]:
     """Return marks for the checked check boxes whose mark is not drawn as text."""
-    boxes = [sheet.frame.shown(*place) for place in sheet.checked]
+    boxes = [context.frame.shown(*place) for place in context.checked_boxes]
     return [
-        Char(CHECKED, box, generated=False, owner=0)
+        Char(CHECK_MARK, box, generated=False, owner=0)
         for box in boxes
-        if not any(page_pictures.within(char.box, box) for char in chars if not char.generated)
+        if not any(
+            page_pictures.contains_center(char.box, box) for char in chars if not char.generated
+        )
     ]
 
 
-def _enough(text: str) -> bool:
-    return len("".join(text.split())) >= LEAST_TEXT
+def _has_enough_text(text: str) -> bool:
+    return len("".join(text.split())) >= MIN_TEXT_CHARACTERS
 
 
-def _needs_order(sheet: Sheet) -> bool:
+def _needs_order(context: PageContext) -> bool:
     """Return whether the order of the text in the file may not be the reading order."""
-    if sheet.filled or sheet.sideways:
+    if context.annotations_flattened or context.sideways:
         return True
-    return _crosses(sheet.objects.boxes) >= reading_order.LEAST_LINES
+    return _crosses(context.objects.boxes) >= reading_order.MIN_COLUMN_LINES
 
 
 def _crosses(boxes: Sequence[page_objects.Box]) -> int:
@@ -142,10 +146,12 @@ def _crosses(boxes: Sequence[page_objects.Box]) -> int:
     return count
 
 
-def _written(sheet: Sheet, chars: Sequence[Char]) -> str:
+def _to_text(context: PageContext, chars: Sequence[Char]) -> str:
     """Return characters as text, in the file's order if that is the reading order."""
     placed = (
-        sheet.filled or reading_order.direction(chars) != 0 or reading_order.across_columns(chars)
+        context.annotations_flattened
+        or reading_order.direction(chars) != 0
+        or reading_order.reads_across_columns(chars)
     )
-    text = reading_order.arranged(chars) if placed else "".join(char.text for char in chars)
-    return cleaned(text)
+    text = reading_order.arrange(chars) if placed else "".join(char.text for char in chars)
+    return normalize_layer_text(text)

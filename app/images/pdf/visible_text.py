@@ -13,18 +13,18 @@ from typing import Any, NamedTuple
 from PIL import Image, ImageChops
 from pypdfium2 import raw  # type: ignore[import-untyped]
 
-from app.images.pdf.page_objects import Numbers, TextObject, activate, call
+from app.images.pdf.page_objects import NumberBuffer, TextObject, bind_function, set_active
 
-MOST_SIDE = 1800  # pixels; the longer side of a rendered page
-CONTRAST = 24  # of 255; with less, ink is not distinguishable from its background
-LEAST_HEIGHT = 1.3  # points; a smaller letter or digit cannot be read
+MAX_SIDE_PIXELS = 1800  # pixels; the longer side of a rendered page
+MIN_CONTRAST = 24  # of 255; with less, ink is not distinguishable from its background
+MIN_GLYPH_POINTS = 1.3  # points; a smaller letter or digit cannot be read
 
 _V, _I = ctypes.c_void_p, ctypes.c_int
-_unicode = call(raw.FPDFText_GetUnicode, ctypes.c_uint, _V, _I)
-_box = call(raw.FPDFText_GetCharBox, _I, _V, _I, _V, _V, _V, _V)
-_generated = call(raw.FPDFText_IsGenerated, _I, _V, _I)
-_object = call(raw.FPDFText_GetTextObject, _V, _V, _I)
-_count = call(raw.FPDFText_CountChars, _I, _V)
+_unicode = bind_function(raw.FPDFText_GetUnicode, ctypes.c_uint, _V, _I)
+_box = bind_function(raw.FPDFText_GetCharBox, _I, _V, _I, _V, _V, _V, _V)
+_generated = bind_function(raw.FPDFText_IsGenerated, _I, _V, _I)
+_object = bind_function(raw.FPDFText_GetTextObject, _V, _V, _I)
+_count = bind_function(raw.FPDFText_CountChars, _I, _V)
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in points, as the page is shown
 
@@ -43,7 +43,7 @@ class Char(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class PageFrame:
     """Maps a page's own coordinates to those in which it is shown.
 
     The latter are points from the upper left corner of the page.
@@ -59,7 +59,7 @@ class Frame:
     height: float
 
     @classmethod
-    def of(cls, page: Any) -> "Frame":
+    def of(cls, page: Any) -> "PageFrame":
         rect = raw.FS_RECTF()
         raw.FPDF_GetPageBoundingBox(page.raw, ctypes.byref(rect))
         width, height = page.get_size()
@@ -83,9 +83,11 @@ class Frame:
         return box[0] * x, box[1] * y, box[2] * x, box[3] * y
 
 
-def characters(text_page: int, frame: Frame, owners: Collection[int] | None = None) -> list[Char]:
+def characters(
+    text_page: int, frame: PageFrame, owners: Collection[int] | None = None
+) -> list[Char]:
     """Return the characters of the layer in its order; `owners` limits them to text objects."""
-    room = Numbers("d", 4)
+    room = NumberBuffer("d", 4)
     left, right, bottom, top = room.places
     found = []
     for at in range(_count(text_page)):
@@ -102,38 +104,42 @@ def characters(text_page: int, frame: Frame, owners: Collection[int] | None = No
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class Rendering:
     """A page rendered at `scale` pixels per point (mode L).
 
     bare: the page without its text.
     ink: 255 where the text is visible, else 0.
     """
 
-    bare: Image.Image
+    without_text: Image.Image
     ink: Image.Image
     scale: float
 
 
-def drawn(page: Any, texts: Sequence[TextObject], scale: float, *, ink: bool = True) -> Drawn:
+def render_with_ink(
+    page: Any, texts: Sequence[TextObject], scale: float, *, ink: bool = True
+) -> Rendering:
     """Render the page without its text and, if `ink` is set, with it (else `ink` is `bare`)."""
-    scale = min(scale, MOST_SIDE / max(page.get_size()))
+    scale = min(scale, MAX_SIDE_PIXELS / max(page.get_size()))
     whole = _render(page, scale) if ink else None
-    activate(texts, on=False)
+    set_active(texts, on=False)
     try:
         bare = _render(page, scale)
     finally:
-        activate(texts, on=True)
+        set_active(texts, on=True)
     if whole is None:
-        return Drawn(bare, bare, scale)
+        return Rendering(bare, bare, scale)
     changed = ImageChops.difference(whole, bare)
-    return Drawn(bare, changed.point(lambda value: 255 if value >= CONTRAST else 0), scale)
+    return Rendering(bare, changed.point(lambda value: 255 if value >= MIN_CONTRAST else 0), scale)
 
 
-GLYPH_PIXELS = 30  # pixels; height of a line in a close-up
-MOST_WIDTH = 4000  # pixels
+GLYPH_HEIGHT_PIXELS = 30  # pixels; height of a line in a close-up
+MAX_WIDTH_PIXELS = 4000  # pixels
 
 
-def close_ups(page: Any, line: Sequence[Char], frame: Frame) -> Iterator[tuple[str, Image.Image]]:
+def glyph_close_ups(
+    page: Any, line: Sequence[Char], frame: PageFrame
+) -> Iterator[tuple[str, Image.Image]]:
     """Yield the characters of one line with their pictures (mode L), from a single rendering."""
     boxes = [char.box for char in line]
     if not boxes:
@@ -141,7 +147,9 @@ def close_ups(page: Any, line: Sequence[Char], frame: Frame) -> Iterator[tuple[s
     left, top = min(box[0] for box in boxes) - 1, min(box[1] for box in boxes) - 1
     right, bottom = max(box[2] for box in boxes) + 1, max(box[3] for box in boxes) + 1
     width, height = max(1.0, right - left), max(1.0, bottom - top)
-    scale = min(40.0, GLYPH_PIXELS / min(width, height), MOST_WIDTH / max(width, height))
+    scale = min(
+        40.0, GLYPH_HEIGHT_PIXELS / min(width, height), MAX_WIDTH_PIXELS / max(width, height)
+    )
     crop = (left, frame.height - bottom, frame.width - right, top)
     try:
         image: Image.Image = page.render(scale=scale, grayscale=True, crop=crop).to_pil()
@@ -160,7 +168,7 @@ def _render(page: Any, scale: float) -> Image.Image:
     return image.convert("L")
 
 
-def inked(box: Box, drawn: Drawn) -> bool:
+def is_fully_inked(box: Box, drawn: Rendering) -> bool:
     """Return whether a text is visible from end to end: no gap in its ink is wider than a space."""
     pixels = _pixels(box, drawn)
     whole = (box[2] - box[0]) * (box[3] - box[1]) * drawn.scale**2
@@ -177,7 +185,7 @@ def inked(box: Box, drawn: Drawn) -> bool:
     return longest <= 1.2 * height + 2
 
 
-def visible(chars: Sequence[Char], drawn: Drawn, doubtful: Collection[int]) -> list[bool]:
+def visible_flags(chars: Sequence[Char], drawn: Rendering, doubtful: Collection[int]) -> list[bool]:
     """Return for each character whether it is visible.
 
     Spaces and generated characters are visible if the character before them is.
@@ -194,9 +202,9 @@ def visible(chars: Sequence[Char], drawn: Drawn, doubtful: Collection[int]) -> l
     return _smoothed(chars, flags)
 
 
-def _has_ink(char: Char, drawn: Drawn) -> bool:
+def _has_ink(char: Char, drawn: Rendering) -> bool:
     left, top, right, bottom = char.box
-    if char.text.isalnum() and max(bottom - top, right - left) < LEAST_HEIGHT:
+    if char.text.isalnum() and max(bottom - top, right - left) < MIN_GLYPH_POINTS:
         return False
     pixels = _pixels(char.box, drawn)
     if pixels is None:
@@ -204,7 +212,7 @@ def _has_ink(char: Char, drawn: Drawn) -> bool:
     return drawn.ink.crop(pixels).getbbox() is not None
 
 
-def _pixels(box: Box, drawn: Drawn) -> tuple[int, int, int, int] | None:
+def _pixels(box: Box, drawn: Rendering) -> tuple[int, int, int, int] | None:
     """Return a box in pixels; None if it is outside the page."""
     left, top, right, bottom = (side * drawn.scale for side in box)
     pixels = (

@@ -10,7 +10,7 @@ from PIL import Image
 
 from app.errors import ImageTooLarge, InvalidParameter, PageOutOfRange, UnreadableImage
 from app.images.decode import prepare
-from app.images.pages import selected
+from app.images.pages import select_pages
 from app.images.picture import Limits, Picture
 from app.images.probe import probe
 from tests.images.corpus import photo
@@ -39,34 +39,34 @@ def shown(picture: Picture, size: tuple[int, int]) -> Image.Image:
     ],
 )
 def test_selection(pages: str | None, numbers: list[int]) -> None:
-    assert selected(pages, 7, 50, "image[0]") == numbers
+    assert select_pages(pages, 7, 50, "image[0]") == numbers
 
 
 @pytest.mark.parametrize("pages", ["0", "8", "1-8", "9-", "3-2"])
 def test_pages_that_are_not_there(pages: str) -> None:
     with pytest.raises(PageOutOfRange, match=r"has 7 page"):
-        selected(pages, 7, 50, "image[0]")
+        select_pages(pages, 7, 50, "image[0]")
 
 
 @pytest.mark.parametrize("pages", ["a", "1;2", "-3", "1--2", "1.5", ",", "1,,2", "٣"])
 def test_selections_that_are_none(pages: str) -> None:
     if pages == "٣":  # an Arabic digit is parsed as a number
-        assert selected(pages, 7, 50, "image[0]") == [3]
+        assert select_pages(pages, 7, 50, "image[0]") == [3]
         return
     with pytest.raises(InvalidParameter, match="1-3,7"):
-        selected(pages, 7, 50, "image[0]")
+        select_pages(pages, 7, 50, "image[0]")
 
 
 def test_too_many_pages() -> None:
     with pytest.raises(ImageTooLarge, match="pages=1-50"):
-        selected(None, 51, 50, "image[0]")
-    assert len(selected("2-51", 51, 50, "image[0]")) == 50
+        select_pages(None, 51, 50, "image[0]")
+    assert len(select_pages("2-51", 51, 50, "image[0]")) == 50
 
 
 def test_a_page_tells_its_size_in_points() -> None:
     (page,) = probe(text_pdf([WORDS]), 0, LIMITS)
     assert (page.width, page.height, page.page) == (595, 842, 1)
-    assert page.natural == (1653, 2339)  # 200 dpi
+    assert page.natural_size == (1653, 2339)  # 200 dpi
 
 
 def test_text_layers_are_read() -> None:
@@ -145,7 +145,7 @@ def test_pages_whose_text_layer_is_not_looked_at_in_time_are_read_as_pictures() 
     """A document with many slow pages still gets an answer."""
     letter = Path("examples/letter.pdf").read_bytes()
     (looked_at,) = probe(letter, 0, Limits(50), "1")
-    (not_looked_at,) = probe(letter, 0, Limits(50, look_s=-1), "1")
+    (not_looked_at,) = probe(letter, 0, Limits(50, text_layer_budget_s=-1), "1")
     assert looked_at.text
     assert not_looked_at.text is None
     assert (not_looked_at.width, not_looked_at.height) == (looked_at.width, looked_at.height)

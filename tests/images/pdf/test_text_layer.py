@@ -144,10 +144,10 @@ def test_a_picture_of_text_on_a_page_is_read_alone() -> None:
     left, top, right, bottom = page.region or (0, 0, 0, 0)
     assert (left, right) == pytest.approx((56 / 595, 514 / 595), abs=0.01)
     assert (top, bottom) == pytest.approx((333 / 842, 446 / 842), abs=0.01)
-    width, height = page.natural
+    width, height = page.natural_size
     sent = shown(page, (width, height)).convert("L")
     assert min(sent.crop((0, height // 3, width, height)).tobytes()) < 60
-    assert prepare(page, page.natural).base64
+    assert prepare(page, page.natural_size).base64
 
 
 def test_a_photo_on_a_page_changes_nothing() -> None:

@@ -1,0 +1,1 @@
+"""One pipeline for all protocols: plan, run, collect, cache."""

@@ -1,0 +1,41 @@
+"""Runs several works concurrently and emits their events in order."""
+
+import asyncio
+from collections.abc import Sequence
+
+from app.engine.events import Emit, EventSource, EventT
+
+
+async def run_ordered(
+    sources: Sequence[EventSource[EventT]], max_concurrent: int, emit: Emit[EventT]
+) -> None:
+    """Emit all events of the first work, then all of the second, and so on.
+
+    At most `at_once` works run at the same time. Events of later works are buffered. The error of
+    a work is raised after its events and cancels the other works.
+    """
+    if len(sources) == 1:
+        await sources[0](emit)
+        return
+    queues: list[asyncio.Queue[EventT | None]] = [asyncio.Queue() for _ in sources]
+    semaphore = asyncio.Semaphore(max_concurrent)
+
+    async def run(source: EventSource[EventT], queue: asyncio.Queue[EventT | None]) -> None:
+        try:
+            async with semaphore:
+                await source(queue.put)
+        finally:
+            queue.put_nowait(None)
+
+    running = [
+        asyncio.create_task(run(work, queue)) for work, queue in zip(sources, queues, strict=True)
+    ]
+    try:
+        for task, queue in zip(running, queues, strict=True):
+            while (item := await queue.get()) is not None:
+                await emit(item)
+            await task
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""The process: its connections, its end, its memory."""

@@ -1,0 +1,1 @@
+"""Pages joined into one document."""
