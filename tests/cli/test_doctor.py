@@ -60,7 +60,7 @@ def test_every_model_of_the_catalogue_has_a_line_of_80_columns_without_colours()
         (line,) = (line for line in lines if line.startswith(f" {entry.tag} "))
         assert ("fits" in line) == (entry.tag != "qwen3-vl:235b")
         assert ("~" in line) == entry.estimated
-    assert "take qwen3-vl:32b" in done.stdout
+    assert "use qwen3-vl:32b" in done.stdout
 
 
 def test_as_json() -> None:
@@ -77,7 +77,7 @@ def test_as_json() -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (("--vram-gb", "12"), 1, "does not fit: take qwen3-vl:8b"),
+        (("--vram-gb", "12"), 1, "does not fit: use qwen3-vl:8b"),
         (("--vram-gb", "12", "--model", "qwen3-vl:14b"), 0, "Note: qwen3-vl:14b was never"),
         (("--vram-gb", "24", "--model", "qwen3-vl:32b-q4"), 0, "Note: qwen3-vl:32b-q4 was never"),
         (("--vram-gb", "24", "--model", "qwen3-vl:32b-instruct"), 0, "qwen3-vl:32b fits"),

@@ -92,7 +92,7 @@ def test_globs_and_standard_input(on_embedded: Server) -> None:
     names = [one["file"] for one in found]
     assert names == ["examples/table.png", "standard input"]
     assert [("text" in one, "error" in one) for one in found] == [(True, False), (False, True)]
-    assert done.stderr.startswith("standard input: image[0] is no image")
+    assert done.stderr.startswith("standard input: image[0] is not in a supported format")
     assert done.stderr.rstrip().endswith("[unsupported_image]")
     picture = (EXAMPLES / "table.png").read_bytes()
     done = call("ocr", "-", "--text", stdin=picture, SERVER_URL=on_embedded.url)
