@@ -22,7 +22,7 @@ engine_pid='' server_pid='' tail_pid='' command_pid=''
 engine_pause=1 engine_started=0 engine_due='' # seconds; due: when an engine that exited is restarted
 stopped_by='' # the signal that ended this script
 
-say() { printf '%s\n' "$*"; }
+say() { printf '%s\n' "$*" || true; } # also where nobody reads any more
 die() {
     printf '%s\n' "$*" >&2
     exit 1
@@ -332,6 +332,7 @@ name=$port
 [ $# = 0 ] || name=once # quick_start.sh uses a new port each time
 engine_log=$logs/engine-$name.log server_log=$logs/server-$name.log
 
+trap '' PIPE # it serves on where nobody reads its output any more
 trap stop_all EXIT
 trap 'stopped_by=SIGINT; exit 130' INT
 trap 'stopped_by=SIGTERM; exit 143' TERM
