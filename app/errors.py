@@ -1,4 +1,4 @@
-"""Everything that can end a request; each class has its HTTP status and its code (RFC 9457).
+"""The problems that can end a request, each with its HTTP status and code (RFC 9457).
 
     Problem
     ├── InvalidRequest              400 invalid_request
@@ -14,7 +14,7 @@
     ├── UnsupportedImage            415 unsupported_image
     ├── UnreadableImage             422 unreadable_image
     ├── InvalidParameter            422 invalid_parameter
-    │   └── Unheld                  422 invalid_parameter
+    │   └── GrammarUnsupported      422 invalid_parameter
     ├── PageOutOfRange              422 page_out_of_range
     ├── ContextOverflow             422 context_overflow
     ├── SchemaUnsatisfied           422 schema_unsatisfied
@@ -23,17 +23,17 @@
     ├── InternalError               500 internal_error
     ├── EngineProblem
     │   ├── EngineError             502 engine_error
-    │   ├── RepeatLimit             502 engine_interrupted
+    │   ├── TokenRepeatLimit        502 engine_interrupted
     │   ├── ModelLoadingFailed      503 model_loading_failed
     │   └── TransientEngineProblem
     │       ├── EngineInterrupted   502 engine_interrupted
-    │       │   └── Unfinished      502 engine_interrupted
+    │       │   └── StreamTruncated 502 engine_interrupted
     │       └── EngineUnavailable   503 engine_unavailable
     ├── Draining                    503 draining
     ├── ServerBusy                  503 server_busy
     └── DeadlineExceeded            504 deadline_exceeded
 
-`detail` tells the reader what is wrong and what to do.
+`detail` says what is wrong and what to do.
 """
 
 from http import HTTPStatus

@@ -30,7 +30,7 @@ class Picture:
     index: position of the file in the request, from 0.
     page: number of the page, from 1; None for an image that is not a document.
     width, height: size of the upright original in pixels, or in points (1/72 inch) for a PDF page.
-    plain: the file can be sent unchanged (see `images.plain`).
+    passthrough: the file can be sent unchanged (see `images.passthrough`).
     scale: useful resolution, in pixels per unit of `width` and `height`.
     text: the page's text layer, if it is trustworthy (see `images.pdf.text_layer`).
     region: the part of the page that must be read as a picture, as shares of its sides (left, top,

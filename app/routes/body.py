@@ -63,7 +63,7 @@ async def read_task_request(
         ServerBusy: the upload budget has no room for it.
         InvalidRequest: the body does not match its content type, or a required field is missing.
         InvalidParameter: a value is not allowed, or there are too many images.
-        Problem: an image cannot be used (see `images.intake`).
+        Problem: an image cannot be used (see `images.sources`).
     """
     body = await _read_body(request, upload, int(settings.max_body_mb * 1e6))
     told = request.headers.get("content-type", "")

@@ -129,7 +129,7 @@ class PlainTextEncoder(Encoder):
 
 
 def negotiate(stream: bool, accept: str) -> Encoder:
-    """The form that matches the `stream` field and the `Accept` header of a request."""
+    """The encoder that matches the `stream` field and the `Accept` header of a request."""
     kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
     if "text/plain" in kinds:
         return PlainTextEncoder()

@@ -1,4 +1,4 @@
-"""Writes the events of one answer as a response; a form encodes them (JSON, SSE, NDJSON, text).
+"""Writes the events of one answer as a response; an encoder formats them.
 
 When the client disconnects, the work is cancelled, which closes the connection to the engine. An
 answer that is not streamed takes the same path; only its `done` event is encoded.
@@ -22,7 +22,7 @@ KEEP_ALIVE_INTERVAL_S = 15.0  # proxies close connections that are silent for lo
 
 
 class AnswerResponse(Response):
-    """Runs the work and writes its events in a form.
+    """Runs the work and writes its events with an encoder.
 
     A failure before the first byte is an error with its own HTTP status, also for a stream.
     """
@@ -88,7 +88,7 @@ class AnswerResponse(Response):
         return work
 
     async def _fail(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-        """End the answer with a problem, in the form in which it began."""
+        """End the answer with a problem, in the format in which it began."""
         self.context.code = problem.code
         if self.started:
             body = problem_format(scope).body(problem, self.context.request_id)
