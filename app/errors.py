@@ -14,7 +14,7 @@
     ├── UnsupportedImage            415 unsupported_image
     ├── UnreadableImage             422 unreadable_image
     ├── InvalidParameter            422 invalid_parameter
-    │   └── Unheld                  422 invalid_parameter
+    │   └── GrammarUnsupported      422 invalid_parameter
     ├── PageOutOfRange              422 page_out_of_range
     ├── ContextOverflow             422 context_overflow
     ├── SchemaUnsatisfied           422 schema_unsatisfied
@@ -23,11 +23,11 @@
     ├── InternalError               500 internal_error
     ├── EngineProblem
     │   ├── EngineError             502 engine_error
-    │   ├── RepeatLimit             502 engine_interrupted
+    │   ├── TokenRepeatLimit        502 engine_interrupted
     │   ├── ModelLoadingFailed      503 model_loading_failed
     │   └── TransientEngineProblem
     │       ├── EngineInterrupted   502 engine_interrupted
-    │       │   └── Unfinished      502 engine_interrupted
+    │       │   └── StreamTruncated 502 engine_interrupted
     │       └── EngineUnavailable   503 engine_unavailable
     ├── Draining                    503 draining
     ├── ServerBusy                  503 server_busy
