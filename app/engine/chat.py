@@ -123,7 +123,7 @@ class ChunkStream:
         self._received = aiter(cast(httpx.AsyncByteStream, response.stream))
         self._model = model
         self._partial_line: list[bytes] = []  # the start of an incomplete line
-        self._partial_length = 0  # bytes in `_rest`
+        self._partial_length = 0  # bytes in `_partial_line`
         self._done = False
         self._problem: Problem | None = None
 
@@ -132,7 +132,7 @@ class ChunkStream:
 
     async def __anext__(self) -> list[Chunk]:
         """Raises:
-        Unfinished: the stream ended without `done`.
+        StreamTruncated: the stream ended without `done`.
         EngineInterrupted: the connection was lost.
         Problem: the engine reported an error, mapped by `map_error`.
         """

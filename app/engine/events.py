@@ -1,7 +1,7 @@
 """The events of one generation. They know no task, page or question: `app.pipeline.executor` adds
 those.
 
-`app.engine.scheduler.Place` is a position in the queue.
+The position in the queue is no event: it is `app.engine.scheduler.QueuePosition`.
 """
 
 from collections.abc import Awaitable, Callable

@@ -263,7 +263,7 @@ async def _read_chunks(stream: EngineStream, reader: "_RequestReader") -> Sequen
 
 @dataclass(slots=True)
 class _RequestReader:
-    """The reader of one request. `over`: the request must end early."""
+    """The reader of one request. `stopped`: the request must end early."""
 
     chat: Chat
     prompt: Prompt
@@ -316,7 +316,8 @@ class _RequestReader:
         return thought, text
 
     def _bounded(self, text: str, before: int) -> str:
-        """The part of `text` within `LONGEST` after `before` characters. More ends the request."""
+        """The part of `text` within `MAX_CHARACTERS`, of which `before` are used. More ends the
+        request."""
         if len(text) <= MAX_CHARACTERS - before:
             return text
         self.stopped, self.last = True, None

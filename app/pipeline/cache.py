@@ -1,7 +1,7 @@
 """Coalesces equal requests into one generation, and caches repeatable answers.
 
 A request that joins a running generation first receives all events so far, then the rest as they
-arrive. The generation is cancelled only when its last reader leaves.
+arrive. The generation is cancelled only when its last subscriber leaves.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ class AnswerCache:
     """Running generations and cached answers, by key.
 
     Args:
-        most_bytes: size limit of all cached answers; the least recently used are evicted. 0 turns
+        max_bytes: size limit of all cached answers; the least recently used are evicted. 0 turns
             the cache off.
     """
 
@@ -36,12 +36,12 @@ class AnswerCache:
     async def emit_answer(
         self, key: bytes, generate: EventSource[AnswerEvent], emit: Emit[AnswerEvent]
     ) -> None:
-        """Emit the answer of `key`: a cached one, a running generation's, or a new one by `make`.
+        """Emit the answer of `key`: a cached one, a running generation's, or a new one's.
 
         `Done.answer.cached` is true if the answer was cached or shared.
 
         Raises:
-            Problem: the generation failed. Each of its readers gets the same problem.
+            Problem: the generation failed. Each of its subscribers gets the same problem.
         """
         if kept := self._stored.get(key):
             for piece in _deserialize(kept):
@@ -70,7 +70,7 @@ class AnswerCache:
 
 @dataclass(eq=False, slots=True)
 class _SharedGeneration:
-    """One generation and its readers."""
+    """One generation and its subscribers."""
 
     source: EventSource[AnswerEvent]
     events: list[AnswerEvent] = field(default_factory=list)
@@ -84,7 +84,7 @@ class _SharedGeneration:
 
     @property
     def closed(self) -> bool:
-        """Whether it has ended or its last reader has left, so that nobody can join."""
+        """Whether it has ended or its last subscriber has left, so that nobody can join."""
         return self.task.done() or not self.subscribers
 
     async def replay(self, emit: Emit[AnswerEvent], shared: bool) -> None:
@@ -101,7 +101,7 @@ class _SharedGeneration:
             await self.changed.wait()
 
     async def leave(self) -> None:
-        """Remove a reader. The last one cancels the generation."""
+        """Remove a subscriber. The last one cancels the generation."""
         self.subscribers -= 1
         if not self.subscribers and not self.task.done():
             self.task.cancel()

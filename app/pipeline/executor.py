@@ -39,7 +39,7 @@ UNREAD_DETAIL = (
 
 @dataclass(slots=True)
 class PlanExecutor:
-    """The execution of one plan. It fills `record`."""
+    """The execution of one plan. It fills `result`."""
 
     plan: RequestPlan
     result: ResultBuilder
@@ -86,7 +86,7 @@ class PlanExecutor:
             raise next(iter(self.result.page_failures.values()))
 
     async def _run_group(self, group: CallGroup, first: int, emit: Emit[AnswerEvent]) -> None:
-        """Run one group, whose parts in the record start at `first`. The failure of one page of
+        """Run one group, whose parts in the result start at `first`. The failure of one page of
         several is recorded, and the other pages continue."""
         shown = [self.plan.pictures[position] for position in group[0].pictures]
         try:
@@ -145,7 +145,7 @@ class PlanExecutor:
         deadline: float,
         emit: Emit[AnswerEvent],
     ) -> None:
-        r"""Run one model call, and a correction if its reader requests one. If the engine has no
+        r"""Run one model call, and a correction if its parser requests one. If the engine has no
         grammar for the format (such as a `pattern` with `\d`), the prompt contains the schema."""
         call = await self._call_with_format(call, part, images, deadline, emit)
         answer = part.parser.raw_text()

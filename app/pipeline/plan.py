@@ -27,7 +27,7 @@ class RequestPlan:
     """The plan of one request to one model.
 
     `sizes`: (width, height) in pixels that each picture is scaled to; None if it is not sent.
-    `pads`: columns and rows of pixels added so that the engine does not merge two neighbours.
+    `paddings`: columns and rows of pixels added so that the engine does not merge two neighbours.
     Counts are tokens.
     """
 
@@ -212,7 +212,7 @@ def reasoning_limit(request: TaskRequest, model: Model, forced: bool | None = No
     is at most a quarter of the context, so that pictures have space.
 
     Args:
-        anyway: the model reasons although the request does not ask for it.
+        forced: the model reasons although the request does not ask for it.
     """
     if forced and not request.think:
         return max(1, min(CORRECTION_REASONING_TOKENS, model.num_ctx // 4))
@@ -236,7 +236,7 @@ def _plan_sizes(
     """The sizes of a group's pictures, by position. The longest text of the group counts.
 
     Args:
-        room: tokens of the context that are not reserved for answer and reasoning.
+        available_tokens: tokens of the context that are not reserved for answer and reasoning.
 
     Raises:
         ContextOverflow: text and pictures do not fit.

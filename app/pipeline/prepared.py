@@ -31,7 +31,7 @@ class PreparedPictures:
             deadline: seconds on the event loop's clock.
 
         Returns:
-            The job without the bytes of large files that were decoded.
+            The plan without the bytes of large files that were decoded.
 
         Raises:
             UnreadableImage: a picture is damaged.
@@ -57,7 +57,7 @@ class PreparedPictures:
             return await watchdog.wait(asyncio.gather(*pending))
 
     def pending(self, plan: RequestPlan, position: int) -> asyncio.Future[PreparedImage]:
-        """A future of the picture at this position of the job."""
+        """A future of the picture at this position of the plan."""
         size = plan.sizes[position]
         if size is None:
             raise AssertionError("no model call needs this picture")

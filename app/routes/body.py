@@ -63,7 +63,7 @@ async def read_task_request(
         ServerBusy: the upload budget has no room for it.
         InvalidRequest: the body does not match its content type, or a required field is missing.
         InvalidParameter: a value is not allowed, or there are too many images.
-        Problem: an image cannot be used (see `images.intake`).
+        Problem: an image cannot be used (see `images.sources`).
     """
     body = await _read_body(request, upload, int(settings.max_body_mb * 1e6))
     told = request.headers.get("content-type", "")
@@ -185,7 +185,7 @@ def _decode_json(data: bytes) -> Any:
     """Decode JSON.
 
     Raises:
-        ValueError: it is malformed, or has more than `MOST_VALUES` values.
+        ValueError: it is malformed, or has more than `MAX_JSON_VALUES` values.
     """
     if (
         len(data) > UNCOUNTED_JSON_BYTES
@@ -269,7 +269,7 @@ def validate_fields(
     """Validate the fields.
 
     Args:
-        is_text: they come from a form, whose values are all text.
+        from_form: they come from a form, whose values are all text.
 
     Raises:
         InvalidRequest: a required field is missing.

@@ -135,7 +135,7 @@ class AnswerResponse(Response):
 
 
 class _KeepAlive:
-    """Sends a keep-alive every `SILENCE_S`; a timer costs less than a task that sleeps."""
+    """Sends a keep-alive every `KEEP_ALIVE_INTERVAL_S`. A timer costs less than a sleeping task."""
 
     def __init__(self, answer: AnswerResponse, send: Send) -> None:
         self._answer, self._send = answer, send

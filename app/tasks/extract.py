@@ -42,7 +42,7 @@ def plan_calls(
 def extracted_data(
     request: ExtractRequest, pictures: Sequence[Picture], parts: Sequence[AnswerPart]
 ) -> dict[str, Any]:
-    """The data, which the reader has validated."""
+    """The data, which the parser has validated."""
     readers = [part.parser for part in parts if isinstance(part.parser, JsonParser)]
     return {"data": readers[0].data}
 

@@ -175,7 +175,7 @@ class ChatBody(_Lenient):
     logprobs: bool | None = Field(None, json_schema_extra={"enum": [False, None]})
 
     def to_chat_request(self) -> tuple[ChatRequest, list[str]]:
-        """The request, and its images as strings (see `images.intake`).
+        """The request, and its images as strings (see `images.sources`).
 
         Raises:
             InvalidParameter: it asks for an unsupported feature.

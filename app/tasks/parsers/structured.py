@@ -41,7 +41,7 @@ PATTERN_RULES = (
     f"supported, and a compiled pattern has at most {MAX_PATTERN_BYTES // 1000} kB"
 )
 
-# Steps of a validation (`extent.Work`), at most about 100 ns each.
+# Steps of a validation (`schema_cost.ValidationCost`), at most about 100 ns each.
 UNCHECKED_STEPS = 200_000  # below this the exact count is skipped
 MAX_STEPS = 1_000_000
 MAX_COPIES = 150_000  # values copied into errors, about 600 ns each
@@ -54,7 +54,7 @@ class SchemaValidator:
     validator (Rust) matches patterns in linear time and fetches nothing.
 
     Raises:
-        InvalidParameter: the schema is invalid, or too expensive (`extent.check`).
+        InvalidParameter: the schema is invalid, or too expensive (`schema_cost.check_schema`).
     """
 
     def __init__(self, value: Mapping[str, Any] | None, parameter: str) -> None:
@@ -230,7 +230,7 @@ class _JsonSize:
 
     def add(self, data: Any, levels: int) -> bool:
         """Count a value and its contents. Returns False if they nest deeper than `levels`, or have
-        more than `MOST_VALUES` values."""
+        more than `MAX_VALUES` values."""
         self.values += 1
         if self.values > MAX_VALUES:
             return False
