@@ -1,4 +1,4 @@
-"""Finds the pictures in a file from its header alone.
+"""Finds the pictures in a file and their sizes, from its header alone; of a PDF also the text.
 
 No pixel is decoded before the limits are checked.
 """

@@ -28,7 +28,8 @@ async def run_ordered(
             queue.put_nowait(None)
 
     running = [
-        asyncio.create_task(run(work, queue)) for work, queue in zip(sources, queues, strict=True)
+        asyncio.create_task(run(source, queue))
+        for source, queue in zip(sources, queues, strict=True)
     ]
     try:
         for task, queue in zip(running, queues, strict=True):

@@ -61,8 +61,8 @@ class SchemaValidator:
         self.format: Mapping[str, Any] | str = "json" if value is None else value
         self._schema = {"type": "object"} if value is None else dict(value)
         try:
-            self._extent = schema_cost.check_schema(self._schema)
-            if self._extent.values > MAX_LOCATED_VALUES and not jsonschema_rs.meta.is_valid(
+            self._schema_cost = schema_cost.check_schema(self._schema)
+            if self._schema_cost.values > MAX_LOCATED_VALUES and not jsonschema_rs.meta.is_valid(
                 self._schema
             ):
                 raise ValueError("a keyword has an invalid value")
@@ -93,18 +93,18 @@ class SchemaValidator:
                 if many
                 else f"it is nested deeper than {MAX_DEPTH} levels"
             ]
-        known = self._extent
-        work: schema_cost.ValidationCost | None = None
-        steps = known.values * size.values
-        steps += known.patterns * size.characters * schema_cost.STEPS_PER_CHARACTER
+        cost = self._schema_cost
+        exact_cost: schema_cost.ValidationCost | None = None
+        steps = cost.values * size.values
+        steps += cost.patterns * size.characters * schema_cost.STEPS_PER_CHARACTER
         if steps > UNCHECKED_STEPS:
-            work = schema_cost.validation_cost(self._schema, data, MAX_STEPS)
-            if work is None:
+            exact_cost = schema_cost.validation_cost(self._schema, data, MAX_STEPS)
+            if exact_cost is None:
                 return ["it is too much to be checked against this schema"]
         if self._validator.is_valid(data):
             return []
-        work = work or schema_cost.validation_cost(self._schema, data, MAX_STEPS)
-        if work is None or work.copies > MAX_COPIES:
+        exact_cost = exact_cost or schema_cost.validation_cost(self._schema, data, MAX_STEPS)
+        if exact_cost is None or exact_cost.copies > MAX_COPIES:
             return ["it does not fit the schema"]
         errors = self._validator.iter_errors(data)
         return [_format_error(error) for error in islice(errors, MAX_CANDIDATES)]
