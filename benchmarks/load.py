@@ -40,8 +40,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a request ended: `answer`, `left`, a problem's code, or `MIN_CONTRAST` and `hung` with
-    `why`."""
+    """How a request ended: `answer`, `left`, a problem's code, or `LOST` and `hung` with `why`."""
 
     how: str
     why: str = ""

@@ -34,13 +34,13 @@ class ServerPool:
         self,
         urls: Sequence[str],
         api_key: str,
-        most: int = 0,
+        max_per_server: int = 0,
         patience_s: float = 600.0,
         emit: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.clients = {url: Client(url, api_key) for url in urls}
         self.limits: list[ConcurrencyLimit] = []
-        self._max_per_server, self._patience_s, self._emit = most, patience_s, emit
+        self._max_per_server, self._patience_s, self._emit = max_per_server, patience_s, emit
         self._changed = asyncio.Condition()
         self._probes: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()

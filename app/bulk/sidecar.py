@@ -10,7 +10,7 @@ class Sidecars:
     """Writes `scan.jpg.txt` for `scan.jpg`. The suffix is kept because `scan.png` may exist, too.
 
     Args:
-        ending: `txt` or `md`.
+        extension: `txt` or `md`.
         force: overwrite existing files.
     """
 

@@ -22,7 +22,7 @@ from app.models.catalog import CatalogEntry, find_entry, resolve
 
 
 class DownloadProgress:
-    """The progress bar of a download; `take` receives the daemon's lines."""
+    """The progress bar of a download; `update` receives the daemon's lines."""
 
     def __init__(self, bar: Progress, expected: int) -> None:
         """`expected`: size of the model in bytes; the daemon lists its parts one by one."""

@@ -13,9 +13,9 @@ PROBE_INTERVAL_S = 1.0  # time between two probes
 
 
 class CircuitBreaker:
-    """Opens after `FAILURE_THRESHOLD` consecutive failures. While open, one request in `PAUSE_S`
-    seconds
-    passes as a probe and the others are refused. Any response of the engine closes it."""
+    """Opens after `FAILURE_THRESHOLD` consecutive failures. While open, one request in
+    `PROBE_INTERVAL_S` seconds passes as a probe and the others are refused. Any response of the
+    engine closes it."""
 
     def __init__(self) -> None:
         self._failures = 0

@@ -19,7 +19,7 @@ from app.errors import EngineError, EngineInterrupted, Problem, StreamTruncated
 
 MAX_LINE_BYTES = 8_000_000  # bytes; a token takes about 150
 MAX_ERROR_CHARACTERS = 2000  # characters quoted of an error
-DRAIN_TIMEOUT_S = 0.1  # time limit for the end of a response after its last line
+END_TIMEOUT_S = 0.1  # time limit for the end of a response after its last line
 
 
 class _Message(msgspec.Struct):
@@ -43,7 +43,10 @@ class Chunk(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """One request to `/api/chat`. Images in `messages` are base64 bytes without a prefix."""
+    """One request to the engine's `/api/chat`. (A client's chat is `app.schemas.ChatRequest`.)
+
+    Images in `messages` are base64 bytes without a prefix.
+    """
 
     model: str
     messages: tuple[Mapping[str, Any], ...]
@@ -123,7 +126,7 @@ class ChunkStream:
         self._received = aiter(cast(httpx.AsyncByteStream, response.stream))
         self._model = model
         self._partial_line: list[bytes] = []  # the start of an incomplete line
-        self._partial_length = 0  # bytes in `_rest`
+        self._partial_length = 0  # bytes in `_partial_line`
         self._done = False
         self._problem: Problem | None = None
 
@@ -132,7 +135,7 @@ class ChunkStream:
 
     async def __anext__(self) -> list[Chunk]:
         """Raises:
-        Unfinished: the stream ended without `done`.
+        StreamTruncated: the stream ended without `done`.
         EngineInterrupted: the connection was lost.
         Problem: the engine reported an error, mapped by `map_error`.
         """
@@ -153,7 +156,7 @@ class ChunkStream:
         chunks, self._problem = _decode_chunks(self._complete_lines(data), self._model)
         self._done = bool(chunks) and chunks[-1].done
         if self._done:
-            await self._drain()
+            await self._read_to_end()
         elif not data and not self._problem:
             detail = "The engine's stream ended before the answer was complete."
             self._problem = StreamTruncated(detail, partial="")
@@ -172,11 +175,11 @@ class ChunkStream:
                 return lines + b"\ntoo long"
         return lines
 
-    async def _drain(self) -> None:
+    async def _read_to_end(self) -> None:
         """Read the response to its end. A connection that is released before the end is closed
         instead of reused, and a runner of Ollama 0.9.3 was seen to hang forever after that."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+            async with asyncio.timeout(END_TIMEOUT_S):
                 async for _ in self._received:
                     pass
 

@@ -20,7 +20,7 @@ class Watchdog:
     Args:
         deadline: limit of the whole stream, in seconds of the event loop's clock.
         stall_s: longest single wait, in seconds.
-        stalled: called each time `stall_s` passes. Without it the wait ends with an error.
+        on_stall: called each time `stall_s` passes. Without it the wait ends with an error.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Watchdog:
         Raises:
             DeadlineExceeded: the deadline has passed.
             EngineInterrupted: the wait took longer than `stall_s`.
-            Problem: the problem given to `end`.
+            Problem: the problem given to `abort`.
         """
         self._wait_started = self._loop.time()
         self._task = task = asyncio.current_task()
@@ -77,7 +77,7 @@ class Watchdog:
             self._task = None
 
     def set_stall_timeout(self, stall_s: float) -> None:
-        """Limit each single wait to `stall_s` seconds from now on, and drop `stalled`."""
+        """Limit each single wait to `stall_s` seconds from now on, and drop `on_stall`."""
         self._stall_s = stall_s
         self._on_stall = None
         self._wait_started = self._loop.time()

@@ -20,7 +20,7 @@ def escape(text: str) -> str:
 
 
 def is_escaped(text: str) -> bool:
-    """Whether the text was changed by `escaped`."""
+    """Whether the text was changed by `escape`."""
     return WORD_JOINER in text
 
 

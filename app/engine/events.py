@@ -1,7 +1,7 @@
 """The events of one generation. They know no task, page or question: `app.pipeline.executor` adds
 those.
 
-`app.engine.scheduler.Place` is a position in the queue.
+The position in the queue is no event: it is `app.engine.scheduler.QueuePosition`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -46,9 +46,10 @@ class GenerationEnd:
     warnings: tuple[str, ...] = ()
 
 
-# A callback that receives events in order. The producer awaits it, so that a slow client exerts
-# backpressure on the engine. (Async generators cost more: a dozen of them between engine and client
-# each added 10 us to a request and 0.1 us to a token.)
+# `Emit`: a callback that receives events in order. `EventSource`: a function that passes its events
+# to such a callback. It awaits each call, so that a slow client exerts backpressure on the engine.
+# (Async generators cost more: a dozen of them between engine and client each added 10 us to a
+# request and 0.1 us to a token.)
 EventT = TypeVar("EventT")
 Emit = Callable[[EventT], Awaitable[None]]
 EventSource = Callable[[Emit[EventT]], Awaitable[None]]

@@ -1,6 +1,6 @@
 """Generates one answer of the model, with a limit on its thinking.
 
-An answer may take several requests, which `app.engine.prompt` builds.
+An answer may take several requests to the engine, which `app.engine.prompt` builds.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ MAX_RESUMES = 4  # requests that continue after such a run
 
 @dataclass(slots=True)
 class _GenerationState:
-    """Counts over all requests of an answer."""
+    """The texts and counts of an answer over all its requests, and why the last one ended."""
 
     prompt: int = 0
     first_prompt: int = 0
@@ -49,9 +49,8 @@ class _GenerationState:
     answer_pieces: list[str] = field(default_factory=list)
     loops: int = 0
     answer_forced: bool = False  # a second request was made for the answer
-    left_for_format: bool = (
-        False  # ended at the start of the answer, because its format was not enforced
-    )
+    # The request without a format ended where the answer starts; another one enforces it.
+    stopped_for_format: bool = False
     continued: bool = False  # a continuation after a loop was requested
     abort_reason: Problem | None = None  # the daemon's repetition guard ended the last request
     resumes: int = 0  # continuations after such an end
@@ -177,7 +176,7 @@ def _next_request(prompt: Prompt, state: _GenerationState) -> Chat | None:
     state.abort_reason = None
     if not state.answer_tokens and not state.answer_forced:
         state.answer_forced = True
-        if state.reasoning_pieces or state.left_for_format:
+        if state.reasoning_pieces or state.stopped_for_format:
             return build_request(prompt, "".join(state.reasoning_pieces))
         # Models sometimes return an empty answer (ollama issue 16216).
         return build_request(prompt, raise_temperature=True)
@@ -203,13 +202,13 @@ async def _run_request(
     state: _GenerationState,
     emit: Emit[GenerationEvent],
 ) -> None:
-    """Run one request. It ends early if the reasoning or the answer exceeds its token limit, or if
-    the answer repeats itself."""
-    reader = _RequestReader(
+    """Run one request to the engine. It ends early if the reasoning or the answer exceeds its token
+    limit, or if the answer repeats itself."""
+    reader = _ChunkReader(
         chat,
         prompt,
         state,
-        state.answer_forced and bool(state.reasoning_pieces or state.left_for_format),
+        state.answer_forced and bool(state.reasoning_pieces or state.stopped_for_format),
     )
     detector = RepetitionDetector()
     unyielded = 0
@@ -221,9 +220,8 @@ async def _run_request(
             if piece:
                 await emit(Text(piece))
             unyielded += len(piece)
-            if (
-                unyielded >= SLICE_CHARACTERS
-            ):  # data that has already arrived is read without yielding
+            if unyielded >= SLICE_CHARACTERS:
+                # Data that has already arrived is read without yielding to other requests.
                 unyielded = 0
                 await asyncio.sleep(0)
         if text and (surplus := detector.feed(text)):
@@ -248,7 +246,7 @@ def _slices(text: str) -> Iterator[str]:
     )
 
 
-async def _read_chunks(stream: EngineStream, reader: "_RequestReader") -> Sequence[Chunk]:
+async def _read_chunks(stream: EngineStream, reader: "_ChunkReader") -> Sequence[Chunk]:
     """The next chunks; empty if the daemon's repetition guard ended the answer."""
     try:
         return await stream.read()
@@ -262,8 +260,11 @@ async def _read_chunks(stream: EngineStream, reader: "_RequestReader") -> Sequen
 
 
 @dataclass(slots=True)
-class _RequestReader:
-    """The reader of one request. `over`: the request must end early."""
+class _ChunkReader:
+    """Sorts the chunks of one request into thoughts and answer, and counts them.
+
+    `last`: the chunk with `done`. `stopped`: the request must end early.
+    """
 
     chat: Chat
     prompt: Prompt
@@ -274,7 +275,7 @@ class _RequestReader:
     tokens: list[str] = field(default_factory=list)  # thoughts and answer
 
     def read(self, chunks: Sequence[Chunk]) -> tuple[str, str]:
-        """Read chunks. Returns their thoughts and their text."""
+        """Add chunks. Returns their thoughts and their part of the answer."""
         state, prompt = self.state, self.prompt
         reasoning_first = self.chat.format is None and prompt.format is not None
         answered = state.answer_tokens  # a token is read in 0.3 us
@@ -291,7 +292,7 @@ class _RequestReader:
             text = chunk.message.content
             if text := text if answered else text.lstrip():
                 if reasoning_first:
-                    state.left_for_format = self.stopped = True  # the answer starts
+                    state.stopped_for_format = self.stopped = True  # the answer starts
                     break
                 if answered == prompt.max_tokens:
                     self.stopped = True
@@ -316,7 +317,8 @@ class _RequestReader:
         return thought, text
 
     def _bounded(self, text: str, before: int) -> str:
-        """The part of `text` within `LONGEST` after `before` characters. More ends the request."""
+        """The part of `text` within `MAX_CHARACTERS`, of which `before` are used. More ends the
+        request."""
         if len(text) <= MAX_CHARACTERS - before:
             return text
         self.stopped, self.last = True, None

@@ -48,11 +48,10 @@ def build_request(
     """Build a request.
 
     Args:
-        thoughts: reasoning so far. The model must answer now. None for the first request, which
+        reasoning: reasoning so far. The model must answer now. None for the first request, which
             reasons if `prompt.think` is set.
-        said: answer so far, which the model continues.
-        livelier: raise the temperature to at least `RETRY_TEMPERATURE`, because the same request
-        would
+        answer_so_far: the text that the model continues.
+        raise_temperature: raise it to at least `RETRY_TEMPERATURE`, because the same request would
             fail again.
     """
     messages = prompt.messages

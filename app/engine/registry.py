@@ -23,8 +23,9 @@ MAX_AGE_S = 30.0  # a model may be pulled or replaced at any time; a lookup take
 class ObservedBehavior:
     """Observations from the answers of a model on one version of the daemon.
 
-    holds_at_once: False after the engine failed to enforce a `format` from the first token.
-    tags_separate: False after the engine merged images despite tags and text between them.
+    enforces_format_at_start: False after the engine failed to enforce a `format` from the first
+        token.
+    image_tags_work: False after the engine merged images despite tags and text between them.
     faults: number of engine faults, by kind.
     """
 
@@ -127,7 +128,7 @@ class ModelRegistry:
         self.single_slot_reason = ""  # why the default model gets fewer slots than configured
 
     async def find(self, requested: str | None = None, *, fresh: bool = False) -> Model:
-        """The model named `asked`; the default model if it is None.
+        """The model named `requested`; the default model if it is None.
 
         Raises:
             ModelNotFound: the model is not installed or not allowed.

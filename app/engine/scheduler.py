@@ -68,15 +68,15 @@ class Scheduler:
 
     @contextmanager
     def enqueue(self, client: str = "", max_wait_s: float = float("inf")) -> Iterator[Ticket]:
-        """Queue a request. Its ticket waits for a slot with `places`, and is released on exit.
+        """Queue a request. Its ticket waits for a slot with `positions`, and is released on exit.
 
         Args:
             client: key or address of the client, for round-robin.
-            within_s: the longest wait in seconds.
+            max_wait_s: the longest wait in seconds.
 
         Raises:
             QueueFull: the queue is full. `retry_after_s` is the expected time until a free place.
-            DeadlineExceeded: the expected wait is longer than `within_s`.
+            DeadlineExceeded: the expected wait is longer than `max_wait_s`.
         """
         self.check_capacity(max_wait_s)
         ticket = Ticket(client)
@@ -100,7 +100,7 @@ class Scheduler:
                 await ticket.changed.wait()
 
     def check_capacity(self, max_wait_s: float = float("inf")) -> None:
-        """Raises as `enter` does if a new request would be refused now."""
+        """Raises as `enqueue` does if a new request would be refused now."""
         position = self.waiting + 1
         if self.running < self.slots and position == 1:
             return

@@ -20,7 +20,8 @@ Chunks = list[Chunk]
 
 
 class EngineStream:
-    """One request to the engine. Use it as a context manager: leaving it ends the request.
+    """One request to the engine, sent by the first `read`. Use it as a context manager: leaving it
+    ends the request.
 
     Args:
         stall_s: longest wait for a chunk after the first one, in seconds.

@@ -224,7 +224,7 @@ class _Body(httpx.AsyncByteStream):
         raise StopAsyncIteration
 
     async def with_read_timeout(self, coming: Awaitable[T]) -> T:
-        """Raises httpx.ReadTimeout if nothing arrives for `silence_s` seconds."""
+        """Raises httpx.ReadTimeout if nothing arrives for `_read_timeout_s` seconds."""
         if self._read_timeout_s is None:
             return await coming
         try:

@@ -41,9 +41,9 @@ def plan_sizes(
 ) -> tuple[Size, ...] | None:
     """Return the sizes (width, height in pixels) in which the images of one prompt are sent.
 
-    Together they cost at most `room` tokens. Each image gets the same share; tokens that a small
-    image does not use go to the larger ones. Returns None if `room` is too small for recognisable
-    images.
+    Together they cost at most `available_tokens`. Each image gets the same share; tokens that a
+    small image does not use go to the larger ones. Returns None if `available_tokens` is too small
+    for recognisable images.
     """
     cap = max(MAX_TOKENS.get(detail, rule.max_tokens), rule.min_tokens)
     planned = list(sizes)

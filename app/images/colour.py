@@ -81,7 +81,8 @@ def background_level(image: Image.Image, alpha: Image.Image) -> int:
 def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:
     """Return the image in mode RGB and sRGB, and a warning if its profile is unusable (else "").
 
-    Transparent images are composited on the background that `ground` chooses, mostly white.
+    Transparent images are composited on the background that `background_level` chooses, mostly
+    white.
     """
     alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
     note = ""

@@ -1,6 +1,8 @@
 """Probes and decodes the files of a request in worker processes (`app.images.worker_pool`).
 
-A small file that is passed to the model unchanged is not decoded and needs no worker process.
+To probe is to find the pictures in a file and their sizes (`app.images.probe`). To prepare is to
+decode one and to encode it for the engine (`app.images.decode`). A small file that is passed to the
+model unchanged is not decoded and needs no worker process.
 """
 
 import asyncio
@@ -72,7 +74,8 @@ class Decoder:
         self._pool.start()
 
     def probe_inline(self, files: Sequence[bytes], pages: str | None) -> tuple[Picture, ...] | None:
-        """Probe without a worker process; None unless all files are small and sent unchanged."""
+        """Probe without a worker process; None unless all files are small and can be passed
+        through."""
         found = []
         for index, data in enumerate(files):
             if len(data) > INLINE_FILE_BYTES or not (
@@ -94,15 +97,15 @@ class Decoder:
         Raises:
             Problem: as `images.probe` and `WorkerPool.run`, for the first file that is refused.
         """
-        looking = [
+        probes = [
             asyncio.ensure_future(self._probe(data, index, pages, client))
             for index, data in enumerate(files)
         ]
         try:
-            return tuple([picture for one in looking for picture in await one])
+            return tuple([picture for probe in probes for picture in await probe])
         finally:
-            for one in looking:
-                one.cancel()
+            for probe in probes:
+                probe.cancel()
 
     async def _probe(
         self, data: bytes, index: int, pages: str | None, client: str
@@ -114,8 +117,8 @@ class Decoder:
         cost = file_cost(formats.detect_format(data), data)
         file = await _to_shared_file(data)
         task = Probe(index, self._limits, pages)
-        looked = await self._run(DecodeJob(task, file, f"image[{index}]", client, cost), ProbeReply)
-        return [unpack_picture(one, file) for one in looked.pictures]
+        reply = await self._run(DecodeJob(task, file, f"image[{index}]", client, cost), ProbeReply)
+        return [unpack_picture(one, file) for one in reply.pictures]
 
     def prepare(
         self,
@@ -138,8 +141,8 @@ class Decoder:
         file = await _to_shared_file(data) if isinstance(data, bytes) else data
         task = Prepare(pack_picture(replace(picture, text=None, below="", warnings=())), size, pad)
         cost = picture_cost(picture, formats.detect_format(picture.content))
-        ready = await self._run(DecodeJob(task, file, picture.name, client, cost), PrepareReply)
-        return PreparedImage(ready.base64, ready.warnings)
+        reply = await self._run(DecodeJob(task, file, picture.name, client, cost), PrepareReply)
+        return PreparedImage(reply.base64, reply.warnings)
 
     async def _run(self, decode_job: DecodeJob, expected: type[ReplyT]) -> ReplyT:
         """Run a job and return its reply.

@@ -57,7 +57,7 @@ class Fetcher:
 
     Args:
         max_bytes: size limit of a response body.
-        resolve, allows, transport: DNS, address check and network; tests replace them.
+        resolve, is_allowed, transport: DNS, address check and network; tests replace them.
     """
 
     def __init__(

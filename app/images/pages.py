@@ -13,13 +13,13 @@ def select_pages(pages: str | None, count: int, max_pages: int, name: str) -> li
     Args:
         pages: such as `1-3,7` or `5-`; None for all.
         count: number of pages in the document.
-        most: limit of selected pages.
+        max_pages: limit of selected pages.
         name: of the file, for messages.
 
     Raises:
         InvalidParameter: `pages` has a wrong syntax.
         PageOutOfRange: `pages` names a page that does not exist.
-        ImageTooLarge: more than `most` pages are selected.
+        ImageTooLarge: more than `max_pages` pages are selected.
     """
     if pages is None or not pages.strip():
         _check_page_count(count, max_pages, name)

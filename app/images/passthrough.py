@@ -131,7 +131,7 @@ def _frame(segment: bytes) -> tuple[int, int]:
     """Parse a frame header. Three components must be YCbCr: RGB ones have the ids R, G and B.
 
     Raises:
-        _NotPlainError: the frame has another bit depth, another color space or no height.
+        _NotPassthroughError: the frame has another bit depth, another color space or no height.
     """
     bits, height, width, components = struct.unpack_from(">BHHB", segment)
     names = segment[6::3][:components]
@@ -144,7 +144,7 @@ def _check_segment(marker: int, segment: bytes) -> None:
     """Check that a segment does not require a rotation or a color conversion.
 
     Raises:
-        _NotPlainError: it does.
+        _NotPassthroughError: it does.
     """
     if marker == _APP1:
         exif = segment.startswith(b"Exif\0\0")

@@ -13,8 +13,8 @@ MAX_ASPECT = 100  # the model's own limit is 200 (docs/OLLAMA_FACTS.md)
 class Limits:
     """Limits of a file.
 
-    look_s: seconds of CPU time for judging the text layers of a document. The remaining pages are
-        read as pictures.
+    text_layer_budget_s: seconds of CPU time for judging the text layers of a document. The
+        remaining pages are read as pictures.
     """
 
     max_megapixels: float
@@ -30,12 +30,12 @@ class Picture:
     index: position of the file in the request, from 0.
     page: number of the page, from 1; None for an image that is not a document.
     width, height: size of the upright original in pixels, or in points (1/72 inch) for a PDF page.
-    passthrough: the file can be sent unchanged (see `images.passthrough`).
     scale: useful resolution, in pixels per unit of `width` and `height`.
     text: the page's text layer, if it is trustworthy (see `images.pdf.text_layer`).
     region: the part of the page that must be read as a picture, as shares of its sides (left, top,
         right, bottom); None for the whole page.
     below: the page's own text that follows `region`.
+    passthrough: the file can be sent unchanged (see `images.passthrough`).
     passes: passes of the decoder over all pixels (the scans of a JPEG).
     """
 

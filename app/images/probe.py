@@ -1,4 +1,4 @@
-"""Finds the pictures in a file from its header alone.
+"""Finds the pictures in a file and their sizes, from its header alone; of a PDF also the text.
 
 No pixel is decoded before the limits are checked.
 """
@@ -91,7 +91,7 @@ def _pdf_pictures(
 
 
 def _count_frames(image: Image.Image, max_frames: int) -> int:
-    """Count the pages of a TIFF, up to `most` + 1: a small file can claim millions."""
+    """Count the pages of a TIFF, up to `max_frames` + 1: a small file can claim millions."""
     count = 1
     try:
         while count <= max_frames:

@@ -21,7 +21,7 @@ def check_image_count(count: int, max_images: int) -> None:
     """Check the number of images in a request.
 
     Raises:
-        InvalidParameter: there are more than `most`.
+        InvalidParameter: there are more than `max_images`.
     """
     if count > max_images:
         raise InvalidParameter(

@@ -229,8 +229,8 @@ class WorkerPool:
     def _preempt(self) -> None:
         """Kill a heavy job in favour of a job of another client.
 
-        Both must have run, or waited, for `PATIENCE_S`. Of several candidates, one of the client
-        with the most running jobs is killed, the longest-running first.
+        Both must have run, or waited, for `PREEMPTION_WAIT_S`. Of several candidates, one of the
+        client with the most running jobs is killed, the longest-running first.
         """
         self._preemption_timer = None
         waiting, now = self._heavy.first, asyncio.get_running_loop().time()
@@ -253,7 +253,7 @@ class WorkerPool:
             self._retirement_timer = loop.call_later(IDLE_TIMEOUT_S, self._retire)
 
     def _retire(self) -> None:
-        """Kill workers that were idle for `IDLE_S`; one is kept."""
+        """Kill workers that were idle for `IDLE_TIMEOUT_S`; one is kept."""
         self._retirement_timer = None
         now = asyncio.get_running_loop().time()
         for worker in [one for one in self._idle[:-1] if now - one.idle_since >= IDLE_TIMEOUT_S]:

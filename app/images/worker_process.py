@@ -27,12 +27,12 @@ MALLOC_VARIABLES = {
 class Worker:
     """A worker process, controlled through its socket.
 
-    since: loop time of its last reply.
-    goes_on: it takes more jobs.
+    idle_since: loop time of its last reply.
+    accepts_jobs: it takes more jobs.
 
     Args:
         connection: a non-blocking socket to the worker.
-        ended: called with this worker, its reply (None if it is gone), and the reason.
+        on_event: called with this worker, its reply (None if it is gone), and the reason.
     """
 
     def __init__(

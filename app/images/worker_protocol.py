@@ -54,7 +54,7 @@ class ProbeReply(msgspec.Struct, tag=True):
 
 
 class PrepareReply(msgspec.Struct, tag=True):
-    """The reply to `Prepare`, see `app.images.picture.Prepared`."""
+    """The reply to `Prepare`, see `app.images.picture.PreparedImage`."""
 
     base64: bytes
     warnings: tuple[str, ...]

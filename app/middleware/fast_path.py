@@ -37,4 +37,4 @@ class FastPathMiddleware:
             response = await route.endpoint(Request(scope, receive, send))
         except Problem as problem:
             response = problem_response(problem, scope)
-        await response(scope, receive, send)
+        await response(scope, receive, send)  # `AnswerResponse` runs the pipeline in this call

@@ -1,4 +1,4 @@
-"""Rate limit per client."""
+"""Rate limit per client. It is no middleware: `app.routes.admission` checks it for each task."""
 
 import time
 from collections import OrderedDict, deque

@@ -4,7 +4,7 @@
 
 Every term is rounded up to a hundredth of a GiB and the memory is rounded down. All further
 calculation uses these numbers, so the printed numbers add up. They are estimates. The real
-placement is in `/api/ps` when the model is loaded, see `judge`.
+placement is in `/api/ps` when the model is loaded, see `placement_of`.
 """
 
 from collections.abc import Mapping
@@ -64,7 +64,7 @@ class MemoryPlan:
     num_ctx_q8: the same with a q8_0 cache, whichever type is chosen.
     slots: requests in parallel: as requested (`OLLAMA_NUM_PARALLEL`), or one if Ollama runs no more
         for the model's family.
-    one_slot: why there are fewer slots than requested; empty if there are not.
+    single_slot_reason: why there are fewer slots than requested; empty if there are not.
     max_slots: number of slots of `num_ctx` tokens that fit.
     terms: the uses of the memory; if the model does not fit, with the shortest useful context.
     vram: the memory, in hundredths of a GiB.
@@ -127,7 +127,7 @@ def plan_memory(
 ) -> MemoryPlan:
     """Compute the largest context that keeps the whole model on the GPU.
 
-    The cache type is f16 if that gives `ENOUGH` tokens per slot, else q8_0.
+    The cache type is f16 if that gives `ENOUGH_F16_TOKENS` per slot, else q8_0.
 
     Args:
         vram_bytes: memory of all GPUs together.
@@ -180,7 +180,7 @@ def plan_context(wanted: int, trained: int, planned: int = 0) -> int:
 class Placement:
     """Where a loaded model is.
 
-    share: the share of the model on the GPU, 0 to 1; None if unknown.
+    gpu_share: the share of the model on the GPU, 0 to 1; None if unknown.
     warning: a sentence for the log if the share is too small; else empty.
     """
 

@@ -145,9 +145,9 @@ RELAXATION = 0.25  # share by which a doubtful rejection moves the weights back 
 class TokenEstimator:
     """Predicts an engine's `prompt_eval_count` and learns from it (recursive least squares).
 
-    known: the image rule is that of this model and engine, not a guess.
-    weights: tokens per feature, see `Cost.features`.
-    seen: number of counts that were learned from.
+    image_cost_known: the image rule is that of this model and engine, not a guess.
+    weights: tokens per feature, see `PromptCost.features`.
+    samples: number of counts that were learned from.
     """
 
     image_cost_known: bool = False
@@ -212,7 +212,7 @@ class TokenEstimator:
         changes if the prompt does not fit by the initial weights either.
 
         Args:
-            room: tokens that the prompt may have.
+            available_tokens: tokens that the prompt may have.
         """
         if not self.samples or _dot(_INITIAL_WEIGHTS, cost.features()) > available_tokens:
             return

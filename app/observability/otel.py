@@ -67,7 +67,7 @@ class RequestTracer:
         return {"trace_id": f"{ids.trace_id:032x}", "span_id": f"{ids.span_id:016x}"}
 
     def close(self) -> None:
-        """Flush; waits at most `LAST_S` for a collector that does not answer."""
+        """Flush; waits at most `FLUSH_TIMEOUT_S` for a collector that does not answer."""
         last = threading.Thread(target=self._provider.shutdown, daemon=True)
         last.start()
         last.join(FLUSH_TIMEOUT_S)

@@ -1,7 +1,7 @@
 """Coalesces equal requests into one generation, and caches repeatable answers.
 
 A request that joins a running generation first receives all events so far, then the rest as they
-arrive. The generation is cancelled only when its last reader leaves.
+arrive. The generation is cancelled only when its last subscriber leaves.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ class AnswerCache:
     """Running generations and cached answers, by key.
 
     Args:
-        most_bytes: size limit of all cached answers; the least recently used are evicted. 0 turns
+        max_bytes: size limit of all cached answers; the least recently used are evicted. 0 turns
             the cache off.
     """
 
@@ -30,47 +30,47 @@ class AnswerCache:
 
     def contains(self, key: bytes) -> bool:
         """Whether the answer needs no slot because it is cached or being generated."""
-        run = self._running.get(key)
-        return key in self._stored or (run is not None and not run.closed)
+        generation = self._running.get(key)
+        return key in self._stored or (generation is not None and not generation.closed)
 
     async def emit_answer(
         self, key: bytes, generate: EventSource[AnswerEvent], emit: Emit[AnswerEvent]
     ) -> None:
-        """Emit the answer of `key`: a cached one, a running generation's, or a new one by `make`.
+        """Emit the answer of `key`: a cached one, a running generation's, or a new one's.
 
         `Done.answer.cached` is true if the answer was cached or shared.
 
         Raises:
-            Problem: the generation failed. Each of its readers gets the same problem.
+            Problem: the generation failed. Each of its subscribers gets the same problem.
         """
         if kept := self._stored.get(key):
-            for piece in _deserialize(kept):
-                await emit(_mark_cached(piece))
+            for event in _deserialize(kept):
+                await emit(_mark_cached(event))
             return
-        run = self._running.get(key)
+        generation = self._running.get(key)
         shared = self.contains(key)
-        if run is None or run.closed:
-            run = self._running[key] = _SharedGeneration(generate)
+        if generation is None or generation.closed:
+            generation = self._running[key] = _SharedGeneration(generate)
         else:
-            run.subscribers += 1
+            generation.subscribers += 1
         try:
-            await run.replay(emit, shared)
+            await generation.replay(emit, shared)
         finally:
-            await run.leave()
-            if self._running.get(key) is run and run.closed:
+            await generation.leave()
+            if self._running.get(key) is generation and generation.closed:
                 del self._running[key]
-                self._store(key, run.events)
+                self._store(key, generation.events)
 
-    def _store(self, key: bytes, pieces: list[AnswerEvent]) -> None:
-        if pieces and isinstance(done := pieces[-1], Done) and done.cacheable:
-            packed = _serialize(pieces, done.answer)
+    def _store(self, key: bytes, events: list[AnswerEvent]) -> None:
+        if events and isinstance(done := events[-1], Done) and done.cacheable:
+            packed = _serialize(events, done.answer)
             if len(packed) <= self._stored.maxsize:
                 self._stored[key] = packed
 
 
 @dataclass(eq=False, slots=True)
 class _SharedGeneration:
-    """One generation and its readers."""
+    """One generation and its subscribers."""
 
     source: EventSource[AnswerEvent]
     events: list[AnswerEvent] = field(default_factory=list)
@@ -84,7 +84,7 @@ class _SharedGeneration:
 
     @property
     def closed(self) -> bool:
-        """Whether it has ended or its last reader has left, so that nobody can join."""
+        """Whether it has ended or its last subscriber has left, so that nobody can join."""
         return self.task.done() or not self.subscribers
 
     async def replay(self, emit: Emit[AnswerEvent], shared: bool) -> None:
@@ -92,16 +92,16 @@ class _SharedGeneration:
         at = 0
         while True:
             while at < len(self.events):
-                piece, at = self.events[at], at + 1
-                if not isinstance(piece, Queued) or at == len(self.events):
-                    await emit(_mark_cached(piece) if shared else piece)
+                event, at = self.events[at], at + 1
+                if not isinstance(event, Queued) or at == len(self.events):
+                    await emit(_mark_cached(event) if shared else event)
             if self.task.done():
                 self.task.result()
                 return
             await self.changed.wait()
 
     async def leave(self) -> None:
-        """Remove a reader. The last one cancels the generation."""
+        """Remove a subscriber. The last one cancels the generation."""
         self.subscribers -= 1
         if not self.subscribers and not self.task.done():
             self.task.cancel()
@@ -110,8 +110,8 @@ class _SharedGeneration:
     async def _run(self) -> None:
         await self.source(self._append)
 
-    async def _append(self, piece: AnswerEvent) -> None:
-        self.events.append(piece)
+    async def _append(self, event: AnswerEvent) -> None:
+        self.events.append(event)
         self._notify()
 
     def _notify(self, _ended: object = None) -> None:
@@ -119,29 +119,29 @@ class _SharedGeneration:
         self.changed = asyncio.Event()
 
 
-def _mark_cached(piece: AnswerEvent) -> AnswerEvent:
-    if isinstance(piece, Done):
-        return Done(piece.answer.model_copy(update={"cached": True}))
-    return piece
+def _mark_cached(event: AnswerEvent) -> AnswerEvent:
+    if isinstance(event, Done):
+        return Done(event.answer.model_copy(update={"cached": True}))
+    return event
 
 
-def _serialize(pieces: Iterable[AnswerEvent], answer: Answer) -> bytes:
-    """Serialize an answer for the cache. Consecutive pieces of one part are merged."""
-    said: list[tuple[str, tuple[int | None, ...], list[str]]] = []
-    for piece in pieces:
-        if isinstance(piece, Delta | Reasoning):
-            kind = type(piece).__name__
-            part = piece.part if isinstance(piece, Delta) else ()
-            if not said or said[-1][:2] != (kind, part):
-                said.append((kind, part, []))
-            said[-1][2].append(piece.text)
-    lines = [(part, "".join(texts)) for _, part, texts in said]
-    return orjson.dumps([lines, answer.model_dump(mode="json", exclude_unset=True)])
+def _serialize(events: Iterable[AnswerEvent], answer: Answer) -> bytes:
+    """Serialize an answer for the cache. Consecutive events of one part are merged."""
+    merged: list[tuple[str, tuple[int | None, ...], list[str]]] = []
+    for event in events:
+        if isinstance(event, Delta | Reasoning):
+            kind = type(event).__name__
+            part = event.part if isinstance(event, Delta) else ()
+            if not merged or merged[-1][:2] != (kind, part):
+                merged.append((kind, part, []))
+            merged[-1][2].append(event.text)
+    texts_by_part = [(part, "".join(texts)) for _, part, texts in merged]
+    return orjson.dumps([texts_by_part, answer.model_dump(mode="json", exclude_unset=True)])
 
 
 def _deserialize(kept: bytes) -> Iterator[AnswerEvent]:
-    lines, answer = orjson.loads(kept)
-    for part, text in lines:
+    texts_by_part, answer = orjson.loads(kept)
+    for part, text in texts_by_part:
         if part:
             question, image, page = part
             yield Delta(text, page=page, question=question, image=image)

@@ -69,7 +69,7 @@ class Canary:
         self._checked_state: tuple[str, str, str] | None = None  # model, digest, version
 
     async def run(self) -> None:
-        """Call `look` every `EVERY_S` seconds until cancelled."""
+        """Call `check` every `INTERVAL_S` seconds until cancelled."""
         await asyncio.sleep(INITIAL_DELAY_S)
         while True:
             with suppress(Problem):

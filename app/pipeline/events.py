@@ -48,7 +48,7 @@ class Reasoning:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The complete answer, the last event. `repeatable`: the same request gets the same answer
+    """The complete answer, the last event. `cacheable`: the same request gets the same answer
     again."""
 
     answer: Answer

@@ -39,7 +39,7 @@ UNREAD_DETAIL = (
 
 @dataclass(slots=True)
 class PlanExecutor:
-    """The execution of one plan. It fills `record`."""
+    """The execution of one plan. It fills `result`."""
 
     plan: RequestPlan
     result: ResultBuilder
@@ -48,25 +48,26 @@ class PlanExecutor:
     ollama: OllamaClient
     context: RequestContext
 
-    async def fingerprint(self, key: str) -> bytes:
-        """The cache key: equal for requests with the same answer. Files must be decoded.
+    async def cache_key(self, api_key: str) -> bytes:
+        """The key of the answer cache: equal for requests with the same answer. It waits until the
+        images are decoded; of pages it takes the file.
 
         Args:
-            key: hash of the API key. Answers are shared only within one key.
+            api_key: hash of the API key. Answers are shared only within one.
         """
         plan = self.plan
-        told = [
-            (key, plan.task.name, plan.model.name, plan.model.digest, plan.model.note),
+        fields = [
+            (api_key, plan.task.name, plan.model.name, plan.model.digest, plan.model.note),
             plan.request.model_dump_json(exclude={"model", "stream"}),
             [info.model_dump_json() for info in plan.image_infos],
         ]
         files = {picture.index: picture.data for picture in plan.pictures if picture.page}
-        seen = [
+        images = [
             (await self.prepared.pending(plan, position)).base64
             for position, picture in enumerate(plan.pictures)
             if picture.page is None
         ]
-        return await self.prepared.decoder.digest([repr(told).encode(), *files.values(), *seen])
+        return await self.prepared.decoder.digest([repr(fields).encode(), *files.values(), *images])
 
     async def run(self, emit: Emit[AnswerEvent]) -> None:
         """Run all groups and emit their events in order. The next group is decoded and queued while
@@ -76,29 +77,30 @@ class PlanExecutor:
             Problem: a group failed that may not fail, or all did.
         """
         groups = self.plan.groups
-        firsts = accumulate(map(len, groups), initial=0)
-        works = [
+        first_parts = accumulate(map(len, groups), initial=0)
+        sources = [
             partial(self._run_group, group, first)
-            for group, first in zip(groups, firsts, strict=False)
+            for group, first in zip(groups, first_parts, strict=False)
         ]
-        await run_ordered(works, self.scheduler.slots + 1, emit)
+        await run_ordered(sources, self.scheduler.slots + 1, emit)
         if len(self.result.page_failures) == len(groups):
             raise next(iter(self.result.page_failures.values()))
 
     async def _run_group(self, group: CallGroup, first: int, emit: Emit[AnswerEvent]) -> None:
-        """Run one group, whose parts in the record start at `first`. The failure of one page of
-        several is recorded, and the other pages continue."""
+        """Run one group, whose parts in the result start at index `first`. The failure of one page
+        of several is recorded, and the other pages continue."""
         shown = [self.plan.pictures[position] for position in group[0].pictures]
         try:
-            await self._run_calls(group, first, emit)
+            await self._run_in_slot(group, first, emit)
         except Problem as problem:
             if not shown or shown[0].page is None or len(self.plan.groups) == 1:
                 raise
             self.result.page_failures[first] = problem
 
-    async def _run_calls(self, group: CallGroup, first: int, emit: Emit[AnswerEvent]) -> None:
-        """Run the model calls of a group. Each group has a deadline of its own, because a long
-        document is many short answers."""
+    async def _run_in_slot(self, group: CallGroup, first: int, emit: Emit[AnswerEvent]) -> None:
+        """Decode the pictures of a group, wait for a slot and run the model calls in it. A known
+        answer needs none of that. Each group has a deadline of its own, because a long document is
+        many short answers."""
         if group[0].known_answer is not None:
             part = self.result.parts[first]
             await emit(
@@ -119,7 +121,7 @@ class PlanExecutor:
                         await self._wait_for_slot(ticket, deadline, emit if first == 0 else None)
                     self.result.queue_ms = max(self.result.queue_ms, ticket.waited_ms)
                     for number, call in enumerate(group, first):
-                        await self._run_call(
+                        await self._run_with_correction(
                             call, self.result.parts[number], images, deadline, emit
                         )
             except TimeoutError:
@@ -131,13 +133,13 @@ class PlanExecutor:
         self, ticket: Ticket, deadline: float, emit: Emit[Queued] | None
     ) -> None:
         """Wait until the ticket has a slot, and emit its positions."""
-        async with aclosing(self.scheduler.positions(ticket)) as places:
+        async with aclosing(self.scheduler.positions(ticket)) as positions:
             with Watchdog(deadline) as watchdog:
-                while (queue_position := await watchdog.wait(anext(places, None))) is not None:
+                while (queue_position := await watchdog.wait(anext(positions, None))) is not None:
                     if emit:
                         await emit(Queued(queue_position.position, round(queue_position.eta_ms)))
 
-    async def _run_call(
+    async def _run_with_correction(
         self,
         call: ModelCall,
         part: AnswerPart,
@@ -145,19 +147,18 @@ class PlanExecutor:
         deadline: float,
         emit: Emit[AnswerEvent],
     ) -> None:
-        r"""Run one model call, and a correction if its reader requests one. If the engine has no
-        grammar for the format (such as a `pattern` with `\d`), the prompt contains the schema."""
-        call = await self._call_with_format(call, part, images, deadline, emit)
+        """Run one model call, and a correction if its parser requests one."""
+        call = await self._run_with_format_fallback(call, part, images, deadline, emit)
         answer = part.parser.raw_text()
         whole = self.result.generations[-1].finish_reason == "stop"
         if whole and (fault := part.parser.correction()):
-            await self._call_with_format(
+            await self._run_with_format_fallback(
                 call.with_correction(answer, fault), part, images, deadline, emit
             )
         if text := part.finish():
             await emit(self._tagged_delta(call, text))
 
-    async def _call_with_format(
+    async def _run_with_format_fallback(
         self,
         call: ModelCall,
         part: AnswerPart,
@@ -165,17 +166,21 @@ class PlanExecutor:
         deadline: float,
         emit: Emit[AnswerEvent],
     ) -> ModelCall:
-        """Run a model call, again without its format if the engine cannot enforce that. Returns
-        the call that was answered."""
+        r"""Run a model call. If the engine has no grammar for its format (such as a `pattern` with
+        `\d`), run it again without the format; its prompt then contains the schema.
+
+        Returns:
+            The call that was answered.
+        """
         try:
-            await self._call(call, part, images, deadline, emit)
+            await self._run_once(call, part, images, deadline, emit)
         except GrammarUnsupported:
             call = call.without_format()
             self.result.warnings.append(FORMAT_WARNING)
-            await self._call(call, part, images, deadline, emit)
+            await self._run_once(call, part, images, deadline, emit)
         return call
 
-    async def _call(
+    async def _run_once(
         self,
         call: ModelCall,
         part: AnswerPart,
@@ -183,6 +188,7 @@ class PlanExecutor:
         deadline: float,
         emit: Emit[AnswerEvent],
     ) -> None:
+        """Generate the answer of a model call into its part, and emit it through the parser."""
         cost, estimator = self.plan.cost(call), self.plan.model.estimator
         planned = estimator.predict(cost)
         self.result.estimated_tokens += planned
@@ -220,7 +226,7 @@ class PlanExecutor:
             model.observed.image_tags_work = False
 
     def _tagged_delta(self, call: ModelCall, text: str) -> Delta:
-        """A piece of the answer with its question, page and image."""
+        """A piece of the answer, tagged with its question, page and image."""
         if len(call.pictures) != 1:
             return Delta(text, question=call.question)
         picture = self.plan.pictures[call.pictures[0]]

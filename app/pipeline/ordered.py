@@ -1,4 +1,4 @@
-"""Runs several works concurrently and emits their events in order."""
+"""Runs several event sources concurrently and emits their events in order."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from app.engine.events import Emit, EventSource, EventT
 async def run_ordered(
     sources: Sequence[EventSource[EventT]], max_concurrent: int, emit: Emit[EventT]
 ) -> None:
-    """Emit all events of the first work, then all of the second, and so on.
+    """Emit all events of the first source, then all of the second, and so on.
 
-    At most `at_once` works run at the same time. Events of later works are buffered. The error of
-    a work is raised after its events and cancels the other works.
+    At most `max_concurrent` sources run at the same time. Events of later sources are buffered. The
+    error of a source is raised after its events and cancels the other sources.
     """
     if len(sources) == 1:
         await sources[0](emit)
@@ -28,7 +28,8 @@ async def run_ordered(
             queue.put_nowait(None)
 
     running = [
-        asyncio.create_task(run(work, queue)) for work, queue in zip(sources, queues, strict=True)
+        asyncio.create_task(run(source, queue))
+        for source, queue in zip(sources, queues, strict=True)
     ]
     try:
         for task, queue in zip(running, queues, strict=True):

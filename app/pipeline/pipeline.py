@@ -60,15 +60,15 @@ class Pipeline:
             Problem: the request failed. `partial` has the text that was already emitted.
         """
         result = ResultBuilder()
-        self.ollama.breaker.check()
+        self.ollama.breaker.check()  # refuse at once while the engine is unreachable
         self._check_image_count(files, task)
         deadline = asyncio.get_running_loop().time() + self.settings.request_timeout_s
-        received = sum(map(len, files))
-        look_up = self.registry.find_vision if files else self.registry.find
-        pictures = await self._probed(files, request.pages, context.client, deadline)
+        received_bytes = sum(map(len, files))
+        find_model = self.registry.find_vision if files else self.registry.find
+        pictures = await self._probe_files(files, request.pages, context.client, deadline)
         del files
         planned = RequestPlan.build(
-            task, request, await look_up(request.model), self.settings, pictures
+            task, request, await find_model(request.model), self.settings, pictures
         )
         prepared = PreparedPictures(self.decoder, context.client)
         try:
@@ -81,8 +81,8 @@ class Pipeline:
         executor = PlanExecutor(plan, result, prepared, self.scheduler, self.ollama, context)
         result.prepare_ms = result.elapsed_ms()
         if context.upload:
-            held = sum({one.index: len(one.data) for one in plan.pictures}.values())
-            context.upload.shrink(received - held)
+            held_bytes = sum({one.index: len(one.data) for one in plan.pictures}.values())
+            context.upload.shrink(received_bytes - held_bytes)
         await self._answer(executor, context, emit)
 
     async def _answer(
@@ -90,28 +90,28 @@ class Pipeline:
     ) -> None:
         """Emit the answer: cached, shared with a running equal request, or generated."""
         result, plan = executor.result, executor.plan
-        key = b"" if context.no_store else await executor.fingerprint(context.key)
+        key = b"" if context.no_store else await executor.cache_key(context.key)
         if not self.answer_cache.contains(key) and not plan.is_known():
-            self.scheduler.check_capacity(
-                self.settings.request_timeout_s
-            )  # refuse before the stream starts
+            # Refuse before the stream starts: `enqueue` checks again after `Start`.
+            self.scheduler.check_capacity(self.settings.request_timeout_s)
         await emit(Start(context.request_id, plan.task.name, plan.model.name, plan.image_infos))
-        make = partial(self._generate, executor, context.request_id)
+        generate = partial(self._generate, executor, context.request_id)
         if not key:
-            await make(emit)
+            await generate(emit)
             return
 
-        async def say_as_ours(piece: AnswerEvent) -> None:
-            if isinstance(piece, Done) and piece.answer.cached:
-                piece = Done(result.as_cached(piece.answer, context.request_id))
-            await emit(piece)
+        async def emit_with_own_id(event: AnswerEvent) -> None:
+            if isinstance(event, Done) and event.answer.cached:
+                event = Done(result.as_cached(event.answer, context.request_id))
+            await emit(event)
 
-        await self.answer_cache.emit_answer(key, make, say_as_ours)
+        await self.answer_cache.emit_answer(key, generate, emit_with_own_id)
 
-    async def _probed(
+    async def _probe_files(
         self, files: Sequence[bytes], pages: str | None, client: str, deadline: float
     ) -> tuple[Picture, ...]:
-        """The pictures of the files, each page of a document being one."""
+        """The pictures of the files: one for each image, and one for each page of a document. If
+        all files are small and passed through, no worker process is needed."""
         pictures = self.decoder.probe_inline(files, pages)
         if pictures is None:
             with Watchdog(deadline) as watchdog:

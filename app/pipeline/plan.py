@@ -26,9 +26,10 @@ CORRECTION_REASONING_TOKENS = 1024  # reasoning tokens at most in a correction c
 class RequestPlan:
     """The plan of one request to one model.
 
-    `sizes`: (width, height) in pixels that each picture is scaled to; None if it is not sent.
-    `pads`: columns and rows of pixels added so that the engine does not merge two neighbours.
-    Counts are tokens.
+    pictures: in the order of the request. Positions elsewhere are indices into this tuple.
+    sizes: (width, height) in pixels that each picture is scaled to; None if it is not sent.
+    paddings: columns and rows of pixels added so that the engine does not merge two neighbours.
+    image_infos: of each picture as it is sent, padding included, for the response.
     """
 
     task: Task
@@ -39,7 +40,7 @@ class RequestPlan:
     groups: tuple[CallGroup, ...]
     sizes: tuple[Size | None, ...]
     paddings: tuple[Size, ...]
-    image_infos: tuple[ImageInfo, ...]  # of each picture, for the response
+    image_infos: tuple[ImageInfo, ...]
 
     @classmethod
     def build(
@@ -71,7 +72,7 @@ class RequestPlan:
             sent_by_position |= _separate_sizes(group, planned, model)
         sizes = tuple(sizes_by_position.get(position) for position in range(len(pictures)))
         sent = tuple(sent_by_position.get(position) for position in range(len(pictures)))
-        pads = tuple(
+        paddings = tuple(
             (more[0] - size[0], more[1] - size[1]) if size and more else (0, 0)
             for size, more in zip(sizes, sent, strict=True)
         )
@@ -87,7 +88,7 @@ class RequestPlan:
             )
             for picture, size in zip(pictures, sent, strict=True)
         )
-        return cls(task, request, model, settings, pictures, groups, sizes, pads, infos)
+        return cls(task, request, model, settings, pictures, groups, sizes, paddings, infos)
 
     def without_file_data(self, positions: Collection[int]) -> "RequestPlan":
         """The plan without the file bytes of the pictures at `positions`; their metadata stays."""
@@ -212,7 +213,7 @@ def reasoning_limit(request: TaskRequest, model: Model, forced: bool | None = No
     is at most a quarter of the context, so that pictures have space.
 
     Args:
-        anyway: the model reasons although the request does not ask for it.
+        forced: the model reasons although the request does not ask for it.
     """
     if forced and not request.think:
         return max(1, min(CORRECTION_REASONING_TOKENS, model.num_ctx // 4))
@@ -236,7 +237,7 @@ def _plan_sizes(
     """The sizes of a group's pictures, by position. The longest text of the group counts.
 
     Args:
-        room: tokens of the context that are not reserved for answer and reasoning.
+        available_tokens: tokens of the context that are not reserved for answer and reasoning.
 
     Raises:
         ContextOverflow: text and pictures do not fit.

@@ -23,9 +23,9 @@ class PreparedPictures:
     _decoding: dict[int, asyncio.Future[PreparedImage]] = field(default_factory=dict)
 
     async def decode_files(self, plan: RequestPlan, deadline: float) -> RequestPlan:
-        """Decode all pictures that are not pages, so that damage is found before the answer starts.
-        Pages are decoded later, each before its model call, so that the first page is answered
-        before the last one is rendered.
+        """Decode all pictures that are images, so that damage is found before the answer starts.
+        Pages of documents are decoded later, each before its model call, so that the first page is
+        answered before the last one is rendered.
 
         Args:
             deadline: seconds on the event loop's clock.
@@ -57,7 +57,8 @@ class PreparedPictures:
             return await watchdog.wait(asyncio.gather(*pending))
 
     def pending(self, plan: RequestPlan, position: int) -> asyncio.Future[PreparedImage]:
-        """A future of the picture at this position of the plan."""
+        """A future of the picture at this position of the plan; starts decoding on the first
+        call."""
         size = plan.sizes[position]
         if size is None:
             raise AssertionError("no model call needs this picture")

@@ -1,4 +1,5 @@
-"""Admission: drain state, rate limit and upload budget of a request."""
+"""Admission of a request: drain state, rate limit and upload budget. Image URLs that the server
+downloads count as part of the upload."""
 
 from fastapi import Request
 
@@ -14,7 +15,7 @@ def admit(request: Request, context: RequestContext) -> UploadReservation:
     """Admit the request, and record its client in the context.
 
     Returns:
-        The upload that counts the bytes of the request.
+        The reservation that counts the bytes of the request.
 
     Raises:
         Draining: the server is shutting down.
@@ -31,7 +32,7 @@ def admit(request: Request, context: RequestContext) -> UploadReservation:
 
 
 def check_not_draining(scheduler: Scheduler) -> None:
-    """Raises Draining once the server is shutting down."""
+    """Raises Draining if the server is shutting down."""
     if scheduler.draining:
         raise Draining("The server is shutting down and takes no new requests. Retry elsewhere.")
 

@@ -66,25 +66,25 @@ async def read_task_request(
         Problem: an image cannot be used (see `images.sources`).
     """
     body = await _read_body(request, upload, int(settings.max_body_mb * 1e6))
-    told = request.headers.get("content-type", "")
-    content_type = told.partition(";")[0].strip().lower()
+    header = request.headers.get("content-type", "")
+    content_type = header.partition(";")[0].strip().lower()
     if content_type in FORM_TYPES:
-        form = _parse_form_items(await _decode_form(body, told), model)
+        parsed = _parse_form_items(await _decode_form(body, header), model)
     elif content_type == "application/json":
-        form = _parse_json(body)
-        form = replace(form, fields=_drop_nulls(form.fields, model))
+        parsed = _parse_json(body)
+        parsed = replace(parsed, fields=_drop_nulls(parsed.fields, model))
     else:
         raise InvalidRequest(
             f"Content-Type is {content_type or 'missing'}; send multipart/form-data "
             "(curl -F image=@file) or application/json."
         )
-    fields = validate_fields(model, form.fields, from_form=content_type in FORM_TYPES)
-    check_image_count(len(form.images), settings.max_images)
+    fields = validate_fields(model, parsed.fields, from_form=content_type in FORM_TYPES)
+    check_image_count(len(parsed.images), settings.max_images)
     images = [
         await image_from_text(image, index, fetcher)
         if isinstance(image, str)
         else image_from_bytes(image, index)
-        for index, image in enumerate(form.images)
+        for index, image in enumerate(parsed.images)
     ]
     return fields, images
 
@@ -150,6 +150,7 @@ async def _read_body(request: Request, upload: UploadReservation, limit: int) ->
 def _parse_form_items(
     items: Iterable[tuple[str, bytes | str]], model: type[BaseModel]
 ) -> _ParsedBody:
+    """Sort the items of a form into images and fields. `model` tells which are lists or objects."""
     fields: dict[str, Any] = {}
     images: list[bytes | str] = []
     for name, value in items:
@@ -185,7 +186,7 @@ def _decode_json(data: bytes) -> Any:
     """Decode JSON.
 
     Raises:
-        ValueError: it is malformed, or has more than `MOST_VALUES` values.
+        ValueError: it is malformed, or has more than `MAX_JSON_VALUES` values.
     """
     if (
         len(data) > UNCOUNTED_JSON_BYTES
@@ -269,7 +270,7 @@ def validate_fields(
     """Validate the fields.
 
     Args:
-        is_text: they come from a form, whose values are all text.
+        from_form: they come from a form, whose values are all text.
 
     Raises:
         InvalidRequest: a required field is missing.

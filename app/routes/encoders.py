@@ -25,13 +25,19 @@ def event_data(event: Event) -> dict[str, Any]:
             return event.answer.model_dump(exclude_unset=True)
 
 
-NAMES = {Start: "start", Queued: "queued", Delta: "delta", Reasoning: "reasoning", Done: "done"}
-ERROR = "error"
+EVENT_NAMES = {
+    Start: "start",
+    Queued: "queued",
+    Delta: "delta",
+    Reasoning: "reasoning",
+    Done: "done",
+}
+ERROR_EVENT = "error"
 
 
 def _event_name(event: Event) -> str:
     """The name of an event in the API contract."""
-    return NAMES[type(event)]
+    return EVENT_NAMES[type(event)]
 
 
 def server_timing(timings: Timings) -> str:
@@ -44,10 +50,10 @@ def server_timing(timings: Timings) -> str:
 
 
 class Encoder:
-    """Encodes events. If `encode` returns no bytes, nothing is sent."""
+    """Encodes the events of one answer. If `encode` returns no bytes, nothing is sent."""
 
     media_type = "application/json"
-    keep_alive = b""  # keep-alive during a long wait
+    keep_alive = b""  # sent every `KEEP_ALIVE_INTERVAL_S`; empty: none is sent
     aborts_on_error = False  # whether an error also closes the connection
 
     def encode(self, event: Event) -> bytes:
@@ -85,7 +91,7 @@ class SseEncoder(Encoder):
         return self._event(_event_name(event), event_data(event))
 
     def encode_error(self, problem: dict[str, Any]) -> bytes:
-        return self._event(ERROR, problem)
+        return self._event(ERROR_EVENT, problem)
 
     @staticmethod
     def _event(name: str, data: dict[str, Any]) -> bytes:
@@ -101,7 +107,7 @@ class NdjsonEncoder(Encoder):
         return orjson.dumps({"event": _event_name(event), **event_data(event)}) + b"\n"
 
     def encode_error(self, problem: dict[str, Any]) -> bytes:
-        return orjson.dumps({"event": ERROR, **problem}) + b"\n"
+        return orjson.dumps({"event": ERROR_EVENT, **problem}) + b"\n"
 
 
 class PlainTextEncoder(Encoder):

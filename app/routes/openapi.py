@@ -113,7 +113,7 @@ def install_openapi(
     """Wrap `app.openapi` to complete the document.
 
     Args:
-        open_paths: paths that never require a key.
+        public_paths: paths that never require a key.
         formats: problem formats by path.
     """
     make = app.openapi

@@ -1,7 +1,7 @@
-"""Writes the events of one answer as a response; an encoder formats them.
+"""Writes the events of one answer as a response; an encoder turns each into bytes.
 
-When the client disconnects, the work is cancelled, which closes the connection to the engine. An
-answer that is not streamed takes the same path; only its `done` event is encoded.
+When the client disconnects, the pipeline is cancelled, which closes the connection to the engine.
+An answer that is not streamed takes the same path; only its `done` event is encoded.
 """
 
 import asyncio
@@ -22,9 +22,10 @@ KEEP_ALIVE_INTERVAL_S = 15.0  # proxies close connections that are silent for lo
 
 
 class AnswerResponse(Response):
-    """Runs the work and writes its events with an encoder.
+    """Runs an event source (a request in the pipeline) and sends its events, encoded, as they come.
 
-    A failure before the first byte is an error with its own HTTP status, also for a stream.
+    The response starts with the first bytes, those of an event or of a keep-alive. A failure before
+    them is an error with its own HTTP status, also for a stream.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class AnswerResponse(Response):
                 await self._send(send, data, self.encoder.headers(event), last)
 
         try:
-            await self._taken_work()(emit)
+            await self._take_source()(emit)
             if not self.finished:
                 await self._send(send, b"", last=True)
         except Exception as error:  # any exception becomes an error response
@@ -80,12 +81,12 @@ class AnswerResponse(Response):
             )
             await self._fail(problem, scope, receive, send)
 
-    def _taken_work(self) -> EventSource[Event]:
-        """Hand the work over. No reference to it is kept: its arguments include the uploaded files,
-        whose memory is free once they are decoded."""
-        work = self.source
+    def _take_source(self) -> EventSource[Event]:
+        """Hand the source over. No reference to it is kept: its arguments include the uploaded
+        files, whose memory is free once they are decoded."""
+        source = self.source
         del self.source
-        return work
+        return source
 
     async def _fail(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
         """End the answer with a problem, in the format in which it began."""
@@ -135,7 +136,7 @@ class AnswerResponse(Response):
 
 
 class _KeepAlive:
-    """Sends a keep-alive every `SILENCE_S`; a timer costs less than a task that sleeps."""
+    """Sends a keep-alive every `KEEP_ALIVE_INTERVAL_S`. A timer costs less than a sleeping task."""
 
     def __init__(self, answer: AnswerResponse, send: Send) -> None:
         self._answer, self._send = answer, send

@@ -47,7 +47,7 @@ async def trim_periodically(resident_bytes: Callable[[], int] | None = None) -> 
     to 2 ms.
 
     Args:
-        resident: returns the resident memory of the process in bytes.
+        resident_bytes: returns the resident memory of the process in bytes.
     """
     libc = _libc()
     if libc is None:

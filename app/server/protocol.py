@@ -5,7 +5,7 @@ all kept, and an unread response stays in memory. `tests/integration/test_connec
 `test_slow_clients.py` and `test_slow_readers.py` measure this. A body that the application reads is
 limited by its reader (`app.routes.body`).
 
-    socket  --->  Reading (shared buffer)  --->  Connection (limits)  --->  uvicorn
+    socket -> BufferedHttpProtocol (shared buffer) -> BoundedHttpProtocol (limits) -> uvicorn
 """
 
 import asyncio
@@ -35,13 +35,13 @@ class _RequestRefused(Exception):
 class BufferedHttpProtocol(asyncio.BufferedProtocol):
     """Reads into one buffer that all connections share, since data is parsed at once.
 
-    Until the application reads the body, at most twice `MAX_HEAD` bytes are taken, then up to four
+    Until the application reads the body, at most twice `MAX_HEAD_BYTES` are taken, then up to four
     times as many in one read: a read costs 8 us, a piece of a body 20. (A plain `asyncio.Protocol`
     takes up to 256 kB from the first read on.)
 
     Args:
         stall_timeout_s: a client that reads nothing for so long is disconnected.
-        more: arguments of uvicorn's protocol.
+        uvicorn_options: arguments of uvicorn's protocol.
     """
 
     _buffer = memoryview(bytearray(4 * MAX_HEAD_BYTES))
@@ -87,10 +87,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             0.0  # unsent bytes, and when they last decreased
         )
         self._in_head = self._head_began = self._refused = False
-        self._has_body = self._has_content = False  # content arrived; also since `_size` was 0
-        self._bytes_since_content = (
-            0  # bytes since the head began, or since content was last consumed
-        )
+        # Content of the body arrived; `_has_content`: since `_bytes_since_content` was last 0.
+        self._has_body = self._has_content = False
+        self._bytes_since_content = 0  # since the head began, or content was last consumed
         self._active_cycle: Any = None  # the cycle whose response is pending
         self._refusal_reason = ""
 
@@ -124,7 +123,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._check_size()
 
     def _check_size(self) -> None:
-        """After `MAX_HEAD` bytes: pause until the content is consumed, or refuse what is none."""
+        """After `MAX_HEAD_BYTES`: pause until the content is consumed, or refuse what is none."""
         if self._has_content:
             self._bytes_since_content, self._has_content = 0, False
             if self.cycle.body and (self.cycle.more_body or self.pipeline):

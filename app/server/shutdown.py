@@ -5,8 +5,8 @@ server still accepts connections, so that load balancers notice and no client is
 server exits when no request runs any more, or after `drain_timeout_s`. A second signal ends it at
 once.
 
-The process exits at most `END_S` later. It waits for no thread: a DNS server that does not answer,
-or a hanging driver, would keep it alive for minutes.
+The process exits at most `HARD_EXIT_S` later. It waits for no thread: a DNS server that does not
+answer, or a hanging driver, would keep it alive for minutes.
 """
 
 import asyncio
@@ -84,7 +84,7 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
     async def _wait_until_idle(self, timeout_s: float) -> None:
-        """Wait until no request runs, at most `within_s` seconds."""
+        """Wait until no request runs, at most `timeout_s` seconds."""
         deadline = asyncio.get_running_loop().time() + timeout_s
         # uvicorn keeps its tasks in a plain set, without an event for "empty".
         while self.server_state.tasks and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110

@@ -16,7 +16,7 @@ class UploadBudget:
     """The bodies of all clients.
 
     Args:
-        most_bytes: the budget that they share.
+        max_bytes: the budget that they share.
     """
 
     def __init__(self, max_bytes: int) -> None:

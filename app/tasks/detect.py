@@ -60,8 +60,8 @@ def detected_objects(
     request: DetectRequest, pictures: Sequence[Picture], parts: Sequence[AnswerPart]
 ) -> dict[str, Any]:
     """The objects of all pictures, in order."""
-    readers = [part.parser for part in parts if isinstance(part.parser, ObjectParser)]
-    return {"objects": [thing for parser in readers for thing in parser.objects]}
+    parsers = [part.parser for part in parts if isinstance(part.parser, ObjectParser)]
+    return {"objects": [thing for parser in parsers for thing in parser.objects]}
 
 
 TASK = Task(

@@ -35,16 +35,16 @@ def plan_calls(
     ]
     everything = tuple(range(len(pictures)))
     text = "\n".join(filter(None, lines))
-    reader = partial(JsonParser, schema)
-    return ((ModelCall.after_system(text, everything, parser=reader, format=schema.format),),)
+    parser = partial(JsonParser, schema)
+    return ((ModelCall.after_system(text, everything, parser=parser, format=schema.format),),)
 
 
 def extracted_data(
     request: ExtractRequest, pictures: Sequence[Picture], parts: Sequence[AnswerPart]
 ) -> dict[str, Any]:
-    """The data, which the reader has validated."""
-    readers = [part.parser for part in parts if isinstance(part.parser, JsonParser)]
-    return {"data": readers[0].data}
+    """The data, which the parser has validated."""
+    parsers = [part.parser for part in parts if isinstance(part.parser, JsonParser)]
+    return {"data": parsers[0].data}
 
 
 TASK = Task(

@@ -78,8 +78,8 @@ def plan_calls(
         if plain_text and picture.text is not None and picture.region is None:
             return ModelCall.after_system(text, (position,), known_answer=picture.text)
         if plain_text and picture.text is not None:
-            reader = partial(PageRegionParser, picture.text, picture.below)
-            return ModelCall.after_system(text, (position,), parser=reader, region=True)
+            parser = partial(PageRegionParser, picture.text, picture.below)
+            return ModelCall.after_system(text, (position,), parser=parser, region=True)
         if request.format is TextFormat.JSON:
             return ModelCall.after_system(
                 text, (position,), parser=partial(TextLineParser, picture)
@@ -95,8 +95,8 @@ def ocr_data(
     """The `data` field: all lines of all pictures for the format `json`; else the text of each
     page if pages were joined; else nothing."""
     if request.format is TextFormat.JSON:
-        readers = [part.parser for part in parts if isinstance(part.parser, TextLineParser)]
-        return {"data": {"lines": [line.to_dict() for parser in readers for line in parser.lines]}}
+        parsers = [part.parser for part in parts if isinstance(part.parser, TextLineParser)]
+        return {"data": {"lines": [line.to_dict() for parser in parsers for line in parser.lines]}}
     if not _has_documents(pictures):
         return {}
     pages = [

@@ -39,11 +39,15 @@ class Turn:
 class ModelCall:
     """One model call. The last message is the user's.
 
-    `question`: index of the question it asks. `known`: the answer, if no call is needed. `reader`:
-    creates the reader of the answer. `format`: a JSON Schema or `json` that the engine enforces.
-    `shape`: a schema that is used only for engines that enforce it from the first token, and for a
-    correction. `think`: overrides the request; None keeps it. `region`: the call is about the
-    region that the picture's text layer lacks, not about the whole picture.
+    question: index of the question it asks.
+    known_answer: the answer, if no call is needed.
+    parser: creates the parser of the answer.
+    format: a JSON Schema or `json` that the engine enforces.
+    strict_format: a schema that is used only for engines that enforce it from the first token, and
+        for a correction.
+    think: overrides the request; None keeps it.
+    region: the call is about the region that the picture's text layer lacks, not about the whole
+        picture.
     """
 
     turns: tuple[Turn, ...]
@@ -96,11 +100,14 @@ CallGroup = tuple[ModelCall, ...]
 class Task:
     """The definition of a task.
 
-    `asks(request, pictures, default_language)` returns groups of model calls. The calls of a group
-    run in sequence on the same pictures; groups may run concurrently.
-    `read(request, pictures, parts)` returns the task's own response fields; `parts` has one part
-    for each call. `join(request, pictures, parts)` returns the text, or None if it is simply the
-    text of all parts in order.
+    request: the model of its request fields.
+    plan_calls: `(request, pictures, default_language)` to groups of model calls. The calls of a
+        group run in sequence on the same pictures; groups may run concurrently.
+    max_tokens: request to the default limit of the answer.
+    build_fields: `(request, pictures, parts)` to the task's own response fields; `parts` has one
+        part for each call.
+    join_pages: `(request, pictures, parts)` to the text; None if that is simply the text of all
+        parts in order.
     """
 
     name: str

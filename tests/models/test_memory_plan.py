@@ -90,7 +90,8 @@ def test_more_memory_never_gives_less(
 ) -> None:
     """With one cache type, more memory never gives less context, and a model that fits still fits.
 
-    Where f16 replaces q8_0 the context may become shorter, but not shorter than `ENOUGH`.
+    Where f16 replaces q8_0 the context may become shorter, but not shorter than
+    `ENOUGH_F16_TOKENS`.
     """
     grid = sorted({*SIZES, *(int(i * GIB / 16) for i in range(16 * 160))})
     entry = in_slots(entry)

@@ -30,7 +30,7 @@ class Page:
 
     number: from 1.
     width, height: in points (1/72 inch).
-    text, notes, region, below: see `text_layer.Layer`.
+    text, notes, region, text_below: see `text_layer.TextLayer`.
     """
 
     number: int
@@ -43,7 +43,7 @@ class Page:
 
 
 class Document:
-    """An open PDF; valid only inside `opened`."""
+    """An open PDF; valid only inside `open_pdf`."""
 
     def __init__(self, document: pdfium.PdfDocument) -> None:
         self._document = document

@@ -31,7 +31,7 @@ class FontState:
 
     samples: the text that each font claims.
     tries: number of pages on which each font was judged.
-    rare: number of pages on which each font had little text.
+    rare_pages: number of pages on which each font had little text.
     """
 
     samples: dict[int, str] = field(default_factory=lambda: defaultdict(str))

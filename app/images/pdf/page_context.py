@@ -12,8 +12,8 @@ from app.images.pdf.visible_text import PageFrame
 class PageContext:
     """A page whose text layer is judged.
 
-    filled: its annotations were flattened, so that the order of its text is not that of the file.
-    checked: boxes of its checked check boxes (left, bottom, right, top in points).
+    annotations_flattened: the order of its text is then not that of the file.
+    checked_boxes: boxes of its checked check boxes (left, bottom, right, top in points).
     """
 
     page: Any

@@ -116,7 +116,7 @@ def split_around(chars: Sequence[Char], first: visible_text.Box) -> tuple[list[C
 
 
 def page_shares(region: visible_text.Box, frame: PageFrame) -> Shares:
-    """Return a region with `MARGIN` around it, as shares of the page's sides."""
+    """Return a region with `MARGIN_POINTS` around it, as shares of the page's sides."""
     left, top, right, bottom = _clamped(
         (
             region[0] - MARGIN_POINTS,

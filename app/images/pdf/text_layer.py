@@ -39,8 +39,8 @@ class TextLayer:
 
     text: None if the whole page must be read as a picture.
     notes: warnings for the user, without the page's name and the final period.
-    region: the part of the page that must be read as a picture, between `text` and `below`; None
-        if there is none.
+    region: the part of the page that must be read as a picture, between `text` and `text_below`;
+        None if there is none.
     """
 
     text: str | None

@@ -1,4 +1,4 @@
-"""Response models of OpenAI's API for the OpenAPI document; `chat_forms` writes the responses."""
+"""Response models of OpenAI's API for the OpenAPI document; `encoders` writes the responses."""
 
 from typing import Literal
 

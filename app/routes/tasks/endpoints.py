@@ -11,7 +11,7 @@ from app.pipeline.pipeline import Pipeline
 from app.routes.admission import admit, get_fetcher
 from app.routes.body import read_task_request
 from app.routes.direct import DirectRoute
-from app.routes.encoders import ERROR, NAMES, negotiate
+from app.routes.encoders import ERROR_EVENT, EVENT_NAMES, negotiate
 from app.routes.openapi import STRING_SCHEMA, body_schema, problem_responses, sse_content
 from app.routes.response import AnswerResponse
 from app.schemas import Answer, TaskRequest
@@ -27,7 +27,7 @@ PROBLEM_STATUSES = (400, 403, 404, 408, 413, 415, 422, 429, 502, 503, 504)
 STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
-            "text/event-stream": sse_content(*NAMES.values(), ERROR),
+            "text/event-stream": sse_content(*EVENT_NAMES.values(), ERROR_EVENT),
             "application/x-ndjson": {"schema": STRING_SCHEMA},
             "text/plain": {"schema": STRING_SCHEMA},
         }
@@ -85,6 +85,7 @@ def _add_task_route(router: APIRouter, task: Task, max_images: int) -> None:
             request, upload, task.request, pipeline.settings, fetcher
         )
         encoder = negotiate(fields.stream, request.headers.get("accept", ""))
+        # `AnswerResponse` runs it when it is sent.
         event_source = partial(pipeline.run, task, fields, images, context)
         return AnswerResponse(event_source, encoder, context)
 

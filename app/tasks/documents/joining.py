@@ -81,7 +81,7 @@ class JoinedDocument:
 
 
 def join_pages(pages: Sequence[PageText], text_format: TextFormat) -> JoinedDocument:
-    """Join the pages of one document, written in the format `form`."""
+    """Join the pages of one document, written in `text_format`."""
     pages_units = [
         _PageUnits(page.number, _split_units(page.text, text_format))
         for page in pages
@@ -125,7 +125,7 @@ class _Document:
 
 @dataclass(slots=True)
 class _PageUnits:
-    """A page's units: its lines, or in HTML its blocks. `gone` has the indices of removed ones."""
+    """A page's units: its lines, or in HTML its blocks. `removed` holds their indices."""
 
     number: int
     units: list[str]
@@ -158,7 +158,7 @@ def _split_units(text: str, text_format: TextFormat) -> list[str]:
 
 
 def _remove_repeated(sheets: list[_PageUnits]) -> list[str]:
-    """Mark repeated headers and footers as gone. Returns a warning if there are any."""
+    """Mark repeated headers and footers as removed. Returns a warning if there are any."""
     same: dict[str, None] = {}
     numbered: dict[str, None] = {}
     headings: set[str] = set()

@@ -1,4 +1,4 @@
-"""Readers turn the streamed output of the model into the text of the answer."""
+"""Parsers turn the streamed output of the model into the text of the answer."""
 
 from app.tasks.parsers.nfc import NfcNormalizer
 
@@ -16,14 +16,14 @@ class AnswerParser:
 
     def correction(self) -> str | None:
         """The correction to send to the model if its complete answer is invalid; else None. The
-        reader then starts over."""
+        parser then starts over."""
         return None
 
     def retract(self, characters: int) -> int:
         """The number of characters to remove from the end of the text when the last `characters` of
         the model's output were a loop.
 
-        It is 0 for a reader whose text differs from the output: the loop is then visible as
+        It is 0 for a parser whose text differs from the output: the loop is then visible as
         repeated lines.
         """
         return characters
@@ -41,7 +41,7 @@ class AnswerParser:
 
 
 class AnswerPart:
-    """The result of one model call: its reader and its text so far."""
+    """The result of one model call: its parser and its text so far."""
 
     def __init__(self, parser: AnswerParser) -> None:
         self.parser = parser

@@ -1,4 +1,4 @@
-"""Readers for answers that are lists of boxes. The answer's text has one line for each box."""
+"""Parsers for answers that are lists of boxes. The answer's text has one line for each box."""
 
 import re
 import unicodedata

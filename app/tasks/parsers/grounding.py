@@ -26,8 +26,8 @@ class ObjectScanner:
     """Finds complete JSON objects in streamed text.
 
     Fences, prose and lists around them are skipped. So is an object that encloses one already
-    found, a nested one with neither box nor text, and one inside more than `DEEPEST` others. A
-    malformed object, or one over `LONGEST` characters, is counted in `damaged`.
+    found, a nested one with neither box nor text, and one inside more than `MAX_DEPTH`
+    others. A malformed object, or one over `MAX_OBJECT_CHARACTERS`, is counted in `damaged`.
     """
 
     def __init__(self) -> None:

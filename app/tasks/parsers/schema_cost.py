@@ -15,7 +15,7 @@ import orjson
 MAX_OBJECTS = 5_000  # objects, with references expanded; a validator takes up to 50 ms for them
 MAX_BYTES = 524_288  # of the schema as JSON
 MAX_VALUES = 60_000  # of all kinds in the schema, including those of an `enum`
-MAX_PATTERNS = 50  # distinct; each compiles to at most `structured.PATTERN_BYTES`
+MAX_PATTERNS = 50  # distinct; each compiles to at most `structured.MAX_PATTERN_BYTES`
 MAX_PATTERN_CHARACTERS = 16_384  # characters of all patterns together
 # The validator rewrites a pattern for each class escape (`\s`, `\d`, ...): 400 of them take
 # 0.7 s. The limit is on the sum over all patterns of their number squared.
@@ -26,7 +26,7 @@ MAX_DEPTH = 200  # nested objects and lists, through references; JSON writers st
 REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 DEFINITIONS = ("$defs", "definitions")  # of the root schema; counted where they are referenced
 
-MAX_PAIRS = 40_000  # pairs of subschema and value that `work` visits: 100 ms of Python
+MAX_PAIRS = 40_000  # pairs of subschema and value that `validation_cost` visits: 100 ms of Python
 # Keywords whose subschemas apply to the value itself; the next two apply to its contents.
 IN_PLACE_KEYWORDS = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
 ITEM_KEYWORDS = ("items", "prefixItems", "additionalItems", "contains", "unevaluatedItems")
@@ -98,10 +98,10 @@ def _check_patterns(patterns: Collection[str]) -> None:
 
 
 def validation_cost(schema: Any, data: Any, max_steps: int) -> ValidationCost | None:
-    """The cost of validating `data`. None if it exceeds `most_steps`, or 100 ms of counting.
+    """The cost of validating `data`. None if it exceeds `max_steps`, or 100 ms of counting.
 
     Args:
-        schema: a schema that passed `check`.
+        schema: a schema that passed `check_schema`.
     """
     try:
         return _ValidationWalk(schema, max_steps).cost(data)
@@ -110,7 +110,7 @@ def validation_cost(schema: Any, data: Any, max_steps: int) -> ValidationCost | 
 
 
 def count_values(data: Any) -> int:
-    """The number of values in `data`, nested ones included. Counting stops above `MOST_VALUES`."""
+    """The number of values in `data`, nested ones included. Counting stops above `MAX_VALUES`."""
     return _count_values_and_patterns(data)[0]
 
 

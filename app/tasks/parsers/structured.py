@@ -41,7 +41,7 @@ PATTERN_RULES = (
     f"supported, and a compiled pattern has at most {MAX_PATTERN_BYTES // 1000} kB"
 )
 
-# Steps of a validation (`extent.Work`), at most about 100 ns each.
+# Steps of a validation (`schema_cost.ValidationCost`), at most about 100 ns each.
 UNCHECKED_STEPS = 200_000  # below this the exact count is skipped
 MAX_STEPS = 1_000_000
 MAX_COPIES = 150_000  # values copied into errors, about 600 ns each
@@ -54,15 +54,15 @@ class SchemaValidator:
     validator (Rust) matches patterns in linear time and fetches nothing.
 
     Raises:
-        InvalidParameter: the schema is invalid, or too expensive (`extent.check`).
+        InvalidParameter: the schema is invalid, or too expensive (`schema_cost.check_schema`).
     """
 
     def __init__(self, value: Mapping[str, Any] | None, parameter: str) -> None:
         self.format: Mapping[str, Any] | str = "json" if value is None else value
         self._schema = {"type": "object"} if value is None else dict(value)
         try:
-            self._extent = schema_cost.check_schema(self._schema)
-            if self._extent.values > MAX_LOCATED_VALUES and not jsonschema_rs.meta.is_valid(
+            self._schema_cost = schema_cost.check_schema(self._schema)
+            if self._schema_cost.values > MAX_LOCATED_VALUES and not jsonschema_rs.meta.is_valid(
                 self._schema
             ):
                 raise ValueError("a keyword has an invalid value")
@@ -93,18 +93,18 @@ class SchemaValidator:
                 if many
                 else f"it is nested deeper than {MAX_DEPTH} levels"
             ]
-        known = self._extent
-        work: schema_cost.ValidationCost | None = None
-        steps = known.values * size.values
-        steps += known.patterns * size.characters * schema_cost.STEPS_PER_CHARACTER
+        cost = self._schema_cost
+        exact_cost: schema_cost.ValidationCost | None = None
+        steps = cost.values * size.values
+        steps += cost.patterns * size.characters * schema_cost.STEPS_PER_CHARACTER
         if steps > UNCHECKED_STEPS:
-            work = schema_cost.validation_cost(self._schema, data, MAX_STEPS)
-            if work is None:
+            exact_cost = schema_cost.validation_cost(self._schema, data, MAX_STEPS)
+            if exact_cost is None:
                 return ["it is too much to be checked against this schema"]
         if self._validator.is_valid(data):
             return []
-        work = work or schema_cost.validation_cost(self._schema, data, MAX_STEPS)
-        if work is None or work.copies > MAX_COPIES:
+        exact_cost = exact_cost or schema_cost.validation_cost(self._schema, data, MAX_STEPS)
+        if exact_cost is None or exact_cost.copies > MAX_COPIES:
             return ["it does not fit the schema"]
         errors = self._validator.iter_errors(data)
         return [_format_error(error) for error in islice(errors, MAX_CANDIDATES)]
@@ -230,7 +230,7 @@ class _JsonSize:
 
     def add(self, data: Any, levels: int) -> bool:
         """Count a value and its contents. Returns False if they nest deeper than `levels`, or have
-        more than `MOST_VALUES` values."""
+        more than `MAX_VALUES` values."""
         self.values += 1
         if self.values > MAX_VALUES:
             return False
