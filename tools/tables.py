@@ -56,7 +56,7 @@ def models(korean: bool) -> str:
     head = (
         ("모델", "다운로드", "구조", "GPU 메모리(최소)", "디스크(내려받을 때)")
         if korean
-        else ("model", "download", "kind", "GPU memory, at least", "disk for the download")
+        else ("model", "download", "kind", "minimum GPU memory", "disk for the download")
     )
     rows = []
     for entry in ENTRIES:
@@ -79,7 +79,7 @@ def cards(korean: bool) -> str:
     head = (
         ("GPU 메모리", "예", "들어가는 가장 큰 모델", "컨텍스트(f16)", "컨텍스트(q8_0)")
         if korean
-        else ("GPU memory", "such as", "largest that fits", "context, f16", "context, q8_0")
+        else ("GPU memory", "examples", "largest model that fits", "context, f16", "context, q8_0")
     )
     rows = []
     for gib, count, examples in CARDS:
@@ -101,7 +101,9 @@ def cards(korean: bool) -> str:
 def names(korean: bool) -> str:
     """Tags that older guides name and that never were, and what runs in their place."""
     head = (
-        ("옛 문서의 이름", "실제로 실행되는 모델") if korean else ("older guides say", "what runs")
+        ("이전 문서의 이름", "실제로 실행되는 모델")
+        if korean
+        else ("name in older guides", "model that runs")
     )
     return table(head, [(f"`{old}`", f"`{tag}`") for old, (tag, _) in ALIASES.items()])
 
