@@ -23,23 +23,23 @@ PEERS = {  # target: what the page calls it
 }
 ROWS = {  # measure: what it is
     "first_ms": "time to first token, 1 user, ms",
-    "first_p99_ms": "the same, p99",
+    "first_p99_ms": "the same: p99, ms",
     "requests_s": "requests/s, 64 users",
-    "cpu_ms": "CPU a request, 64 users, ms",
+    "cpu_ms": "CPU per request, 64 users, ms",
     "tokens_s": "streamed tokens/s, 64 users",
-    "paced_tokens_s": "64 streams, a token each 20 ms: tokens/s",
+    "paced_tokens_s": "64 streams, one token per 20 ms: tokens/s",
     "paced_first_ms": "the same: time to first token, ms",
-    "big_ms": "photo of 12 megapixels, 4.8 MB: whole call, ms",
+    "big_ms": "photo of 12 megapixels, 4.8 MB: total time, ms",
     "big_cpu_ms": "the same: CPU, ms",
     "big_sent_mb": "the same: MB sent to the engine",
     "big_tokens": "the same: image tokens",
     "big_requests_s": "8 such photos at once: requests/s",
     "big_peak_mb": "the same: peak memory, MB",
-    "lag_p99_ms": "the same: the loop's lag, p99, ms",
+    "lag_p99_ms": "the same: event loop lag, p99, ms",
     "idle_mb": "memory when idle, MB",
-    "after_mb": "memory after all that, MB",
-    "leave_stream_ms": "a client leaves a stream: the engine is free after, ms",
-    "leave_whole_ms": "a client leaves a whole answer: the same, ms",
+    "after_mb": "memory after the benchmark, MB",
+    "leave_stream_ms": "a client leaves a stream: time until the engine is free, ms",
+    "leave_whole_ms": "a client leaves a request without streaming: the same, ms",
 }
 
 
@@ -78,7 +78,13 @@ def users(told: Told) -> str:
     """Each number of users: this server, and the wrapper that most would write."""
     found = {(one["users"], one["target"]): one for one in told.get("users", [])}
     return table(
-        ("users", "requests/s", "naive", "time to first token, ms", "naive"),
+        (
+            "users",
+            "requests/s",
+            "naive: requests/s",
+            "time to first token, ms",
+            "naive: time to first token, ms",
+        ),
         [
             (
                 f"{count}",
@@ -97,7 +103,7 @@ def megapixels(told: Told) -> str:
     """Photos of each size, one after another."""
     measures = ("megapixels", "file_mb", "whole_ms", "peak_mb")
     return table(
-        ("megapixels", "file, MB", "whole call, ms", "peak memory, MB"),
+        ("megapixels", "file, MB", "total time, ms", "peak memory, MB"),
         [tuple(number(one[measure]) for measure in measures) for one in told.get("megapixels", [])],
     )
 

@@ -12,7 +12,7 @@ def test_each_row_names_a_test() -> None:
     rows = [line for line in TEXT.splitlines() if line.startswith("| ")]
     head, *body = rows
     assert [cell.strip() for cell in head.strip("|").split("|")] == [
-        *("what", "0.9.3", "0.12.7", "0.30.0", "0.33.0", "later", "held by")
+        *("behaviour", "0.9.3", "0.12.7", "0.30.0", "0.33.0", "later", "test")
     ]
     assert len(body) > 15
     for row in body:

@@ -38,14 +38,15 @@ BEGUN_S = 120.0  # for the first token of the slow model
 RECOVERY_S = 120.0  # the breaker lets a probe through every second, and a model is to be loaded
 TRIES = 3  # of a fault: a busy machine may break a limit once
 TOP = """\
-# What the engine can do wrong
+# Engine failures
 
-What a client gets when the engine fails: as JSON, as a stream (where a code behind 200 is that of
-the `error` event at its end), and how long it waits at most. All of it is done to a running server
-by `tests/integration/test_fault_table.py`, which writes this page, and which has the next request
-answered each time without a restart.
+This page shows what a client receives when the engine fails, as JSON and as a stream, and the
+maximum time until then. In the column of the stream, a code after 200 is the code of the `error`
+event that ends the stream. `tests/integration/test_fault_table.py` causes each fault in front of a
+running server and writes this page. It also checks that the server answers the next request without
+a restart.
 
-| fault | engine | as JSON | as a stream | what it says first | within |
+| fault | engine | as JSON | as a stream | first sentence of the message | within |
 |---|---|---|---|---|---|
 """
 

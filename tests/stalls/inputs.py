@@ -163,77 +163,92 @@ ROWS = {"type": "array", "items": {"enum": [{"a": n} for n in range(3000)]}}
 HTML, JSON = {"format": "html"}, {"format": "json"}
 TREE = {"schema": tree(2)}
 OBJECT = {"schema": {"type": "object", "required": ["a"]}}
-READER, NESTING = "read in linear time", "tags of a block"
-VALUES, HEAD, PATTERN, CHECK = "values of a body", "head of a part", "patterns", "work of a check"
+READER, NESTING = "processed in linear time", "tags of a block"
+VALUES, HEAD, PATTERN, CHECK = (
+    "values of a body",
+    "size of a part's header",
+    "patterns",
+    "cost of validation",
+)
 
 INPUTS: Sequence[Input] = (
-    Input("Multipart heads of spaces", disposition(lambda n: b" " * 2000 * n + b"x"), HEAD),
-    Input("Multipart heads of `;`", disposition(lambda n: b";" * 2000 * n), HEAD),
-    Input("Multipart heads of quotes", disposition(lambda n: b';a="' * 500 * n), HEAD),
-    Input("Multipart heads of header fields", form(lambda n: b"A: b\r\n" * 330 * n), HEAD),
     Input(
-        "A multipart boundary of 16 kB of parameters",
+        "Multipart: part headers full of spaces",
+        disposition(lambda n: b" " * 2000 * n + b"x"),
+        HEAD,
+    ),
+    Input("Multipart: part headers full of `;`", disposition(lambda n: b";" * 2000 * n), HEAD),
+    Input("Multipart: part headers full of quotes", disposition(lambda n: b';a="' * 500 * n), HEAD),
+    Input("Multipart: parts with many header fields", form(lambda n: b"A: b\r\n" * 330 * n), HEAD),
+    Input(
+        "Multipart: a Content-Type with 16 kB of parameters",
         lambda n: Sent("/v1/describe", b"--b--", FORM + ";a=b" * 1000 * n),
-        "head of a request",
+        "size of the request head",
     ),
     Input(
-        "JSON: lists in a list",
+        "JSON: many lists in a list",
         raw(lambda n: '{"image":[' + "[]," * (5 * MB * n // 3) + "[]]}"),
         VALUES,
     ),
-    Input("JSON: numbers", raw(lambda n: '{"image":[' + "0," * (5 * MB * n // 2) + "0]}"), VALUES),
     Input(
-        "JSON: fields",
+        "JSON: many numbers", raw(lambda n: '{"image":[' + "0," * (5 * MB * n // 2) + "0]}"), VALUES
+    ),
+    Input(
+        "JSON: many fields",
         raw(lambda n: "{" + ",".join(f'"{k}":0' for k in range(400_000 * n)) + "}"),
         VALUES,
     ),
-    Input("JSON: objects in objects", raw(lambda n: '{"a":' * (MB * n)), "levels of JSON"),
+    Input("JSON: nested objects", raw(lambda n: '{"a":' * (MB * n)), "nesting depth of JSON"),
     Input(
-        "JSON: one field with a name of megabytes",
+        "JSON: a field name of several MB",
         raw(lambda n: '{"' + "k" * 4 * MB * n + '":0}'),
-        "what a refusal quotes",
+        "characters quoted in an error",
     ),
     Input(
-        "JSON: a number of megabytes", raw(lambda n: '{"seed":' + "1" * 4 * MB * n + "}"), "64 bits"
+        "JSON: a number with millions of digits",
+        raw(lambda n: '{"seed":' + "1" * 4 * MB * n + "}"),
+        "range of 64-bit numbers",
     ),
     Input(
-        "JSON: escapes",
+        "JSON: a string of escapes",
         raw(lambda n: '{"prompt":"' + "\\u0041" * (700_000 * n) + '"}'),
         "length of a field",
     ),
     Input(
-        "JSON: a tag of megabytes",
+        "Chat: a part type of several MB",
         chat(lambda n: [{"type": "x" * 4 * MB * n}]),
-        "what a refusal quotes",
+        "characters quoted in an error",
     ),
     Input(
-        "Chat: empty text parts",
+        "Chat: many empty text parts",
         chat(lambda n: [{"type": "text", "text": ""}] * 150_000 * n),
         VALUES,
     ),
-    Input("Chat: parts of no type", chat(lambda n: [{"type": "x"}] * 200_000 * n), VALUES),
     Input(
-        "Chat: images",
+        "Chat: many parts of an unknown type", chat(lambda n: [{"type": "x"}] * 200_000 * n), VALUES
+    ),
+    Input(
+        "Chat: thousands of images",
         chat(lambda n: [{"type": "image_url", "image_url": "AAAA"}] * 7000 * n),
         "`MAX_IMAGES`",
     ),
-    Input("Chat: megabytes of text", chat(lambda n: "word " * (900_000 * n)), "context"),
-    Input("Chat: megabytes of Hangul", chat(lambda n: HANGUL * (1_500_000 * n)), "context"),
+    Input("Chat: several MB of text", chat(lambda n: "word " * (900_000 * n)), "context"),
+    Input("Chat: several MB of Hangul", chat(lambda n: HANGUL * (1_500_000 * n)), "context"),
     Input(
         "Form: percent escapes",
         urlencoded(lambda n: "prompt=" + "%41" * (MB * 3 // 2 * n)),
-        "in a thread",
+        "runs in a thread",
     ),
-    Input("Form: fields", urlencoded(lambda n: "a=1&" * (MB * n)), "fields of a form"),
+    Input("Form: many fields", urlencoded(lambda n: "a=1&" * (MB * n)), "fields of a form"),
     Input(
-        "Form: an image of escapes",
+        "Form: a percent-encoded image",
         urlencoded(lambda n: "image=" + quote("+/" * (600_000 * n), safe="")),
-        "in a thread",
+        "runs in a thread",
     ),
     Input(
         "Data URI: parameters",
         task("/v1/describe", lambda n: {"image": "data:" + ";" * 4 * MB * n}),
-        "head of a data URI",
+        "length of a data URI's head",
     ),
     Input(
         "Data URI: percent escapes",
@@ -241,17 +256,17 @@ INPUTS: Sequence[Input] = (
         READER,
     ),
     Input(
-        "Base64 with a space behind each character",
+        "Base64: a space after each character",
         task("/v1/describe", lambda n: {"image": "A " * (2 * MB * n)}),
         READER,
     ),
     Input(
-        "An address without end",
+        "Base64: one repeated character",
         task("/v1/describe", lambda n: {"image": "a" * 4 * MB * n}),
         READER,
     ),
     Input(
-        "Pages: ranges",
+        "Pages: many ranges",
         task("/v1/ocr", lambda n: {"pages": ",".join(["1-99999"] * 31 * n)}),
         "`MAX_PAGES`",
     ),
@@ -278,24 +293,24 @@ INPUTS: Sequence[Input] = (
         PATTERN,
     ),
     Input(
-        "Schema: a type of many names",
+        "Schema: a `type` with many names",
         schema(lambda n: {"type": ["a"] * 12_000 * n}),
         "values of a schema",
     ),
     Input(
-        "Schema: an enum of megabytes",
+        "Schema: an `enum` of several MB",
         schema(lambda n: {"enum": [f"{k:0600}" for k in range(2500 * n)]}),
         "size of a schema",
     ),
     Input(
-        "Schema: parts in parts",
+        "Schema: many properties",
         schema(
             lambda n: {"properties": {f"p{k}": {"items": {"enum": [1, 2]}} for k in range(600 * n)}}
         ),
         "context",
     ),
     Input(
-        "Schema: references to references",
+        "Schema: nested references",
         schema(
             lambda n: {
                 "$defs": {
@@ -304,7 +319,7 @@ INPUTS: Sequence[Input] = (
                 "$ref": "#/$defs/d0",
             }
         ),
-        "parts of a schema",
+        "objects of a schema",
     ),
     Input(
         "Answer: JSON against a recursive `oneOf`",
@@ -314,29 +329,27 @@ INPUTS: Sequence[Input] = (
         CHECK,
     ),
     Input(
-        "Answer: JSON of many faults",
+        "Answer: JSON with many errors",
         answered(EXTRACT, {"schema": ROWS}, lambda n: "[" + numbered('{"a":-#},')(n // 2) + "0]"),
         CHECK,
     ),
     Input(
-        "Answer: one value after another", answered(EXTRACT, OBJECT, numbered('{"#":0} ')), CHECK
+        "Answer: many JSON values in a row", answered(EXTRACT, OBJECT, numbered('{"#":0} ')), CHECK
     ),
-    Input("Answer: brackets that stay open", answered(EXTRACT, OBJECT, numbered('[{"#":')), READER),
+    Input("Answer: unclosed brackets", answered(EXTRACT, OBJECT, numbered('[{"#":')), READER),
     Input(
         "Answer: spaces in HTML",
         answered(OCR, HTML, lambda n: "<p>x" + white(n - 10) + "y</p>"),
         READER,
     ),
     Input(
-        "Answer: a table that stays open",
+        "Answer: an unclosed table",
         answered(OCR, HTML, lambda n: "<table>" + "".join(f"<b>{k}</b>" for k in range(n // 8))),
         NESTING,
     ),
+    Input("Answer: nested lists", answered(OCR, HTML, nested("<ul><li>#", "</li></ul>")), NESTING),
     Input(
-        "Answer: lists in lists", answered(OCR, HTML, nested("<ul><li>#", "</li></ul>")), NESTING
-    ),
-    Input(
-        "Answer: inline elements that are opened again",
+        "Answer: inline elements that are reopened",
         answered(
             OCR,
             HTML,
@@ -347,7 +360,7 @@ INPUTS: Sequence[Input] = (
         NESTING,
     ),
     Input(
-        "Answer: blocks",
+        "Answer: many HTML blocks",
         answered(OCR, HTML, lambda n: "".join(f"<p>{k}" for k in range(n // 6))),
         READER,
     ),
@@ -357,7 +370,7 @@ INPUTS: Sequence[Input] = (
         "the repetition detector",
     ),
     Input(
-        "Answer: a fence that is one line",
+        "Answer: a code fence in one long line",
         answered(OCR, {"format": "markdown"}, lambda n: "```" + "".join(map(str, range(n // 4)))),
         READER,
     ),
@@ -373,29 +386,31 @@ INPUTS: Sequence[Input] = (
         "the repetition detector",
     ),
     Input(
-        "Answer: boxes of one label", answered(DETECT, {"labels": ["cup"]}, boxes("cup")), READER
+        "Answer: many boxes of one label",
+        answered(DETECT, {"labels": ["cup"]}, boxes("cup")),
+        READER,
     ),
     Input(
-        "Answer: boxes of other labels",
+        "Answer: many boxes of other labels",
         answered(DETECT, {"labels": [f"cup {k}" for k in range(64)]}, boxes("a cup of tea")),
         READER,
     ),
     Input(
-        "Answer: objects in objects",
+        "Answer: nested objects",
         answered(OCR, JSON, nested('{"text":"#","in":', "}")),
-        "levels of objects",
+        "nesting depth of objects",
     ),
-    Input("Answer: a line of megabytes", one_line, "length of an answer"),
-    Input("PDF text: digits", pages(lambda n: "1" * 5000 * n), "length of a header"),
+    Input("Answer: a line of several MB", one_line, "length of an answer"),
+    Input("PDF text: digits", pages(lambda n: "1" * 5000 * n), "length of a page header"),
     Input(
         "PDF text: numbers",
         pages(lambda n: "1 " * 140 + "\n" + "12 " * 4000 * n),
-        "numbers of a header",
+        "numbers in a page header",
     ),
     Input(
         "PDF text: lines",
         pages(lambda n: "\n".join(f"line {k}" for k in range(2000 * n))),
-        "in a thread",
+        "runs in a thread",
     ),
 )
 
