@@ -259,9 +259,9 @@ def test_the_last_resort() -> None:
     program = f"""
 import asyncio, sys, time
 sys.path.insert(0, {str(REPO)!r})
-from app.server.shutdown import arm
+from app.server.shutdown import schedule_hard_exit
 async def main():
-    arm(0.2)
+    schedule_hard_exit(0.2)
     time.sleep(60)
 asyncio.run(main())
 """

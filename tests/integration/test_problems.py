@@ -85,12 +85,8 @@ BAD = [
         "base64",
         {"json": {"image": "data:image/png,abc"}},
     ),
-    Bad(
-        "an address", 403, "forbidden_url", "address", {"json": {"image": "http://127.0.0.1/a.jpg"}}
-    ),
-    Bad(
-        "a file address", 403, "forbidden_url", "address", {"json": {"image": "file:///etc/hosts"}}
-    ),
+    Bad("an address", 403, "forbidden_url", "URL", {"json": {"image": "http://127.0.0.1/a.jpg"}}),
+    Bad("a file address", 403, "forbidden_url", "URL", {"json": {"image": "file:///etc/hosts"}}),
     Bad("empty file", 422, "unreadable_image", "empty", form(b"")),
     Bad("text as image", 415, "unsupported_image", "JPEG", form(b"hello " * 100)),
     Bad("PDF-like", 422, "unreadable_image", "PDF", form(b"%PDF-1.7 nothing")),

@@ -182,7 +182,7 @@ def test_an_engine_without_a_grammar_for_it(engine: FakeOllama, scripted: httpx.
     engine.play(refused, says(written(wrong)), says(written(right)))
     answer = extract(scripted, schema)
     assert (answer.status_code, answer.json()["data"]) == (200, right)
-    assert "only checked" in answer.json()["warnings"][0]
+    assert "only validated" in answer.json()["warnings"][0]
     assert "format" not in engine.asked[-1]
     assert sum(written(schema) in one["content"] for one in engine.asked[-1]["messages"]) == 1
     held = {"type": "json_schema", "json_schema": {"name": "it", "schema": schema}}
@@ -205,4 +205,4 @@ def test_the_real_daemon(daemon: Daemon, on_daemon: Server, name: str) -> None:
         assert fits(schema, told["data"])
     else:
         assert (answer.status_code, told["code"]) == (422, "schema_unsatisfied")
-        assert "fit" in told["detail"] and "raw" in told
+        assert "match" in told["detail"] and "raw" in told

@@ -354,7 +354,7 @@ def test_a_schema_without_a_grammar_is_only_checked(start: Start) -> None:
     )
     assert answer.status_code == 200, answer.text
     assert answer.json()["data"] == {"no": "7"}
-    assert "only checked" in answer.json()["warnings"][0]
+    assert "only validated" in answer.json()["warnings"][0]
     assert daemon.asked[-1].get("format") is None
 
 

@@ -169,7 +169,7 @@ def test_nothing_private_is_logged(private: tuple[FakeOllama, Server, httpx.Clie
 JSON = {"Content-Type": "application/json"}
 BUG = """
 import asyncio, logging, sys, warnings
-from app import logs
+from app.observability import logs
 logs.configure(sys.argv[1])
 async def lost():
     raise LookupError("zebra-0815")

@@ -210,9 +210,10 @@ OFF = """
 import json, os, sys
 if sys.argv[1:]:
     sys.modules["opentelemetry.sdk"] = None  # as where the extra is not installed
-from app import logs, main, traces
+from app import main
+from app.observability import logs, tracing
 logs.configure("json")
-assert traces.from_environment(os.environ) is None
+assert tracing.tracer_from_environment(os.environ) is None
 print(json.dumps([name for name in sys.modules if name.startswith("opentelemetry.")]))
 """
 

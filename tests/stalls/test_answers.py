@@ -160,5 +160,5 @@ def test_a_line_of_the_engine_that_comes_in_many_pieces() -> None:
     text = [b"x" * 70] * (MAX_LINE_BYTES // 2 // 70)
     assert asyncio.run(read([start, *text, end])) == "x" * len(b"".join(text))
     assert cost_s(lambda: asyncio.run(read([start, *text, end]))) < MOST_S
-    with pytest.raises(EngineError, match="not Ollama's"):
+    with pytest.raises(EngineError, match="not valid Ollama output"):
         asyncio.run(read([start, *text, *text, *text]))
