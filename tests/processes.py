@@ -41,9 +41,9 @@ def memory_mb(pid: int) -> float:
 
 @contextmanager
 def peak_mb(pid: int) -> Iterator[list[float]]:
-    """Sample `memory_mb` until the block ends; the list of samples."""
+    """Sample `memory_mb` from now until the block ends; the list of samples, never empty."""
     over = threading.Event()
-    samples: list[float] = []
+    samples = [memory_mb(pid)]
 
     def run() -> None:
         while not over.wait(SAMPLE_S):
