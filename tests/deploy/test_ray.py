@@ -212,7 +212,7 @@ async def test_fewer_replicas_when_idle(cluster: Cluster) -> None:
         before = len(streamed)
         took = await asyncio.to_thread(cluster.wait_for_replicas, 1)
         then = len(streamed) - before
-        await asyncio.sleep(1)
+        await wait_until_async(lambda: len(streamed) > before + then)
         after = len(streamed) - before - then
     print(
         f"\n2 -> 1 replicas {took:.1f} s after six streams became one, {IDLE_S} of them waited; "
