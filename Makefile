@@ -6,8 +6,9 @@ READY := .venv/.dev-ready
 
 test: check  ## everything: lint, types, unit tests, the real daemon, the embedded engine
 	@$(PYTHON) -m pytest -n 2 --dist loadfile || { status=$$?; [ $$status -eq 1 ] || exit $$status; \
-	  echo "These failed beside other tests. They run once more, alone: what fails again is broken."; \
-	  $(PYTHON) -m pytest --last-failed --last-failed-no-failures none; }
+	  echo "Some failed beside other tests. Their files run once more, alone: what fails again is broken."; \
+	  $(PYTHON) -m pytest $$($(PYTHON) -c 'import json; print(*sorted({one.partition("::")[0] \
+	    for one in json.load(open(".pytest_cache/v/cache/lastfailed"))}))'); }
 
 check: $(READY)  ## lint, types, import rules
 	.venv/bin/ruff check
