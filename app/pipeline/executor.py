@@ -37,6 +37,16 @@ UNREAD_DETAIL = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """What the model calls of a group share while the group holds its slot. `deadline` is on the
+    event loop's clock, in seconds."""
+
+    images: list[PreparedImage]
+    deadline: float
+    emit: Emit[AnswerEvent]
+
+
 @dataclass(slots=True)
 class PlanExecutor:
     """The execution of one plan. It fills `result`."""
@@ -120,10 +130,9 @@ class PlanExecutor:
                         # Positions of later pages would be emitted too late to matter.
                         await self._wait_for_slot(ticket, deadline, emit if first == 0 else None)
                     self.result.queue_ms = max(self.result.queue_ms, ticket.waited_ms)
+                    slot = _Slot(images, deadline, emit)
                     for number, call in enumerate(group, first):
-                        await self._run_with_correction(
-                            call, self.result.parts[number], images, deadline, emit
-                        )
+                        await self._run_with_correction(call, self.result.parts[number], slot)
             except TimeoutError:
                 if not limit.expired():
                     raise
@@ -139,32 +148,18 @@ class PlanExecutor:
                     if emit:
                         await emit(Queued(queue_position.position, round(queue_position.eta_ms)))
 
-    async def _run_with_correction(
-        self,
-        call: ModelCall,
-        part: AnswerPart,
-        images: list[PreparedImage],
-        deadline: float,
-        emit: Emit[AnswerEvent],
-    ) -> None:
+    async def _run_with_correction(self, call: ModelCall, part: AnswerPart, slot: _Slot) -> None:
         """Run one model call, and a correction if its parser requests one."""
-        call = await self._run_with_format_fallback(call, part, images, deadline, emit)
+        call = await self._run_with_format_fallback(call, part, slot)
         answer = part.parser.raw_text()
         whole = self.result.generations[-1].finish_reason == "stop"
         if whole and (fault := part.parser.correction()):
-            await self._run_with_format_fallback(
-                call.with_correction(answer, fault), part, images, deadline, emit
-            )
+            await self._run_with_format_fallback(call.with_correction(answer, fault), part, slot)
         if text := part.finish():
-            await emit(self._tagged_delta(call, text))
+            await slot.emit(self._tagged_delta(call, text))
 
     async def _run_with_format_fallback(
-        self,
-        call: ModelCall,
-        part: AnswerPart,
-        images: list[PreparedImage],
-        deadline: float,
-        emit: Emit[AnswerEvent],
+        self, call: ModelCall, part: AnswerPart, slot: _Slot
     ) -> ModelCall:
         r"""Run a model call. If the engine has no grammar for its format (such as a `pattern` with
         `\d`), run it again without the format; its prompt then contains the schema.
@@ -173,21 +168,14 @@ class PlanExecutor:
             The call that was answered.
         """
         try:
-            await self._run_once(call, part, images, deadline, emit)
+            await self._run_once(call, part, slot)
         except GrammarUnsupported:
             call = call.without_format()
             self.result.warnings.append(FORMAT_WARNING)
-            await self._run_once(call, part, images, deadline, emit)
+            await self._run_once(call, part, slot)
         return call
 
-    async def _run_once(
-        self,
-        call: ModelCall,
-        part: AnswerPart,
-        images: list[PreparedImage],
-        deadline: float,
-        emit: Emit[AnswerEvent],
-    ) -> None:
+    async def _run_once(self, call: ModelCall, part: AnswerPart, slot: _Slot) -> None:
         """Generate the answer of a model call into its part, and emit it through the parser."""
         cost, estimator = self.plan.cost(call), self.plan.model.estimator
         planned = estimator.predict(cost)
@@ -197,15 +185,15 @@ class PlanExecutor:
             match event:
                 case Text():
                     if text := part.feed(event.text):
-                        await emit(self._tagged_delta(call, text))
+                        await slot.emit(self._tagged_delta(call, text))
                 case Retract():
                     part.retract(event.characters)
                 case Thinking() if self.plan.request.think:
-                    await emit(Reasoning(event.text))
+                    await slot.emit(Reasoning(event.text))
 
-        prompt = self.plan.build_prompt(call, [image.base64 for image in images])
+        prompt = self.plan.build_prompt(call, [image.base64 for image in slot.images])
         try:
-            ended = await generate(self.ollama, prompt, deadline, on_event)
+            ended = await generate(self.ollama, prompt, slot.deadline, on_event)
         except ContextOverflow as overflow:
             estimator.learn(cost, int(overflow.extra.get("engine_tokens", 0)))
             raise
