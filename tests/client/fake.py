@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
-from types import TracebackType
 from typing import Any, Self
 
 import orjson
@@ -110,12 +109,7 @@ class Fake:
         wait_until(lambda: self._server.started)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._thread.join(120)
 
